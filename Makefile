@@ -1,0 +1,24 @@
+# The work is done by the scripts of hack/; each says with --help what it does and which variables it reads.
+.DEFAULT_GOAL := help
+.PHONY: help api test fmt lint gen clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+api: ## run the API on a PostgreSQL and a Redis of its own, installing and building what is missing
+	@hack/api
+
+test: ## everything that CI runs
+	@hack/test
+
+fmt: ## format the code
+	@cargo fmt --all
+
+lint: ## the checks of `make test` that run nothing: format, shellcheck, clippy, docs
+	@hack/test format shell clippy docs
+
+gen: ## write anew the files made from the code: CRD and OpenAPI document
+	@hack/gen
+
+clean: ## delete what was built, and the data of `make api`
+	@hack/clean

@@ -1,0 +1,124 @@
+//! The process: built from a configuration, bound to its ports, run until a stop. Tests do the same.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+
+use crate::background;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::http;
+use crate::keys::{Keys, KeysError};
+use crate::mail::{MailError, Mailer};
+use crate::metrics::Metrics;
+use crate::password::{Passwords, PasswordsError};
+use crate::probe;
+use crate::server;
+use crate::shutdown::Shutdown;
+use crate::state::{AppState, Core};
+use crate::store::{self, StoreError};
+
+/// Why the process did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A key file is missing, malformed or readable by everyone.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// The database was not reached.
+    #[error("the database could not be asked for its migrations")]
+    Store(#[from] StoreError),
+    /// The database lacks migrations of this release.
+    #[error("{0} migrations are pending, from {1}: run `api migrate` with MIGRATION_DATABASE_URL first")]
+    PendingMigrations(usize, i64),
+    /// argon2 refused its parameters.
+    #[error("password hashing cannot start")]
+    Passwords(#[from] PasswordsError),
+    /// The mail target is unusable.
+    #[error("mail cannot start")]
+    Mail(#[from] MailError),
+    /// A metric was registered twice.
+    #[error("metrics cannot start")]
+    Metrics(#[from] prometheus::Error),
+    /// A port is taken.
+    #[error("cannot listen on {0}")]
+    Listen(SocketAddr, #[source] std::io::Error),
+}
+
+/// A process that has not begun to listen.
+pub struct App {
+    state: AppState,
+    mailer: Mailer,
+    config: Config,
+}
+
+/// A process that listens.
+pub struct BoundApp {
+    app: App,
+    public: TcpListener,
+    admin: TcpListener,
+    /// Where the API is.
+    pub public_addr: SocketAddr,
+    /// Where the probes and metrics are.
+    pub admin_addr: SocketAddr,
+}
+
+impl App {
+    /// Checks everything that can be checked before the first request: keys, migrations, mail.
+    pub async fn build(config: Config, clock: Clock) -> Result<Self, StartError> {
+        let keys = Keys::load(&config.secrets_dir)?;
+        let db = store::pool(&config.database.database_url, config.database.database_pool_size)?;
+        let pending = {
+            let mut connection = db.acquire().await.map_err(StoreError::from)?;
+            store::pending_migrations(&mut connection).await?
+        };
+        if let Some(first) = pending.first() {
+            return Err(StartError::PendingMigrations(pending.len(), *first));
+        }
+        let mailer = Mailer::new(&config.mail_url, config.mail_from.clone())?;
+        let core = Core::new(&config, db, clock, keys, Passwords::new()?, Metrics::new()?, Shutdown::default());
+        Ok(Self { state: Arc::new(core), mailer, config })
+    }
+
+    /// The shared state.
+    pub fn state(&self) -> AppState {
+        Arc::clone(&self.state)
+    }
+
+    /// Binds both listeners; port 0 takes a free one.
+    pub async fn bind(self) -> Result<BoundApp, StartError> {
+        let listen = |addr: SocketAddr| async move { TcpListener::bind(addr).await.map_err(|error| StartError::Listen(addr, error)) };
+        let public = listen(self.config.listen_addr).await?;
+        let admin = listen(self.config.admin_addr).await?;
+        let public_addr = public.local_addr().map_err(|error| StartError::Listen(self.config.listen_addr, error))?;
+        let admin_addr = admin.local_addr().map_err(|error| StartError::Listen(self.config.admin_addr, error))?;
+        Ok(BoundApp { app: self, public, admin, public_addr, admin_addr })
+    }
+}
+
+impl BoundApp {
+    /// The shared state.
+    pub fn state(&self) -> AppState {
+        self.app.state()
+    }
+
+    /// Serves until a stop is asked for, finishes what was begun, and closes the pool. With `background` the tasks of
+    /// [`background`] run as well.
+    pub async fn run(self, background: bool) {
+        let Self { app, public, admin, .. } = self;
+        let state = app.state;
+        let router = http::router(Arc::clone(&state), &app.config.allowed_origins);
+        state.shutdown.spawn(probe::run(Arc::clone(&state)));
+        if background {
+            background::spawn_all(&state, app.mailer);
+        }
+        let admin_stop = Shutdown::default();
+        let admin_server = tokio::spawn(server::serve(admin, http::admin::router(Arc::clone(&state)), admin_stop.clone()));
+        server::serve(public, router, state.shutdown.clone()).await;
+        state.shutdown.finished().await;
+        // Probes are answered to the end, so that the platform sees a process that stops, not one that is gone.
+        admin_stop.begin();
+        let _ = admin_server.await;
+        state.db.close().await;
+    }
+}

@@ -1,0 +1,44 @@
+//! Checks the books, some campaigns a turn, round and round.
+
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+use super::{Task, Turn, note, pause, take_turn};
+use crate::state::{AppState, Core, commit};
+use crate::store::StoreError;
+use crate::store::consistency::{CHECKS, Finding};
+
+/// How far a pass over all campaigns has come.
+#[derive(Default)]
+struct Pass {
+    after: Option<Uuid>,
+    rows: HashMap<&'static str, usize>,
+}
+
+pub(super) async fn watch(state: AppState) {
+    let mut pass = Pass::default();
+    while !state.shutdown.has_begun() {
+        let result = turn(&state, &mut pass).await;
+        note(&state, Task::Books, &result);
+        pause(&state, Task::Books).await;
+    }
+}
+
+async fn turn(core: &Core, pass: &mut Pass) -> Result<Option<Turn>, StoreError> {
+    // The lock only keeps replicas from doing the same work; the checks read on a connection of their own.
+    let Some(tx) = take_turn(core, Task::Books).await? else { return Ok(None) };
+    let (findings, last) = core.check_batch(pass.after).await?;
+    commit(tx).await?;
+    for Finding { check, rows } in findings {
+        tracing::error!(check, ?rows, "the books do not agree");
+        *pass.rows.entry(check).or_default() += rows.len();
+    }
+    pass.after = last;
+    if last.is_none() {
+        for check in CHECKS {
+            core.metrics.findings(check.name, pass.rows.remove(check.name).unwrap_or(0));
+        }
+    }
+    Ok(Some(Turn::Done))
+}

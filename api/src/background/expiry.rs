@@ -1,0 +1,16 @@
+//! Expires donations whose time to pay is over. A payment that comes later still confirms them.
+
+use super::{Task, Turn, end_turn, take_turn};
+use crate::domain::doacao::DonationStatus;
+use crate::state::Core;
+use crate::store::{StoreError, doacoes};
+
+const BATCH: i64 = 500;
+
+pub(super) async fn turn(core: &Core) -> Result<Option<Turn>, StoreError> {
+    let Some(mut tx) = take_turn(core, Task::Expiry).await? else { return Ok(None) };
+    let expired = doacoes::expire(&mut tx, BATCH, core.clock.now()).await?;
+    let turn = end_turn(tx, expired.len(), BATCH).await?;
+    core.metrics.donations(DonationStatus::Expirada, expired.len());
+    Ok(turn)
+}

@@ -1,0 +1,74 @@
+//! Delivers the outbox. Messages are taken in one transaction and sent outside of it; a process that dies in between leaves
+//! them to come back after their lease, so a message is delivered at least once.
+
+use time::Duration;
+
+use super::{Task, Turn, end_turn, note, pause, take_turn};
+use crate::mail::Mailer;
+use crate::metrics::Queue;
+use crate::state::{AppState, Core};
+use crate::store::outbox::{self, Waiting};
+use crate::store::StoreError;
+use crate::telemetry::chain;
+
+const BATCH: i64 = 20;
+const LEASE: Duration = Duration::minutes(5);
+/// Tries over about a day; then the message is parked for a person to look at.
+const TRIES: i32 = 12;
+
+pub(super) async fn watch(state: AppState, mailer: Mailer) {
+    while !state.shutdown.has_begun() {
+        let result = turn(&state, &mailer).await;
+        if note(&state, Task::Outbox, &result) != Some(Turn::More) {
+            pause(&state, Task::Outbox).await;
+        }
+    }
+}
+
+async fn turn(core: &Core, mailer: &Mailer) -> Result<Option<Turn>, StoreError> {
+    let Some(mut tx) = take_turn(core, Task::Outbox).await? else { return Ok(None) };
+    let now = core.clock.now();
+    let backlog = outbox::backlog(&mut tx, now).await?;
+    core.metrics.outbox(backlog.pending, backlog.parked);
+    core.metrics.lag(Queue::Outbox, backlog.lag_seconds);
+    let messages = outbox::claim(&mut tx, BATCH, LEASE, now).await?;
+    let turn = end_turn(tx, messages.len(), BATCH).await?;
+    for message in messages {
+        deliver(core, mailer, message).await?;
+    }
+    Ok(turn)
+}
+
+async fn deliver(core: &Core, mailer: &Mailer, message: Waiting) -> Result<(), StoreError> {
+    let sent = mailer.deliver(&core.keys.body, &message.carga).await;
+    let mut db = core.connection().await?;
+    match sent {
+        Ok(()) => outbox::finish(&mut db, message.id).await,
+        Err(error) => {
+            let now = core.clock.now();
+            let next = (message.tentativas < TRIES).then(|| now + backoff(message.tentativas));
+            tracing::warn!(message = message.id, tries = message.tentativas, parked = next.is_none(), error = chain(&error), "a message was not delivered");
+            outbox::fail(&mut db, message.id, &error.to_string(), next, now).await
+        }
+    }
+}
+
+/// 10 s, doubled by each try, at most three hours.
+fn backoff(tries: i32) -> Duration {
+    let doublings = u32::try_from(tries - 1).unwrap_or(0).min(20);
+    Duration::seconds(10_i64.saturating_mul(1_i64 << doublings)).min(Duration::hours(3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tries_spread_over_most_of_a_day() {
+        assert_eq!(backoff(1), Duration::seconds(10));
+        assert_eq!(backoff(2), Duration::seconds(20));
+        assert_eq!(backoff(50), Duration::hours(3));
+        let total: Duration = (1..TRIES).map(backoff).sum();
+        assert!(total > Duration::hours(5), "{total}");
+    }
+}

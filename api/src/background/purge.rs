@@ -1,0 +1,25 @@
+//! Deletes what is no longer needed: kept answers, sign-ups, tokens, sessions, and access records past their term.
+
+use time::Duration;
+
+use super::{Task, Turn, end_turn, take_turn};
+use crate::state::Core;
+use crate::store::{StoreError, access_log, idempotency, pessoas, sessions};
+
+const BATCH: i64 = 1_000;
+const BATCH_I32: i32 = 1_000;
+/// A repeated request gets its answer for this long.
+const ANSWERS: Duration = Duration::hours(72);
+/// Access records are kept for six months (Marco Civil da Internet, art. 15); the database holds the exact bound.
+const ACCESS: Duration = Duration::days(180);
+
+pub(super) async fn turn(core: &Core) -> Result<Option<Turn>, StoreError> {
+    let Some(mut tx) = take_turn(core, Task::Purge).await? else { return Ok(None) };
+    let now = core.clock.now();
+    let answers = idempotency::purge(&mut tx, now - ANSWERS, BATCH).await?;
+    let accounts = pessoas::purge(&mut tx, now, BATCH).await?;
+    let ended = sessions::purge(&mut tx, now, BATCH).await?;
+    let access = access_log::purge(&mut tx, now - ACCESS, BATCH_I32).await?;
+    let most = [answers, accounts, ended, u64::try_from(access).unwrap_or(0)].into_iter().max().unwrap_or(0);
+    end_turn(tx, usize::try_from(most).unwrap_or(0), BATCH).await
+}

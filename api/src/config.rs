@@ -1,0 +1,244 @@
+//! What the process is told from outside. Read once, validated whole; the only reader of the environment.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use axum::http::HeaderValue;
+use clap::{Args, ValueEnum};
+use secrecy::SecretString;
+
+use crate::domain::text_enum::text_enum;
+use crate::http::extract::client_ip::Cidr;
+
+/// Which defaults and which refusals apply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Profile {
+    /// A developer's machine: simulated payments, organisations verified at once, plain HTTP allowed.
+    Development,
+    /// Real money.
+    Production,
+}
+
+/// How PostgreSQL is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Pooler {
+    /// Through `PgBouncer` ≥ 1.24 in transaction mode with `max_prepared_statements` > 0.
+    Named,
+    /// Without a pooler.
+    Direct,
+}
+
+text_enum! {
+    /// Payment providers that donations can be made with.
+    #[derive(ValueEnum)]
+    #[value(rename_all = "snake_case")]
+    pub enum Provider {
+        /// Confirms when `POST /simulado/pagamentos/{txid}` says so. Development only.
+        Simulado = "simulado",
+        /// A static BR Code to the organizadora's own PIX key; the organizadora confirms.
+        PixEstatico = "pix_estatico",
+    }
+}
+
+/// Where e-mail goes.
+#[derive(Clone, Debug)]
+pub enum MailTarget {
+    /// `file:///folder`: one file a message.
+    Folder(PathBuf),
+    /// `smtp://` or `smtps://user:password@host:port`.
+    Smtp(SecretString),
+}
+
+impl std::str::FromStr for MailTarget {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some(folder) = text.strip_prefix("file://") {
+            return Ok(Self::Folder(PathBuf::from(folder)));
+        }
+        if text.starts_with("smtp://") || text.starts_with("smtps://") {
+            return Ok(Self::Smtp(SecretString::from(text.to_owned())));
+        }
+        Err("use file:///folder, smtp://… or smtps://…".to_owned())
+    }
+}
+
+/// Where visitors reach the API, without a trailing slash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicUrl {
+    origin: String,
+    secure: bool,
+}
+
+impl PublicUrl {
+    /// `https://doe.example`, which is also the origin that browsers send.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Whether it is https.
+    pub const fn is_secure(&self) -> bool {
+        self.secure
+    }
+}
+
+impl std::str::FromStr for PublicUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let uri: axum::http::Uri = text.parse().map_err(|_| "not a URL".to_owned())?;
+        let secure = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => false,
+            _ => return Err("must start with https:// or http://".to_owned()),
+        };
+        let authority = uri.authority().ok_or("has no host")?;
+        if !matches!(uri.path(), "" | "/") || uri.query().is_some() || authority.as_str().contains('@') {
+            return Err("must be scheme and host only, like https://doe.example".to_owned());
+        }
+        let scheme = if secure { "https" } else { "http" };
+        Ok(Self { origin: format!("{scheme}://{authority}").to_lowercase(), secure })
+    }
+}
+
+/// How to reach the database as the role that requests use.
+#[derive(Args, Clone, Debug)]
+pub struct DatabaseArgs {
+    /// `PostgreSQL`, through the pooler, as role `app`.
+    #[arg(long, env, hide_env_values = true)]
+    pub database_url: SecretString,
+    /// `named` behind `PgBouncer` in transaction mode, `direct` without a pooler.
+    #[arg(long, env, value_enum, default_value = "named")]
+    pub pooler: Pooler,
+    /// Connections of this process.
+    #[arg(long, env, default_value_t = 12, value_parser = clap::value_parser!(u32).range(2..=200))]
+    pub database_pool_size: u32,
+}
+
+/// Everything that `serve` needs.
+#[derive(Args, Clone, Debug)]
+pub struct Config {
+    /// The database.
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    /// Public listener.
+    #[arg(long, env, default_value = "0.0.0.0:8080")]
+    pub listen_addr: SocketAddr,
+    /// Listener of `/livez`, `/readyz` and `/metrics`; never exposed to visitors.
+    #[arg(long, env, default_value = "0.0.0.0:9090")]
+    pub admin_addr: SocketAddr,
+    /// Where visitors reach this API, like https://doe.example.
+    #[arg(long, env)]
+    pub public_url: PublicUrl,
+    /// `development` or `production`.
+    #[arg(long, env, value_enum, default_value = "production")]
+    pub profile: Profile,
+    /// Folder of key files, made by `api admin create-keys`.
+    #[arg(long, env)]
+    pub secrets_dir: PathBuf,
+    /// Networks whose `X-Forwarded-For` is believed, comma separated.
+    #[arg(long, env, value_delimiter = ',')]
+    pub trusted_proxies: Vec<Cidr>,
+    /// Origins of other sites that may call the API from a browser, comma separated.
+    #[arg(long, env, value_delimiter = ',', value_parser = parse_origin)]
+    pub allowed_origins: Vec<HeaderValue>,
+    /// Payment providers, comma separated; the first is the default of a donation.
+    #[arg(long, env, value_enum, value_delimiter = ',')]
+    pub payments: Vec<Provider>,
+    /// Where e-mail goes: file:///folder, smtp://… or smtps://….
+    #[arg(long, env, hide_env_values = true)]
+    pub mail_url: MailTarget,
+    /// Sender of e-mail.
+    #[arg(long, env, default_value = "doacoes <nao-responda@localhost.localdomain>")]
+    pub mail_from: lettre::message::Mailbox,
+}
+
+/// Settings that contradict each other.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ConfigError {
+    /// Plain HTTP would carry session cookies in the clear.
+    #[error("PUBLIC_URL must be https:// when PROFILE is production")]
+    PlainHttp,
+    /// Nobody would pay.
+    #[error("PAYMENTS may not hold `simulado` when PROFILE is production")]
+    SimulatedMoney,
+    /// Mail would reach nobody.
+    #[error("MAIL_URL must be smtp:// or smtps:// when PROFILE is production")]
+    MailToFolder,
+}
+
+impl Config {
+    /// Fills in what depends on the profile, and refuses what it forbids.
+    pub fn validated(mut self) -> Result<Self, ConfigError> {
+        if self.payments.is_empty() {
+            self.payments = match self.profile {
+                Profile::Development => vec![Provider::Simulado, Provider::PixEstatico],
+                Profile::Production => vec![Provider::PixEstatico],
+            };
+        }
+        if self.profile == Profile::Production {
+            if !self.public_url.is_secure() {
+                return Err(ConfigError::PlainHttp);
+            }
+            if self.payments.contains(&Provider::Simulado) {
+                return Err(ConfigError::SimulatedMoney);
+            }
+            if matches!(self.mail_url, MailTarget::Folder(_)) {
+                return Err(ConfigError::MailToFolder);
+            }
+        }
+        Ok(self)
+    }
+}
+
+fn parse_origin(text: &str) -> Result<HeaderValue, String> {
+    let url: PublicUrl = text.parse()?;
+    HeaderValue::from_str(url.origin()).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        config: Config,
+    }
+
+    fn config(profile: &str, url: &str, payments: &[&str], mail: &str) -> Config {
+        let mut args = vec![
+            "api", "--database-url", "postgres://x", "--public-url", url, "--profile", profile, "--secrets-dir", "/x", "--mail-url", mail,
+        ];
+        for payment in payments {
+            args.extend(["--payments", payment]);
+        }
+        Cli::parse_from(args).config
+    }
+
+    #[test]
+    fn production_refuses_what_is_only_for_development() {
+        let refused = |url, payments: &[&str], mail| config("production", url, payments, mail).validated().err();
+        assert_eq!(refused("http://doe.example", &[], "smtp://m"), Some(ConfigError::PlainHttp));
+        assert_eq!(refused("https://doe.example", &["simulado"], "smtp://m"), Some(ConfigError::SimulatedMoney));
+        assert_eq!(refused("https://doe.example", &[], "file:///x"), Some(ConfigError::MailToFolder));
+        assert_eq!(refused("https://doe.example", &[], "smtp://m"), None);
+    }
+
+    #[test]
+    fn each_profile_has_its_payment_default() {
+        let payments = |profile, mail| config(profile, "https://doe.example", &[], mail).validated().unwrap().payments;
+        assert_eq!(payments("production", "smtp://m"), [Provider::PixEstatico]);
+        assert_eq!(payments("development", "file:///x"), [Provider::Simulado, Provider::PixEstatico]);
+    }
+
+    #[test]
+    fn a_public_url_is_an_origin() {
+        assert_eq!("https://Doe.Example/".parse::<PublicUrl>().unwrap().origin(), "https://doe.example");
+        for bad in ["doe.example", "ftp://doe.example", "https://doe.example/x", "https://a:b@doe.example"] {
+            assert!(bad.parse::<PublicUrl>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! What doacoes is about, without IO: money, names, states and the PIX formats.
+//!
+//! Every type here is parsed at the edge; inside, an invalid value cannot exist.
+
+pub mod br_code;
+pub mod campanha;
+pub mod cnpj;
+pub mod cpf;
+pub mod doacao;
+pub mod email;
+pub mod ids;
+pub mod money;
+pub mod pix_key;
+pub mod pix_receipt;
+pub mod qr;
+pub mod role;
+pub mod slug;
+pub mod text;
+pub(crate) mod text_enum;
+pub mod txid;

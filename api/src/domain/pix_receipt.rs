@@ -1,0 +1,53 @@
+//! The end-to-end id that identifies a PIX payment between banks.
+
+/// `E`, eight digits of the payer's bank, `yyyyMMddHHmm`, and eleven letters or digits (BCB, API Pix, `EndToEndId`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndToEndId(String);
+
+/// Not an end-to-end id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("o e2eid tem 32 caracteres: `E`, 20 dígitos e 11 letras ou dígitos")]
+pub struct EndToEndIdError;
+
+impl EndToEndId {
+    /// Checks `input`, which is taken as it is.
+    pub fn parse(input: &str) -> Result<Self, EndToEndIdError> {
+        let bytes = input.as_bytes();
+        let legal = bytes.len() == 32
+            && bytes.first() == Some(&b'E')
+            && bytes.iter().skip(1).take(20).all(u8::is_ascii_digit)
+            && bytes.iter().skip(21).all(u8::is_ascii_alphanumeric);
+        if legal { Ok(Self(input.to_owned())) } else { Err(EndToEndIdError) }
+    }
+
+    /// Checks the name of a stored receipt: the bank's id, or one that [`EndToEndId::manual`] made.
+    pub fn parse_stored(input: &str) -> Result<Self, EndToEndIdError> {
+        match input.strip_prefix("manual:") {
+            Some(id) if id.len() == 36 && uuid::Uuid::try_parse(id).is_ok() => Ok(Self(input.to_lowercase())),
+            _ => Self::parse(input),
+        }
+    }
+
+    /// The name of a receipt for which nobody gave an id: one per charge, so it counts once.
+    pub fn manual(payment: crate::domain::ids::PagamentoId) -> Self {
+        Self(format!("manual:{payment}"))
+    }
+
+    /// The id.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_bank_format_is_taken() {
+        assert!(EndToEndId::parse("E12345678202611241030abcdefghijk").is_ok());
+        for bad in ["", "E1", "D12345678202611241030abcdefghijk", "E1234567820261124103Xabcdefghijk", "E12345678202611241030abcdefghij-", "manual:x"] {
+            assert!(EndToEndId::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

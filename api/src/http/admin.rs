@@ -1,0 +1,61 @@
+//! The admin listener: `/livez`, `/readyz`, `/metrics`. It is never exposed to visitors.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
+
+use crate::probe::ProbeState;
+use crate::state::{AppState, Core};
+
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The admin router.
+pub fn router(state: AppState) -> Router {
+    Router::new().route("/livez", get(|| async { "ok\n" })).route("/readyz", get(readyz)).route("/metrics", get(metrics)).with_state(state)
+}
+
+#[derive(Serialize)]
+struct Readiness {
+    ready: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+}
+
+async fn readyz(State(state): State<AppState>) -> Response {
+    let reason = unready(&state).await;
+    state.metrics.ready(reason.is_none());
+    let status = if reason.is_none() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(Readiness { ready: reason.is_none(), reason })).into_response()
+}
+
+async fn unready(core: &Core) -> Option<&'static str> {
+    if core.shutdown.has_begun() {
+        return Some("shutting down");
+    }
+    match core.probe.state() {
+        ProbeState::Pending => return Some("the statement probe has not finished"),
+        ProbeState::MixedUp => return Some("statements get mixed up between clients: the pooler is not PgBouncer 1.24 or newer with max_prepared_statements > 0"),
+        ProbeState::Passed => {}
+    }
+    let reachable = tokio::time::timeout(PATIENCE, async { sqlx::query_scalar::<_, i32>("SELECT 1").fetch_one(&core.db).await }).await;
+    match reachable {
+        Ok(Ok(_)) => None,
+        Ok(Err(_)) | Err(_) => Some("the database does not answer"),
+    }
+}
+
+async fn metrics(State(state): State<AppState>) -> Response {
+    match state.metrics.render(&state.db) {
+        Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
+        Err(error) => {
+            tracing::error!(error = crate::telemetry::chain(&error), "metrics cannot be rendered");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! `POST /campanhas/{slug}/doacoes`: donating.
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::config::Provider;
+use crate::domain::doacao::Visibility;
+use crate::domain::email::Email;
+use crate::domain::money::Centavos;
+use crate::domain::text::{DisplayName, Message};
+use crate::http::doacoes::{DoacaoBody, created};
+use crate::http::extract::body::{ApiJson, present};
+use crate::http::extract::client_ip::ClientIp;
+use crate::http::extract::idempotency::IdempotencyKey;
+use crate::http::extract::path::SlugPath;
+use crate::http::extract::session::SignedIn;
+use crate::http::notice;
+use crate::http::problem::{Problem, Violations};
+use crate::service::doacoes::{self, Order, guest_token};
+use crate::state::AppState;
+
+/// A new donation.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NovaDoacao)]
+pub struct Body {
+    /// Amount in whole centavos.
+    #[schema(minimum = 1, maximum = 100_000_000, example = 5000)]
+    valor_centavos: i64,
+    /// Name to show.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false, min_length = 1, max_length = 80, example = "Ana")]
+    nome_exibicao: Option<String>,
+    /// Where news of the donation goes; the account's address where it is not given.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false, format = "email", max_length = 254, example = "ana@exemplo.org.br")]
+    email: Option<String>,
+    /// `publica` where it is not given.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false)]
+    visibilidade: Option<Visibility>,
+    /// Hides the amount in the feed.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false)]
+    oculta_valor: Option<bool>,
+    /// A message for the feed.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false, min_length = 1, max_length = 280, example = "Força!")]
+    mensagem: Option<String>,
+    /// The payment provider; the platform's first one where it is not given.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false)]
+    provedor: Option<Provider>,
+    /// Version of the privacy notice that was shown.
+    #[schema(example = "2026-11")]
+    aviso_privacidade: String,
+    /// Consent to the notice.
+    #[schema(example = true)]
+    consentimento: bool,
+}
+
+/// Donate
+///
+/// Made once per `Idempotency-Key`; sent again with the same key and body, the answer is the same byte for byte. Guests get
+/// the donation's capability token in `Doacao-Token`.
+#[utoipa::path(post, path = "/campanhas/{slug}/doacoes", tag = "campanhas", operation_id = "doar", request_body = Body, security((), ("sessao" = [])),
+    params(("slug" = String, Path, description = "O endereço da campanha"),
+           ("idempotency-key" = uuid::Uuid, Header, description = "UUID novo por doação; o mesmo só para repetir a mesma requisição")),
+    responses((status = 201, description = "A doação com sua cobrança", body = DoacaoBody, headers(("location" = String), ("doacao-token" = String)))))]
+pub async fn donate(
+    State(state): State<AppState>,
+    SlugPath(slug): SlugPath,
+    who: Option<SignedIn>,
+    ClientIp(ip): ClientIp,
+    key: IdempotencyKey,
+    ApiJson(body, bytes): ApiJson<Body>,
+) -> Result<Response, Problem> {
+    let donor = who.map(|who| who.pessoa());
+    let order = body.parse(donor.is_some())?;
+    let attempt = key.attempt(slug.as_str(), &bytes);
+    let work = doacoes::create(state.clone(), slug.as_str().to_owned(), donor, order, attempt, ip, |doacao, charges| DoacaoBody::new(doacao, charges).to_json());
+    // Once begun it is carried through, whether or not the donor's phone stays on the line.
+    let answer = state.shutdown.complete(work).await??;
+    let token = donor.is_none().then(|| guest_token(&state.keys.token, answer.subject));
+    created(answer, token)
+}
+
+impl Body {
+    fn parse(self, has_account: bool) -> Result<Order, Problem> {
+        let mut wrong = Violations::default();
+        let valor = wrong.check("valor_centavos", Centavos::try_from(self.valor_centavos));
+        let nome_exibicao = wrong.check_optional("nome_exibicao", self.nome_exibicao, |text| DisplayName::parse(&text));
+        let email = wrong.check_optional("email", self.email, |text| Email::parse(&text));
+        let mensagem = wrong.check_optional("mensagem", self.mensagem, |text| Message::parse(&text));
+        if has_account && email.is_some() {
+            wrong.add("email", "quem entrou com sua conta doa com o e-mail dela");
+        }
+        notice::check(&mut wrong, &self.aviso_privacidade, self.consentimento);
+        wrong.finish()?;
+        let Some(valor) = valor else { return Err(wrong.problem()) };
+        Ok(Order {
+            valor,
+            nome_exibicao,
+            email,
+            visibilidade: self.visibilidade.unwrap_or(Visibility::Publica),
+            oculta_valor: self.oculta_valor.unwrap_or(false),
+            mensagem,
+            provedor: self.provedor,
+        })
+    }
+}

@@ -1,0 +1,100 @@
+//! `POST /doacoes/{id}/confirmacoes`: the organizadora saw the money.
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+
+use super::{created, to_json};
+use crate::domain::doacao::{DonationStatus, Evidence, Reconciliation};
+use crate::domain::ids::DoacaoId;
+use crate::domain::money::Centavos;
+use crate::domain::pix_receipt::EndToEndId;
+use crate::domain::text::Reason;
+use crate::http::extract::body::{ApiJson, present};
+use crate::http::extract::idempotency::IdempotencyKey;
+use crate::http::extract::member::{Confirmer, Member, OfDoacao};
+use crate::http::extract::path::IdPath;
+use crate::http::problem::{Problem, Violations};
+use crate::service::settle::{self, Proof, Settled};
+use crate::state::AppState;
+
+/// What was received.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Confirmacao)]
+pub struct Body {
+    /// What the bank statement says, in whole centavos; this is what is credited.
+    #[schema(minimum = 1, maximum = 100_000_000, example = 5000)]
+    valor_recebido_centavos: i64,
+    /// When; not in the future, and not before the day of the donation.
+    #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    recebido_em: OffsetDateTime,
+    /// The bank's end-to-end id. Without it a charge can be confirmed once.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false, pattern = "^E[0-9]{20}[A-Za-z0-9]{11}$", example = "E12345678202611241030abcdefghijk")]
+    e2eid: Option<String>,
+    /// Why it is confirmed by hand.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false, min_length = 1, max_length = 500, example = "extrato de hoje")]
+    justificativa: Option<String>,
+}
+
+/// A receipt, and what became of the donation.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Recebimento)]
+pub struct ReceiptBody {
+    doacao_id: DoacaoId,
+    situacao: DonationStatus,
+    e2eid: String,
+    valor_centavos: i64,
+    evidencia: Evidence,
+    /// `duplicada` is held for return and is not in the campaign's total.
+    conciliacao: Reconciliation,
+}
+
+/// Confirm that a payment arrived
+///
+/// Takes the role `dona` or `financeiro` and a password entered within ten minutes.
+#[utoipa::path(post, path = "/doacoes/{id}/confirmacoes", tag = "doacoes", operation_id = "confirmarPagamento", request_body = Body,
+    security(("sessao" = [])),
+    params(("id" = uuid::Uuid, Path, description = "A doação"), ("idempotency-key" = uuid::Uuid, Header, description = "UUID novo por confirmação")),
+    responses((status = 201, description = "O recebimento", body = ReceiptBody, headers(("location" = String)))))]
+pub async fn confirm(
+    State(state): State<AppState>,
+    member: Member<OfDoacao, Confirmer>,
+    IdPath(id): IdPath,
+    key: IdempotencyKey,
+    ApiJson(body, bytes): ApiJson<Body>,
+) -> Result<Response, Problem> {
+    let mut proof = body.parse()?;
+    proof.registrado_por = Some(member.pessoa);
+    let attempt = key.attempt(&id.to_string(), &bytes);
+    let work = settle::by_member(state.clone(), DoacaoId(id), member.pessoa, proof, attempt, render);
+    created(state.shutdown.complete(work).await??, None)
+}
+
+fn render(settled: &Settled) -> String {
+    to_json(&ReceiptBody {
+        doacao_id: settled.doacao.id,
+        situacao: settled.doacao.situacao,
+        e2eid: settled.recebimento.e2eid.clone(),
+        valor_centavos: settled.recebimento.valor_centavos,
+        evidencia: Evidence::Declarada,
+        conciliacao: settled.recebimento.conciliacao,
+    })
+}
+
+impl Body {
+    fn parse(self) -> Result<Proof, Problem> {
+        let mut wrong = Violations::default();
+        let valor = wrong.check("valor_recebido_centavos", Centavos::try_from(self.valor_recebido_centavos));
+        let e2eid = wrong.check_optional("e2eid", self.e2eid, |text| EndToEndId::parse(&text));
+        let justificativa = wrong.check_optional("justificativa", self.justificativa, |text| Reason::parse(&text));
+        wrong.finish()?;
+        let Some(valor) = valor else { return Err(wrong.problem()) };
+        Ok(Proof { valor, horario: self.recebido_em, e2eid, evidencia: Evidence::Declarada, justificativa, registrado_por: None })
+    }
+}

@@ -1,0 +1,143 @@
+//! `/doacoes`
+
+pub mod cancel;
+pub mod charge;
+pub mod confirm;
+pub mod get;
+pub mod qr;
+pub mod refund;
+pub mod update;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+
+use crate::config::Provider;
+use crate::domain::doacao::{DonationStatus, Visibility};
+use crate::domain::ids::{DoacaoId, PagamentoId};
+use crate::http::extract::donor::TOKEN_HEADER;
+use crate::http::problem::Problem;
+use crate::service::once::Answer;
+use crate::store::doacoes::Doacao;
+use crate::store::pagamentos::{Pagamento, PaymentStatus};
+
+/// A donation as its donor sees it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Doacao)]
+pub struct DoacaoBody {
+    id: DoacaoId,
+    campanha: CampaignRef,
+    nome_exibicao: Option<String>,
+    email: Option<String>,
+    /// What was promised.
+    valor_centavos: i64,
+    /// What was received and credited.
+    recebido_centavos: i64,
+    /// What went back.
+    devolvido_centavos: i64,
+    visibilidade: Visibility,
+    oculta_valor: bool,
+    mensagem: Option<String>,
+    situacao: DonationStatus,
+    #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    expira_em: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339::option")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    confirmada_em: Option<OffsetDateTime>,
+    #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    criada_em: OffsetDateTime,
+    versao: i32,
+    /// The newest charge.
+    pagamento: Option<PagamentoBody>,
+}
+
+/// Which campaign.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CampanhaDaDoacao)]
+pub struct CampaignRef {
+    slug: String,
+    titulo: String,
+}
+
+/// A charge.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Pagamento)]
+pub struct PagamentoBody {
+    id: PagamentoId,
+    provedor: Provider,
+    txid: String,
+    valor_centavos: i64,
+    situacao: PaymentStatus,
+    /// The text behind the QR code, to copy into a bank's app.
+    pix_copia_e_cola: String,
+    /// The QR code as an image, for whoever may see the donation.
+    qr_svg_url: String,
+    #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    expira_em: OffsetDateTime,
+}
+
+impl From<&Pagamento> for PagamentoBody {
+    fn from(row: &Pagamento) -> Self {
+        Self {
+            id: row.id,
+            provedor: row.provedor,
+            txid: row.txid.clone(),
+            valor_centavos: row.valor_centavos,
+            situacao: row.situacao,
+            pix_copia_e_cola: row.br_code.clone(),
+            qr_svg_url: format!("/api/v1/doacoes/{}/pagamentos/{}/qr.svg", row.doacao_id, row.id),
+            expira_em: row.expira_em,
+        }
+    }
+}
+
+impl DoacaoBody {
+    /// A donation with the newest of those `charges` that are its own.
+    pub fn new(row: &Doacao, charges: &[Pagamento]) -> Self {
+        Self {
+            id: row.id,
+            campanha: CampaignRef { slug: row.campanha_slug.clone(), titulo: row.campanha_titulo.clone() },
+            nome_exibicao: row.nome_exibicao.clone(),
+            email: row.email_contato.clone(),
+            valor_centavos: row.valor_centavos,
+            recebido_centavos: row.recebido_centavos,
+            devolvido_centavos: row.devolvido_centavos,
+            visibilidade: row.visibilidade,
+            oculta_valor: row.oculta_valor,
+            mensagem: row.mensagem.clone(),
+            situacao: row.situacao,
+            expira_em: row.expira_em,
+            confirmada_em: row.confirmada_em,
+            criada_em: row.criada_em,
+            versao: row.versao,
+            pagamento: charges.iter().rfind(|charge| charge.doacao_id == row.id).map(PagamentoBody::from),
+        }
+    }
+
+    /// The JSON that is kept for repeated requests.
+    pub fn to_json(&self) -> String {
+        to_json(self)
+    }
+}
+
+/// JSON of a body; structs of plain values always serialise.
+pub fn to_json(body: &impl Serialize) -> String {
+    serde_json::to_string(body).unwrap_or_default()
+}
+
+/// The 201 of a kept answer.
+pub fn created(answer: Answer, token: Option<String>) -> Result<Response, Problem> {
+    let mut response = (StatusCode::CREATED, [(header::CONTENT_TYPE, "application/json")], answer.body).into_response();
+    if let Some(location) = answer.location {
+        response.headers_mut().insert(header::LOCATION, HeaderValue::from_str(&location).map_err(Problem::internal)?);
+    }
+    if let Some(token) = token {
+        response.headers_mut().insert(TOKEN_HEADER, HeaderValue::from_str(&token).map_err(Problem::internal)?);
+    }
+    Ok(response)
+}

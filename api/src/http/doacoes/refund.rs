@@ -1,0 +1,106 @@
+//! `POST /doacoes/{id}/devolucoes`: money that went back.
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+
+use super::{created, to_json};
+use crate::domain::doacao::DonationStatus;
+use crate::domain::ids::{DevolucaoId, DoacaoId};
+use crate::domain::money::Centavos;
+use crate::domain::pix_receipt::EndToEndId;
+use crate::domain::text::Reason;
+use crate::http::extract::body::{ApiJson, present};
+use crate::http::extract::idempotency::IdempotencyKey;
+use crate::http::extract::member::{Member, OfDoacao, Refunder};
+use crate::http::extract::path::IdPath;
+use crate::http::problem::{Problem, Violations};
+use crate::service::refunds::{self, RefundOrder};
+use crate::state::AppState;
+use crate::store::doacoes::Doacao;
+use crate::store::refunds::Devolucao;
+
+/// What goes back.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NovaDevolucao)]
+pub struct Body {
+    /// How much, in whole centavos; all that is left where it is not given.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false, minimum = 1, maximum = 100_000_000, example = 2000)]
+    valor_centavos: Option<i64>,
+    /// Why.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false, min_length = 1, max_length = 500, example = "a pedido da doadora")]
+    motivo: Option<String>,
+    /// Of which receipt; the credited one where it is not given.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false, max_length = 43)]
+    e2eid: Option<String>,
+}
+
+/// A refund, and what became of the donation.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Devolucao)]
+pub struct RefundBody {
+    id: DevolucaoId,
+    doacao_id: DoacaoId,
+    /// The donation's state.
+    situacao: DonationStatus,
+    e2eid: String,
+    /// The id to give to the bank.
+    id_devolucao: String,
+    valor_centavos: i64,
+    /// What went back of the donation so far.
+    devolvido_centavos: i64,
+    motivo: Option<String>,
+    #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    criada_em: OffsetDateTime,
+}
+
+/// Record a refund
+///
+/// With `pix_estatico` the organizadora returns the money at its bank and records it here.
+#[utoipa::path(post, path = "/doacoes/{id}/devolucoes", tag = "doacoes", operation_id = "devolver", request_body = Body, security(("sessao" = [])),
+    params(("id" = uuid::Uuid, Path, description = "A doação"), ("idempotency-key" = uuid::Uuid, Header, description = "UUID novo por devolução")),
+    responses((status = 201, description = "A devolução", body = RefundBody, headers(("location" = String)))))]
+pub async fn refund(
+    State(state): State<AppState>,
+    member: Member<OfDoacao, Refunder>,
+    IdPath(id): IdPath,
+    key: IdempotencyKey,
+    ApiJson(body, bytes): ApiJson<Body>,
+) -> Result<Response, Problem> {
+    let order = body.parse()?;
+    let attempt = key.attempt(&id.to_string(), &bytes);
+    let work = refunds::refund(state.clone(), DoacaoId(id), member.pessoa, order, attempt, render);
+    created(state.shutdown.complete(work).await??, None)
+}
+
+fn render(doacao: &Doacao, refund: &Devolucao) -> String {
+    to_json(&RefundBody {
+        id: refund.id,
+        doacao_id: refund.doacao_id,
+        situacao: doacao.situacao,
+        e2eid: refund.e2eid.clone(),
+        id_devolucao: refund.id_devolucao.clone(),
+        valor_centavos: refund.valor_centavos,
+        devolvido_centavos: doacao.devolvido_centavos,
+        motivo: refund.motivo.clone(),
+        criada_em: refund.criada_em,
+    })
+}
+
+impl Body {
+    fn parse(self) -> Result<RefundOrder, Problem> {
+        let mut wrong = Violations::default();
+        let valor = wrong.check_optional("valor_centavos", self.valor_centavos, Centavos::try_from);
+        let motivo = wrong.check_optional("motivo", self.motivo, |text| Reason::parse(&text));
+        let e2eid = wrong.check_optional("e2eid", self.e2eid, |text| EndToEndId::parse_stored(&text));
+        wrong.finish()?;
+        Ok(RefundOrder { valor, motivo, e2eid })
+    }
+}

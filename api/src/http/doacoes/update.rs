@@ -1,0 +1,60 @@
+//! `PATCH /doacoes/{id}`
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderName, HeaderValue, header};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::DoacaoBody;
+use crate::domain::doacao::Visibility;
+use crate::domain::text::Message;
+use crate::http::extract::body::{ApiJson, clearable, present};
+use crate::http::extract::conditional::{IfMatch, etag};
+use crate::http::extract::donor::Donor;
+use crate::http::problem::{Problem, Violations};
+use crate::service::doacoes::{self, DonorChanges};
+use crate::state::AppState;
+use crate::store::pagamentos;
+
+/// What changes.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = AlteracaoDeDoacao)]
+pub struct Body {
+    #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false)]
+    visibilidade: Option<Visibility>,
+    /// Hides the amount in the feed.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false)]
+    oculta_valor: Option<bool>,
+    /// The message; `null` takes it away.
+    #[serde(default, deserialize_with = "clearable")]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 280, example = "Força a todos!")]
+    mensagem: Option<Option<String>>,
+}
+
+/// Change who sees a donation, or its message
+#[utoipa::path(patch, path = "/doacoes/{id}", tag = "doacoes", operation_id = "alterarDoacao", request_body = Body,
+    security(("sessao" = []), ("doacao" = [])),
+    params(("id" = uuid::Uuid, Path, description = "A doação"), ("if-match" = String, Header, description = "ETag da última leitura")),
+    responses((status = 200, description = "A doação alterada", body = DoacaoBody, headers(("etag" = String)))))]
+pub async fn update(
+    State(state): State<AppState>,
+    donor: Donor,
+    IfMatch(version): IfMatch,
+    ApiJson(body, _): ApiJson<Body>,
+) -> Result<([(HeaderName, HeaderValue); 1], Json<DoacaoBody>), Problem> {
+    let mut wrong = Violations::default();
+    let changes = DonorChanges {
+        visibilidade: body.visibilidade,
+        oculta_valor: body.oculta_valor,
+        mensagem: body.mensagem.map(|text| wrong.check_optional("mensagem", text, |text| Message::parse(&text))),
+    };
+    wrong.finish()?;
+    let changed = doacoes::update(&state, &donor.doacao, version, &changes).await?;
+    let mut db = state.connection().await?;
+    let charges = pagamentos::of_donations(&mut db, &[changed.id]).await?;
+    Ok(([(header::ETAG, etag(changed.versao))], Json(DoacaoBody::new(&changed, &charges))))
+}

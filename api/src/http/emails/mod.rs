@@ -1,0 +1,3 @@
+//! `/emails`
+
+pub mod verify;

@@ -1,0 +1,37 @@
+//! `POST /emails/verificacoes`: proving an address completes the sign-up.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::http::eu::PessoaBody;
+use crate::http::extract::body::ApiJson;
+use crate::http::extract::client_ip::ClientIp;
+use crate::http::problem::Problem;
+use crate::service::accounts;
+use crate::state::AppState;
+
+/// The code from the mail.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = VerificacaoDeEmail)]
+pub struct Body {
+    /// The code; valid for 24 hours, once.
+    codigo: String,
+}
+
+/// Prove an e-mail address
+///
+/// Makes the account. Nobody is logged in by it.
+#[utoipa::path(post, path = "/emails/verificacoes", tag = "contas", operation_id = "verificarEmail", request_body = Body,
+    responses((status = 201, description = "A conta existe", body = PessoaBody)))]
+pub async fn verify(
+    State(state): State<AppState>,
+    ClientIp(ip): ClientIp,
+    ApiJson(body, _): ApiJson<Body>,
+) -> Result<(StatusCode, Json<PessoaBody>), Problem> {
+    let pessoa = accounts::verify_email(&state, &body.codigo, ip).await?;
+    Ok((StatusCode::CREATED, Json(pessoa.into())))
+}

@@ -1,0 +1,38 @@
+//! `POST /eu/doacoes/reivindicacoes`: claiming a guest's donation.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::domain::ids::DoacaoId;
+use crate::http::doacoes::DoacaoBody;
+use crate::http::extract::body::{ApiJson, present};
+use crate::http::extract::session::SignedIn;
+use crate::http::problem::Problem;
+use crate::service::claims;
+use crate::state::AppState;
+use crate::store::pagamentos;
+
+/// Which donation, and the proof.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Reivindicacao)]
+pub struct Body {
+    /// The donation.
+    doacao_id: DoacaoId,
+    /// Its `Doacao-Token`. Without it the donation's e-mail must be the account's proven one.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false)]
+    token: Option<String>,
+}
+
+/// Claim a guest's donation
+#[utoipa::path(post, path = "/eu/doacoes/reivindicacoes", tag = "contas", operation_id = "reivindicarDoacao", request_body = Body, security(("sessao" = [])),
+    responses((status = 200, description = "A doação agora é da conta", body = DoacaoBody)))]
+pub async fn claim(State(state): State<AppState>, who: SignedIn, ApiJson(body, _): ApiJson<Body>) -> Result<Json<DoacaoBody>, Problem> {
+    let claimed = claims::claim(&state, who.pessoa(), body.doacao_id, body.token.as_deref()).await?;
+    let mut db = state.connection().await?;
+    let payments = pagamentos::of_donations(&mut db, &[claimed.id]).await?;
+    Ok(Json(DoacaoBody::new(&claimed, &payments)))
+}

@@ -1,0 +1,31 @@
+//! `GET /eu/organizadoras`
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use uuid::Uuid;
+
+use crate::http::cursor::{List, Page, PageQuery, rows};
+use crate::http::extract::body::ApiQuery;
+use crate::http::extract::session::SignedIn;
+use crate::http::organizadoras::OrganizadoraBody;
+use crate::http::problem::Problem;
+use crate::state::AppState;
+use crate::store::organizadoras;
+
+/// The organizadoras that I am a member of
+#[utoipa::path(get, path = "/eu/organizadoras", tag = "contas", operation_id = "listarMinhasOrganizadoras", params(PageQuery), security(("sessao" = [])),
+    responses((status = 200, description = "Uma página, da mais nova à mais velha", body = Page<OrganizadoraBody>)))]
+pub async fn list(
+    State(state): State<AppState>,
+    who: SignedIn,
+    ApiQuery(query): ApiQuery<PageQuery>,
+) -> Result<(HeaderMap, Json<Page<OrganizadoraBody>>), Problem> {
+    let now = state.clock.now();
+    let list = List::new("/api/v1/eu/organizadoras", "", &who.pessoa().to_string());
+    let (before, limit) = list.start::<Uuid>(&state.keys.cursor, &query, now)?;
+    let mut db = state.connection().await?;
+    let found = organizadoras::list_of(&mut db, who.pessoa(), before, rows(limit)).await?;
+    let (headers, page) = list.page(&state.keys.cursor, found, limit, now, |row| row.id.0, OrganizadoraBody::from);
+    Ok((headers, Json(page)))
+}

@@ -1,0 +1,34 @@
+//! `POST /eu/reautenticacao`: entering the password again.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use secrecy::SecretString;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::http::extract::body::ApiJson;
+use crate::http::extract::session::SignedIn;
+use crate::http::problem::Problem;
+use crate::http::sessoes::{OpenedBody, WithCookie, opened};
+use crate::service::sessions;
+use crate::state::AppState;
+
+/// The password.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Reautenticacao)]
+pub struct Body {
+    /// Password.
+    #[schema(value_type = String, format = "password", example = "uma frase longa")]
+    senha: SecretString,
+}
+
+/// Enter the password again
+///
+/// Confirming a payment asks for a password that is at most ten minutes old. The session gets a new cookie.
+#[utoipa::path(post, path = "/eu/reautenticacao", tag = "contas", operation_id = "reautenticar", request_body = Body, security(("sessao" = [])),
+    responses((status = 200, description = "A sessão tem um novo cookie", body = OpenedBody, headers(("set-cookie" = String)))))]
+pub async fn reauthenticate(State(state): State<AppState>, who: SignedIn, ApiJson(body, _): ApiJson<Body>) -> Result<WithCookie, Problem> {
+    let session = sessions::reauthenticate(&state, &who.0, body.senha).await?;
+    Ok(opened(&state, StatusCode::OK, &session))
+}

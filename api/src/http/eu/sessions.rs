@@ -1,0 +1,64 @@
+//! `GET /eu/sessoes`
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use serde::Serialize;
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::domain::ids::SessaoId;
+use crate::http::cursor::{List, Page, PageQuery, rows};
+use crate::http::extract::body::ApiQuery;
+use crate::http::extract::session::SignedIn;
+use crate::http::problem::Problem;
+use crate::state::AppState;
+use crate::store::sessions::{self, ListedSession};
+
+/// A session.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Sessao)]
+pub struct SessionBody {
+    id: SessaoId,
+    /// What the browser called itself.
+    agente: Option<String>,
+    /// Whether it is the one that asks.
+    atual: bool,
+    #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    criada_em: OffsetDateTime,
+    /// To five minutes.
+    #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    visto_em: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    expira_em: OffsetDateTime,
+}
+
+/// My sessions
+#[utoipa::path(get, path = "/eu/sessoes", tag = "contas", operation_id = "listarSessoes", params(PageQuery), security(("sessao" = [])),
+    responses((status = 200, description = "Uma página, da mais nova à mais velha", body = Page<SessionBody>)))]
+pub async fn list(
+    State(state): State<AppState>,
+    who: SignedIn,
+    ApiQuery(query): ApiQuery<PageQuery>,
+) -> Result<(HeaderMap, Json<Page<SessionBody>>), Problem> {
+    let now = state.clock.now();
+    let list = List::new("/api/v1/eu/sessoes", "", &who.pessoa().to_string());
+    let (before, limit) = list.start::<Uuid>(&state.keys.cursor, &query, now)?;
+    let mut db = state.connection().await?;
+    let found = sessions::list(&mut db, who.pessoa(), before, rows(limit), now).await?;
+    let current = who.0.id;
+    let body = |row: ListedSession| SessionBody {
+        id: row.id,
+        agente: row.agente,
+        atual: row.id == current,
+        criada_em: row.criada_em,
+        visto_em: row.visto_em,
+        expira_em: row.expira_em,
+    };
+    let (headers, page) = list.page(&state.keys.cursor, found, limit, now, |row| row.id.0, body);
+    Ok((headers, Json(page)))
+}

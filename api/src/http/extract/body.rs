@@ -1,0 +1,192 @@
+//! JSON bodies and query strings, with errors that name the field and the rule.
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::http::problem::{Code, Problem};
+use crate::state::AppState;
+
+/// A JSON body, together with the bytes it came in.
+#[derive(Debug)]
+pub struct ApiJson<T>(pub T, pub Bytes);
+
+impl<T: DeserializeOwned> FromRequest<AppState> for ApiJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
+        if !is_json(request.headers()) {
+            return Err(Problem::new(Code::UnsupportedMediaType, "Envie o cabeçalho `Content-Type: application/json`."));
+        }
+        let bytes = read(request, state).await?;
+        let value = parse(&bytes)?;
+        Ok(Self(value, bytes))
+    }
+}
+
+/// No body, or `{}`.
+#[derive(Debug)]
+pub struct NoBody;
+
+impl FromRequest<AppState> for NoBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
+        let bytes = read(request, state).await?;
+        if bytes.is_empty() {
+            return Ok(Self);
+        }
+        let object: serde_json::Map<String, serde_json::Value> = parse(&bytes)?;
+        match object.keys().next() {
+            None => Ok(Self),
+            Some(field) => Err(Problem::invalid(field, UNKNOWN)),
+        }
+    }
+}
+
+/// A query string.
+#[derive(Debug)]
+pub struct ApiQuery<T>(pub T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<AppState> for ApiQuery<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Problem> {
+        let query = parts.uri.query().unwrap_or_default();
+        let pairs = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
+        serde_path_to_error::deserialize(pairs).map(Self).map_err(|error| invalid(&error.path().to_string(), &error.inner().to_string()))
+    }
+}
+
+async fn read(request: Request, state: &AppState) -> Result<Bytes, Problem> {
+    Bytes::from_request(request, state).await.map_err(|rejection| {
+        if rejection.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE {
+            too_large()
+        } else {
+            match rejection {
+                BytesRejection::FailedToBufferBody(_) => Problem::new(Code::Malformed, "O corpo não chegou inteiro."),
+                _ => Problem::new(Code::Malformed, "O corpo não pôde ser lido."),
+            }
+        }
+    })
+}
+
+/// The problem of a body over the limit.
+pub fn too_large() -> Problem {
+    Problem::new(Code::TooLarge, "O corpo tem no máximo 65.536 bytes.")
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|value| {
+        let essence = value.split(';').next().unwrap_or_default().trim();
+        essence.eq_ignore_ascii_case("application/json")
+    })
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        let inner = error.inner();
+        if inner.is_data() {
+            invalid(&path, &inner.to_string())
+        } else {
+            Problem::new(Code::BadJson, format!("Erro na linha {}, coluna {}.", inner.line(), inner.column()))
+        }
+    })?;
+    json.end().map_err(|_| Problem::new(Code::BadJson, "Há texto depois do JSON."))?;
+    Ok(value)
+}
+
+const UNKNOWN: &str = "campo desconhecido";
+
+/// serde's words in the language of the API. Its kinds of error are told apart by nothing but their text; what is not
+/// recognised is still named by its path.
+fn invalid(path: &str, message: &str) -> Problem {
+    let quoted = message.split('`').nth(1).unwrap_or_default();
+    let beside = |name: &str| match path.rsplit_once('.') {
+        Some((parent, last)) if last == name => format!("{parent}.{name}"),
+        _ if path == "." || path == "?" || path == name => name.to_owned(),
+        _ => format!("{path}.{name}"),
+    };
+    if message.starts_with("unknown field") {
+        return Problem::invalid(&beside(quoted), UNKNOWN);
+    }
+    if message.starts_with("missing field") {
+        return Problem::invalid(&beside(quoted), "campo obrigatório");
+    }
+    if message.starts_with("duplicate field") {
+        return Problem::invalid(&beside(quoted), "campo repetido");
+    }
+    let campo = if path == "." { "corpo" } else { path };
+    let reason = match message.split_once("expected ").map(|(_, expected)| expected.split(" at line").next().unwrap_or(expected)) {
+        Some(expected) if message.starts_with("unknown variant") => format!("use um destes valores: {}", expected.trim_start_matches("one of ")),
+        Some("i64" | "u8" | "u32" | "i32") => "use um número inteiro, sem aspas e sem frações".to_owned(),
+        Some("a string") => "use um texto entre aspas".to_owned(),
+        Some("a boolean") => "use true ou false".to_owned(),
+        Some(expected) if expected.contains("RFC3339") || expected.contains("OffsetDateTime") => "use data e hora RFC 3339, como 2026-11-24T10:30:00Z".to_owned(),
+        Some(expected) if expected.starts_with("struct") => "use um objeto".to_owned(),
+        _ => "valor de tipo ou formato errado".to_owned(),
+    };
+    Problem::invalid(campo, reason)
+}
+
+/// A field that may be absent but not null.
+pub fn present<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+/// A field that may be absent (stays), null (is taken away) or a value.
+pub fn clearable<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::<T>::deserialize(deserializer).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only parsed")]
+    struct Body {
+        valor_centavos: i64,
+        #[serde(default, deserialize_with = "present")]
+        nome: Option<String>,
+    }
+
+    fn refusal(json: &str) -> (String, String) {
+        let problem = parse::<Body>(json.as_bytes()).unwrap_err();
+        match problem.violations.first() {
+            Some(violation) => (violation.campo.clone(), violation.razao.clone()),
+            None => (problem.code.slug().to_owned(), problem.detail.into_owned()),
+        }
+    }
+
+    #[test]
+    fn each_mistake_names_its_field_and_the_rule() {
+        let whole = "use um número inteiro, sem aspas e sem frações";
+        for value in ["1.5", "\"10\"", "null", "true", "1e3", "99999999999999999999", "[]"] {
+            let (field, reason) = refusal(&format!("{{\"valor_centavos\": {value}}}"));
+            assert_eq!((field.as_str(), reason.as_str()), ("valor_centavos", whole), "{value}");
+        }
+        assert_eq!(refusal("{}"), ("valor_centavos".into(), "campo obrigatório".into()));
+        assert_eq!(refusal("{\"valor_centavos\":1,\"x\":2}"), ("x".into(), UNKNOWN.into()));
+        assert_eq!(refusal("{\"valor_centavos\":1,\"valor_centavos\":2}"), ("valor_centavos".into(), "campo repetido".into()));
+        assert_eq!(refusal("{\"valor_centavos\":1,\"nome\":null}").0, "nome");
+        assert_eq!(refusal("[1]").0, "corpo");
+        for bad in ["", "{", "{\"valor_centavos\":1} x", "\u{feff}{}", "{\"valor_centavos\":1e400}"] {
+            assert_eq!(refusal(bad).0, "json-invalido", "{bad}");
+        }
+    }
+
+    #[test]
+    fn bad_utf8_is_bad_json() {
+        let problem = parse::<Body>(b"{\"valor_centavos\":1,\"nome\":\"\xff\"}").unwrap_err();
+        assert_eq!(problem.code, Code::BadJson);
+    }
+}

@@ -1,0 +1,45 @@
+//! `ETag`, `If-Match` and `If-None-Match` over the version of a row.
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::http::problem::{Code, Problem};
+use crate::state::AppState;
+
+/// The version that a change was made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IfMatch(pub i32);
+
+impl FromRequestParts<AppState> for IfMatch {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Problem> {
+        let Some(value) = parts.headers.get(header::IF_MATCH) else {
+            return Err(Problem::new(Code::PreconditionRequired, "Envie em If-Match o ETag da última leitura, como `If-Match: \"3\"`."));
+        };
+        let version = value.to_str().ok().and_then(|text| text.strip_prefix('"')?.strip_suffix('"')?.parse().ok());
+        // An ETag that this API never made matches nothing.
+        version.map(Self).ok_or_else(|| Problem::new(Code::Stale, "If-Match não é um ETag deste recurso; leia de novo."))
+    }
+}
+
+/// The strong entity tag of a version.
+pub fn etag(version: impl std::fmt::Display) -> HeaderValue {
+    HeaderValue::from_str(&format!("\"{version}\"")).unwrap_or_else(|_| HeaderValue::from_static("\"\""))
+}
+
+/// `response` with its tag, or 304 where the client has it already (RFC 9110 §13.1.2, weak comparison).
+pub fn not_modified_or(headers: &HeaderMap, tag: HeaderValue, response: impl IntoResponse) -> Response {
+    let known = headers
+        .get_all(header::IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|candidate| candidate.trim().trim_start_matches("W/"))
+        .any(|candidate| candidate == "*" || candidate.as_bytes() == tag.as_bytes());
+    let mut response = if known { StatusCode::NOT_MODIFIED.into_response() } else { response.into_response() };
+    response.headers_mut().insert(header::ETAG, tag);
+    response
+}

@@ -1,0 +1,51 @@
+//! Who may see and change a donation: the person it belongs to, or, while it belongs to nobody, the holder of its token.
+
+use axum::extract::{FromRequestParts};
+use axum::http::request::Parts;
+
+use super::path::uuid;
+use super::session::SignedIn;
+use crate::domain::ids::DoacaoId;
+use crate::http::problem::Problem;
+use crate::service::Actor;
+use crate::service::doacoes::guest_token_matches;
+use crate::state::AppState;
+use crate::store::doacoes::{self, Doacao};
+
+/// The header that carries a guest's capability token.
+pub const TOKEN_HEADER: &str = "doacao-token";
+
+/// The donor of the donation that the path names. Anything else is 404.
+#[derive(Clone, Debug)]
+pub struct Donor {
+    /// The donation.
+    pub doacao: Doacao,
+    /// Who asks.
+    pub actor: Actor,
+}
+
+impl FromRequestParts<AppState> for Donor {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let id = DoacaoId(uuid(parts, state, "id").await?);
+        let session = <SignedIn as axum::extract::OptionalFromRequestParts<AppState>>::from_request_parts(parts, state).await?;
+        let doacao = {
+            let mut db = state.connection().await?;
+            doacoes::get(&mut db, id).await?.ok_or_else(Problem::not_found)?
+        };
+        let actor = match (doacao.pessoa_id, session) {
+            (Some(owner), Some(session)) if session.pessoa() == owner => Actor::Pessoa(owner),
+            // A claimed donation is its person's alone: the token has done its work.
+            (Some(_), _) => return Err(Problem::not_found()),
+            (None, _) => {
+                let token = parts.headers.get(TOKEN_HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
+                if !guest_token_matches(&state.keys.token, token, id.0) {
+                    return Err(Problem::not_found());
+                }
+                Actor::Guest
+            }
+        };
+        Ok(Self { doacao, actor })
+    }
+}

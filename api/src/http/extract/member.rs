@@ -1,0 +1,171 @@
+//! Who may act for an organisation. One statement checks session and role together.
+
+use std::marker::PhantomData;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+
+use super::path::{parameter, uuid};
+use super::session::{SignedIn, token_hash, unauthenticated};
+use crate::domain::ids::{OrganizadoraId, PessoaId};
+use crate::domain::role::{PlatformRole, Role};
+use crate::domain::slug::Slug;
+use crate::http::problem::{Code, Problem};
+use crate::service::sessions::is_recent;
+use crate::state::{AppState, Core};
+use crate::store::members;
+use crate::store::sessions::{self, Place, Session, Standing};
+
+/// Which roles a route is for.
+pub trait Allowed: Send + Sync {
+    /// The roles.
+    const ROLES: &'static [Role];
+    /// Whether platform administrators may as well.
+    const ADMIN: bool = false;
+    /// Whether the password must have been entered within ten minutes.
+    const RECENT: bool = false;
+}
+
+/// Any member.
+#[derive(Debug)]
+pub struct AnyRole;
+/// Who owns the organisation.
+#[derive(Debug)]
+pub struct Owner;
+/// Who works on campaigns.
+#[derive(Debug)]
+pub struct Editor;
+/// Who confirms money; the password must be fresh.
+#[derive(Debug)]
+pub struct Confirmer;
+/// Who sends money back.
+#[derive(Debug)]
+pub struct Refunder;
+
+impl Allowed for AnyRole {
+    const ROLES: &'static [Role] = Role::ALL;
+}
+impl Allowed for Owner {
+    const ROLES: &'static [Role] = &[Role::Dona];
+}
+impl Allowed for Editor {
+    const ROLES: &'static [Role] = &[Role::Dona, Role::Editora];
+}
+impl Allowed for Confirmer {
+    const ROLES: &'static [Role] = &[Role::Dona, Role::Financeiro];
+    const RECENT: bool = true;
+}
+impl Allowed for Refunder {
+    const ROLES: &'static [Role] = &[Role::Dona, Role::Financeiro];
+    const ADMIN: bool = true;
+}
+
+/// Where the organisation is named in the path.
+pub trait Named: Send + Sync {
+    /// Reads the path.
+    fn place(parts: &mut Parts, state: &AppState) -> impl Future<Output = Result<NamedPlace, Problem>> + Send;
+}
+
+/// A place with its own text.
+#[derive(Clone, Debug)]
+pub enum NamedPlace {
+    /// `/organizadoras/{slug}`
+    Organizadora(Slug),
+    /// `/campanhas/{slug}`
+    Campanha(Slug),
+    /// `/doacoes/{id}`
+    Doacao(uuid::Uuid),
+}
+
+/// The path names an organisation.
+#[derive(Debug)]
+pub struct OfOrganizadora;
+/// The path names one of its campaigns.
+#[derive(Debug)]
+pub struct OfCampanha;
+/// The path names a donation to one of its campaigns.
+#[derive(Debug)]
+pub struct OfDoacao;
+
+impl Named for OfOrganizadora {
+    async fn place(parts: &mut Parts, state: &AppState) -> Result<NamedPlace, Problem> {
+        slug(parts, state).await.map(NamedPlace::Organizadora)
+    }
+}
+impl Named for OfCampanha {
+    async fn place(parts: &mut Parts, state: &AppState) -> Result<NamedPlace, Problem> {
+        slug(parts, state).await.map(NamedPlace::Campanha)
+    }
+}
+impl Named for OfDoacao {
+    async fn place(parts: &mut Parts, state: &AppState) -> Result<NamedPlace, Problem> {
+        uuid(parts, state, "id").await.map(NamedPlace::Doacao)
+    }
+}
+
+async fn slug(parts: &mut Parts, state: &AppState) -> Result<Slug, Problem> {
+    Slug::parse(&parameter(parts, state, "slug").await?).map_err(|_| Problem::not_found())
+}
+
+/// A person who may act for the organisation that the path names.
+///
+/// Nobody logged in: 401. Not a member: 404, as if there were nothing. A member without the role: 403.
+#[derive(Debug)]
+pub struct Member<N, A> {
+    /// Who.
+    pub pessoa: PessoaId,
+    /// For which organisation.
+    pub organizadora: OrganizadoraId,
+    /// The session, for the audit.
+    pub session: Session,
+    marker: PhantomData<(N, A)>,
+}
+
+impl<N: Named, A: Allowed> FromRequestParts<AppState> for Member<N, A> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let hash = token_hash(&parts.headers, state).ok_or_else(unauthenticated)?;
+        let place = N::place(parts, state).await?;
+        let standing = find(state, &hash, &place).await?.ok_or_else(unauthenticated)?;
+        let organizadora = standing.organizadora_id.ok_or_else(Problem::not_found)?;
+        if !(A::ADMIN && standing.session.papel == PlatformRole::Admin) {
+            let role = standing.papel_na_organizadora.ok_or_else(Problem::not_found)?;
+            if !A::ROLES.contains(&role) {
+                return Err(forbidden(A::ROLES));
+            }
+        }
+        if A::RECENT && !is_recent(&standing.session, state.clock.now()) {
+            return Err(Problem::new(Code::ReauthenticationRequired, "Envie a senha para POST /api/v1/eu/reautenticacao e repita em até 10 minutos."));
+        }
+        Ok(Self { pessoa: standing.session.pessoa_id, organizadora, session: standing.session, marker: PhantomData })
+    }
+}
+
+/// The organisation `slug`, where whoever is logged in has one of `A`'s roles; for routes that name it in their body.
+pub async fn require<A: Allowed>(core: &Core, who: &SignedIn, slug: &Slug) -> Result<OrganizadoraId, Problem> {
+    let mut db = core.connection().await?;
+    let found = members::role_in(&mut db, slug.as_str(), who.pessoa()).await?;
+    let (organizadora, role) = found.ok_or_else(|| Problem::invalid("organizadora", "não existe, ou você não é membro"))?;
+    if A::ROLES.contains(&role) { Ok(organizadora) } else { Err(forbidden(A::ROLES)) }
+}
+
+async fn find(core: &Core, hash: &[u8; 32], place: &NamedPlace) -> Result<Option<Standing>, Problem> {
+    let place = match place {
+        NamedPlace::Organizadora(slug) => Place::Organizadora(slug.as_str()),
+        NamedPlace::Campanha(slug) => Place::Campanha(slug.as_str()),
+        NamedPlace::Doacao(id) => Place::Doacao(*id),
+    };
+    let now = core.clock.now();
+    let mut db = core.connection().await?;
+    let standing = sessions::find_standing(&mut db, hash, &place, now).await?;
+    if let Some(standing) = &standing {
+        sessions::touch(&mut db, &standing.session, now).await?;
+    }
+    Ok(standing)
+}
+
+fn forbidden(roles: &[Role]) -> Problem {
+    let names: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
+    Problem::new(Code::Forbidden, format!("É preciso um destes papéis na organizadora: {}.", names.join(", ")))
+}

@@ -1,0 +1,90 @@
+//! Who is logged in. The cookie holds a random token; the database has its hash.
+
+use axum::extract::{FromRequestParts, OptionalFromRequestParts};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, header};
+
+use crate::domain::ids::PessoaId;
+use crate::http::problem::{Code, Problem};
+use crate::keys::sha256;
+use crate::service::sessions::Opened;
+use crate::state::{AppState, Core};
+use crate::store::sessions::{self, Session};
+
+/// A person who is logged in.
+#[derive(Clone, Debug)]
+pub struct SignedIn(pub Session);
+
+impl SignedIn {
+    /// Who.
+    pub fn pessoa(&self) -> PessoaId {
+        self.0.pessoa_id
+    }
+}
+
+impl FromRequestParts<AppState> for SignedIn {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        find(parts, state).await?.map(Self).ok_or_else(unauthenticated)
+    }
+}
+
+/// `Option<SignedIn>` is for routes that guests use too; a cookie that is no longer worth anything counts as none.
+impl OptionalFromRequestParts<AppState> for SignedIn {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Option<Self>, Problem> {
+        Ok(find(parts, state).await?.map(Self))
+    }
+}
+
+async fn find(parts: &Parts, core: &Core) -> Result<Option<Session>, Problem> {
+    let Some(hash) = token_hash(&parts.headers, core) else { return Ok(None) };
+    let now = core.clock.now();
+    let mut db = core.connection().await?;
+    let session = sessions::find(&mut db, &hash, now).await?;
+    if let Some(session) = &session {
+        sessions::touch(&mut db, session, now).await?;
+    }
+    Ok(session)
+}
+
+/// The hash of the cookie's token.
+pub(super) fn token_hash(headers: &HeaderMap, core: &Core) -> Option<[u8; 32]> {
+    let name = cookie_name(core);
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(key, _)| *key == name)
+        .map(|(_, token)| sha256(token.as_bytes()))
+}
+
+/// Browsers take `__Host-` cookies only over https, which Development need not have.
+fn cookie_name(core: &Core) -> &'static str {
+    if core.public_url.is_secure() { "__Host-sessao" } else { "sessao" }
+}
+
+/// The `Set-Cookie` of a session.
+pub fn set_cookie(core: &Core, opened: &Opened) -> HeaderValue {
+    cookie(core, &opened.token, opened.life.whole_seconds())
+}
+
+/// The `Set-Cookie` that ends a session.
+pub fn clear_cookie(core: &Core) -> HeaderValue {
+    cookie(core, "", 0)
+}
+
+fn cookie(core: &Core, token: &str, max_age: i64) -> HeaderValue {
+    let secure = if core.public_url.is_secure() { "; Secure" } else { "" };
+    let text = format!("{}={token}; Path=/; Max-Age={max_age}; HttpOnly; SameSite=Lax{secure}", cookie_name(core));
+    HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// The problem of a request that needs a log-in.
+pub fn unauthenticated() -> Problem {
+    Problem::new(Code::Unauthenticated, "Entre com POST /api/v1/sessoes e envie o cookie que vem na resposta.")
+}

@@ -1,0 +1,224 @@
+//! What each operation's failure is for the client. No wildcard arms: a new failure must be given its answer here.
+
+use super::problem::{Code, Problem};
+use crate::domain::doacao::DonationStatus;
+use crate::gateway::ChargeError;
+use crate::password::PasswordsError;
+use crate::service::accounts::AccountError;
+use crate::service::campanhas::CampaignError;
+use crate::service::claims::ClaimError;
+use crate::service::doacoes::{CreateError, DonorError};
+use crate::service::once::OnceError;
+use crate::service::organizadoras::{CreateError as OrganizadoraError, PixKeyError};
+use crate::service::refunds::RefundError;
+use crate::service::sessions::LogInError;
+use crate::service::settle::SettleError;
+use crate::store::campanhas::UpdateError;
+use crate::store::members::MemberError;
+use crate::store::{Class, StoreError};
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error.class() {
+            Class::Unavailable => Self::unavailable(error),
+            Class::Fault => Self::internal(error),
+        }
+    }
+}
+
+impl From<PasswordsError> for Problem {
+    fn from(error: PasswordsError) -> Self {
+        match error {
+            PasswordsError::Busy => Self::unavailable(error).retry_after(2),
+            PasswordsError::Argon2(_) | PasswordsError::Stopped => Self::internal(error),
+        }
+    }
+}
+
+/// A task that was stopped before it could answer.
+impl From<tokio::task::JoinError> for Problem {
+    fn from(error: tokio::task::JoinError) -> Self {
+        if error.is_panic() { Self::internal(error) } else { Self::unavailable(error) }
+    }
+}
+
+impl From<AccountError> for Problem {
+    fn from(error: AccountError) -> Self {
+        match error {
+            AccountError::BadToken => Self::new(Code::BadToken, "O código é desconhecido, já foi usado ou venceu. Peça outro."),
+            AccountError::Stale => stale(),
+            AccountError::Passwords(error) => error.into(),
+            AccountError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<LogInError> for Problem {
+    fn from(error: LogInError) -> Self {
+        match error {
+            LogInError::Refused => {
+                Self::new(Code::BadCredentials, "Confira o e-mail e a senha. Cadastro novo só entra depois de confirmar o e-mail.")
+            }
+            LogInError::Passwords(error) => error.into(),
+            LogInError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<OrganizadoraError> for Problem {
+    fn from(error: OrganizadoraError) -> Self {
+        match error {
+            OrganizadoraError::CnpjTaken => Self::new(Code::CnpjTaken, "Outra organizadora usa este CNPJ. Se for a sua, fale com o suporte."),
+            OrganizadoraError::SlugTaken => slug_taken(),
+            OrganizadoraError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<PixKeyError> for Problem {
+    fn from(error: PixKeyError) -> Self {
+        match error {
+            PixKeyError::WrongPassword => Self::new(Code::ReauthenticationRequired, "A senha não confere; a chave não mudou."),
+            PixKeyError::Passwords(error) => error.into(),
+            PixKeyError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<MemberError> for Problem {
+    fn from(error: MemberError) -> Self {
+        match error {
+            MemberError::NotFound => Self::not_found(),
+            MemberError::AlreadyMember => Self::new(Code::AlreadyMember, "Para mudar o papel, use PATCH."),
+            MemberError::LastOwner => Self::new(Code::LastOwner, "Dê o papel `dona` a outra pessoa antes."),
+            MemberError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<CampaignError> for Problem {
+    fn from(error: CampaignError) -> Self {
+        match error {
+            CampaignError::NotFound => Self::not_found(),
+            CampaignError::SlugTaken => slug_taken(),
+            CampaignError::Stale => stale(),
+            CampaignError::Transition(status) => {
+                Self::new(Code::InvalidTransition, format!("A campanha está `{}`.", status.as_str()))
+            }
+            CampaignError::NotVerified => Self::new(Code::NotVerified, "Só organizadoras verificadas publicam campanhas."),
+            CampaignError::NoPixKey => no_pix_key(),
+            CampaignError::Ended => Self::new(Code::InvalidTransition, "O fim da campanha já passou; mude `fim_em` antes."),
+            CampaignError::Refused(UpdateError::Frozen) => {
+                Self::new(Code::InvalidTransition, "`meta_centavos` e `fim_em` não mudam depois da publicação.")
+            }
+            CampaignError::Refused(UpdateError::Limits) => Self::invalid("maximo_centavos", "não pode ser menor que `minimo_centavos`"),
+            CampaignError::Refused(UpdateError::Period) => Self::invalid("fim_em", "tem de vir depois de `inicio_em`"),
+            CampaignError::Refused(UpdateError::Store(error)) | CampaignError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<OnceError> for Problem {
+    fn from(error: OnceError) -> Self {
+        match error {
+            OnceError::InFlight => Self::new(Code::KeyInFlight, "Espere e repita a requisição igual, com a mesma chave.").retry_after(1),
+            OnceError::Reused => Self::new(Code::KeyReused, "Use uma chave nova para um corpo novo."),
+            OnceError::Sealed => Self::internal(error),
+            OnceError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ChargeError> for Problem {
+    fn from(error: ChargeError) -> Self {
+        match error {
+            ChargeError::NoPixKey => no_pix_key(),
+            ChargeError::Stored(_) => Self::internal(error),
+        }
+    }
+}
+
+impl From<CreateError> for Problem {
+    fn from(error: CreateError) -> Self {
+        match error {
+            CreateError::NotFound => Self::not_found(),
+            CreateError::Closed => Self::new(Code::CampaignClosed, "A campanha está pausada, encerrada ou fora do seu período."),
+            CreateError::Limits { minimo, maximo } => {
+                Self::invalid("valor_centavos", format!("esta campanha aceita de {minimo} a {maximo} centavos"))
+            }
+            CreateError::Provider => Self::invalid("provedor", "este provedor não está em uso aqui"),
+            CreateError::Visibility(reason) => Self::invalid("visibilidade", reason),
+            CreateError::Charge(error) => error.into(),
+            CreateError::Once(error) => error.into(),
+            CreateError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<DonorError> for Problem {
+    fn from(error: DonorError) -> Self {
+        match error {
+            DonorError::NotFound => Self::not_found(),
+            DonorError::Stale => stale(),
+            DonorError::Transition(status) => transition(status),
+            DonorError::TooManyCharges => Self::new(Code::TooManyCharges, "Pague uma das cobranças que existem, ou faça outra doação."),
+            DonorError::Create(error) => error.into(),
+            DonorError::Visibility(reason) => Self::invalid("visibilidade", reason),
+            DonorError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<SettleError> for Problem {
+    fn from(error: SettleError) -> Self {
+        match error {
+            SettleError::NotFound => Self::not_found(),
+            SettleError::ReceiptTaken => {
+                Self::new(Code::ReceiptTaken, "O e2eid (ou a confirmação sem e2eid) já foi registrado, ou é de outra cobrança.")
+            }
+            SettleError::Transition(status) => transition(status),
+            SettleError::Time => Self::invalid("recebido_em", "não pode estar no futuro, nem antes da doação"),
+            SettleError::Once(error) => error.into(),
+            SettleError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<RefundError> for Problem {
+    fn from(error: RefundError) -> Self {
+        match error {
+            RefundError::NotFound => Self::not_found(),
+            RefundError::NoReceipt => Self::new(Code::InvalidTransition, "Não há recebimento a devolver (com este e2eid)."),
+            RefundError::Exceeds { left } => Self::invalid("valor_centavos", format!("restam {left} centavos deste recebimento")),
+            RefundError::TooLate => Self::new(Code::RefundTooLate, "Um PIX pode ser devolvido até 90 dias depois do pagamento."),
+            RefundError::Transition(status) => transition(status),
+            RefundError::Once(error) => error.into(),
+            RefundError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ClaimError> for Problem {
+    fn from(error: ClaimError) -> Self {
+        match error {
+            ClaimError::NotFound => Self::not_found(),
+            ClaimError::Store(error) => error.into(),
+        }
+    }
+}
+
+fn stale() -> Problem {
+    Problem::new(Code::Stale, "Leia o recurso de novo e repita com o novo ETag em If-Match.")
+}
+
+fn slug_taken() -> Problem {
+    Problem::new(Code::SlugTaken, "Escolha outro `slug`.")
+}
+
+fn no_pix_key() -> Problem {
+    Problem::new(Code::NoPixKey, "Uma dona da organizadora precisa cadastrar a chave PIX.")
+}
+
+fn transition(status: DonationStatus) -> Problem {
+    Problem::new(Code::InvalidTransition, format!("A doação está `{}`.", status.as_str()))
+}

@@ -1,0 +1,257 @@
+//! What surrounds every handler, outermost first: `observe` (request id, log, metrics, problem bodies, security headers),
+//! panics, the deadline, CORS, cross-site requests, the body limit.
+
+use std::any::Any;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+use tracing::Instrument as _;
+
+use super::extract::body::too_large;
+use super::extract::donor::TOKEN_HEADER;
+use super::problem::{Code, Problem};
+use crate::state::AppState;
+use crate::telemetry::chain;
+
+/// Bodies have at most this many bytes.
+pub const BODY_LIMIT: usize = 64 * 1024;
+/// A request is answered within this time or with 503.
+const DEADLINE: Duration = Duration::from_millis(1_800);
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Puts the layers around `router`.
+pub fn around(router: Router<AppState>, state: AppState, allowed_origins: &[HeaderValue]) -> Router {
+    let cross_site = CrossSite { own: state.public_url.origin().to_owned(), others: allowed_origins.to_vec() };
+    router
+        .fallback(|| async { Problem::new(Code::NotFound, "Não há nada neste endereço; veja /docs.") })
+        .method_not_allowed_fallback(|| async { Problem::new(Code::MethodNotAllowed, "Veja os métodos em /docs.") })
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(from_fn(limit_announced_body))
+        .layer(from_fn_with_state(cross_site, refuse_cross_site))
+        .layer(cors(allowed_origins))
+        .layer(from_fn(deadline))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(state.clone(), observe))
+        .with_state(state)
+}
+
+/// A body that says it is too large need not be read, not even by handlers that take none.
+async fn limit_announced_body(request: Request, next: Next) -> Response {
+    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > u64::try_from(BODY_LIMIT).unwrap_or(u64::MAX)) {
+        return too_large().into_response();
+    }
+    next.run(request).await
+}
+
+async fn deadline(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(DEADLINE, next.run(request)).await {
+        Ok(response) => response,
+        Err(elapsed) => Problem::unavailable(elapsed).into_response(),
+    }
+}
+
+fn panicked(payload: Box<dyn Any + Send>) -> Response {
+    let text = payload.downcast_ref::<String>().cloned().or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+    Problem::internal(Panic(text.unwrap_or_else(|| "without a message".to_owned()))).into_response()
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("a handler panicked: {0}")]
+struct Panic(String);
+
+fn cors(allowed: &[HeaderValue]) -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::list(allowed.iter().cloned()))
+        .allow_credentials(true)
+        .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::PUT, Method::DELETE])
+        .allow_headers([
+            header::CONTENT_TYPE,
+            header::IF_MATCH,
+            header::IF_NONE_MATCH,
+            HeaderName::from_static("idempotency-key"),
+            HeaderName::from_static(TOKEN_HEADER),
+            REQUEST_ID,
+        ])
+        .expose_headers([header::ETAG, header::LOCATION, header::LINK, header::RETRY_AFTER, HeaderName::from_static(TOKEN_HEADER), REQUEST_ID])
+        .max_age(Duration::from_secs(600))
+}
+
+/// Which pages may send unsafe requests.
+#[derive(Clone, Debug)]
+struct CrossSite {
+    own: String,
+    others: Vec<HeaderValue>,
+}
+
+impl CrossSite {
+    /// The browser's own word comes first (Fetch Metadata), then the `Origin`. A client that sends neither is no current
+    /// browser; with a cookie it must at least send what no HTML form can: JSON.
+    fn allows(&self, headers: &HeaderMap) -> bool {
+        let origin = headers.get(header::ORIGIN);
+        if origin.is_some_and(|origin| self.others.contains(origin)) {
+            return true;
+        }
+        match (headers.get("sec-fetch-site").map(HeaderValue::as_bytes), origin) {
+            (Some(b"same-origin" | b"none"), _) => true,
+            (Some(_), _) => false,
+            (None, Some(origin)) => origin.as_bytes().eq_ignore_ascii_case(self.own.as_bytes()),
+            (None, None) => !headers.contains_key(header::COOKIE) || is_json(headers),
+        }
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().to_ascii_lowercase().starts_with(b"application/json"))
+}
+
+async fn refuse_cross_site(State(rule): State<CrossSite>, request: Request, next: Next) -> Response {
+    if request.method().is_safe() || rule.allows(request.headers()) {
+        return next.run(request).await;
+    }
+    Problem::new(
+        Code::CrossSite,
+        "A página que enviou isto não é deste site nem está em ALLOWED_ORIGINS. Fora do navegador, com cookie, envie Content-Type: application/json.",
+    )
+    .into_response()
+}
+
+async fn observe(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let method = request.method().clone();
+    // Never the path as sent: it holds ids, and nobody bounds it.
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
+    let id = request_id(request.headers()).unwrap_or_else(|| state.clock.new_id().to_string());
+    let span = tracing::info_span!("request", id, method = method.as_str(), route);
+    let mut response = next.run(request).instrument(span.clone()).await;
+    let problem = response.extensions_mut().remove::<Problem>().or_else(|| foreign_error(&response));
+    if let Some(problem) = &problem {
+        let kept = keep_headers(&response);
+        response = problem.render(&id);
+        response.headers_mut().extend(kept);
+    }
+    finish_headers(response.headers_mut(), &id, state.public_url.is_secure());
+    let status = response.status();
+    let took = started.elapsed();
+    state.metrics.request(method_label(&method), route, status.as_u16(), took);
+    span.in_scope(|| log(&method, status, took, problem.as_ref()));
+    response
+}
+
+/// Errors that a library answered by itself get the shape of all others.
+fn foreign_error(response: &Response) -> Option<Problem> {
+    let code = match response.status() {
+        StatusCode::BAD_REQUEST => Code::Malformed,
+        StatusCode::NOT_FOUND => Code::NotFound,
+        StatusCode::METHOD_NOT_ALLOWED => Code::MethodNotAllowed,
+        StatusCode::PAYLOAD_TOO_LARGE => Code::TooLarge,
+        status if status.is_server_error() => Code::Internal,
+        status if status.is_client_error() => Code::Malformed,
+        _ => return None,
+    };
+    Some(Problem::new(code, "A requisição não pôde ser atendida."))
+}
+
+/// What an error's answer keeps of the one it replaces.
+fn keep_headers(response: &Response) -> HeaderMap {
+    let cors = [header::ACCESS_CONTROL_ALLOW_ORIGIN, header::ACCESS_CONTROL_ALLOW_CREDENTIALS, header::ACCESS_CONTROL_EXPOSE_HEADERS];
+    [header::ALLOW, header::VARY].into_iter().chain(cors).filter_map(|name| response.headers().get(&name).map(|value| (name, value.clone()))).collect()
+}
+
+fn finish_headers(headers: &mut HeaderMap, id: &str, secure: bool) {
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    let mut default = |name: HeaderName, value: &'static str| {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    };
+    default(header::CACHE_CONTROL, "private, no-store");
+    default(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    default(header::REFERRER_POLICY, "no-referrer");
+    default(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
+    if secure {
+        default(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000; includeSubDomains");
+    }
+}
+
+/// A caller's id is kept if it is short and plain, so that one request can be followed through several systems.
+fn request_id(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get(REQUEST_ID)?.to_str().ok()?;
+    let plain = (8..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    plain.then(|| id.to_owned())
+}
+
+/// Methods are sent by clients; the label's set is closed.
+fn method_label(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
+}
+
+fn log(method: &Method, status: StatusCode, took: Duration, problem: Option<&Problem>) {
+    let status_code = status.as_u16();
+    let elapsed_ms = took.as_millis();
+    let code = problem.map_or("", |problem| problem.code.slug());
+    let error = problem.and_then(|problem| problem.cause.as_deref()).map(|cause| chain(cause)).unwrap_or_default();
+    if status == StatusCode::INTERNAL_SERVER_ERROR {
+        tracing::error!(status = status_code, elapsed_ms, code, error, "request failed");
+    } else if status.is_server_error() {
+        tracing::warn!(status = status_code, elapsed_ms, code, error, "request turned away");
+    } else if status.is_success() && method == Method::GET {
+        // One line per read would be most of what the process does.
+        tracing::debug!(status = status_code, elapsed_ms, "request answered");
+    } else {
+        tracing::info!(status = status_code, elapsed_ms, code, "request answered");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    fn allows(headers: &[(&'static str, &str)]) -> bool {
+        let rule = CrossSite { own: "https://doe.example".into(), others: vec![HeaderValue::from_static("https://loja.example")] };
+        let headers = headers.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap())).collect();
+        rule.allows(&headers)
+    }
+
+    #[test]
+    fn only_own_and_named_pages_send_unsafe_requests() {
+        assert!(allows(&[("sec-fetch-site", "same-origin"), ("cookie", "a=b")]));
+        assert!(allows(&[("sec-fetch-site", "cross-site"), ("origin", "https://loja.example")]));
+        assert!(!allows(&[("sec-fetch-site", "cross-site"), ("origin", "https://mau.example")]));
+        assert!(!allows(&[("sec-fetch-site", "same-site")]));
+        assert!(allows(&[("origin", "https://doe.example")]));
+        assert!(!allows(&[("origin", "https://mau.example")]));
+        assert!(!allows(&[("origin", "null"), ("content-type", "application/json")]));
+        assert!(allows(&[]));
+        assert!(allows(&[("cookie", "a=b"), ("content-type", "application/json; charset=utf-8")]));
+        assert!(!allows(&[("cookie", "a=b"), ("content-type", "text/plain")]));
+        assert!(!allows(&[("cookie", "a=b")]));
+    }
+
+    #[test]
+    fn only_plain_request_ids_are_kept() {
+        let id = |value: &str| request_id(&HeaderMap::from_iter([(REQUEST_ID, value.parse().unwrap())]));
+        assert_eq!(id("abc-12345").as_deref(), Some("abc-12345"));
+        for bad in ["short", "has space here", "<script>alert(1)</script>", &"x".repeat(65)] {
+            assert_eq!(id(bad), None, "{bad}");
+        }
+    }
+}

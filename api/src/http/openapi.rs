@@ -1,0 +1,145 @@
+//! The contract: made from the handlers, served at `/openapi.json`, shown at `/docs`.
+
+use std::sync::Arc;
+
+use axum::extract::Path;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use utoipa::openapi::path::{Operation, ParameterIn};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, HttpMethod, OpenApi, Ref, RefOr, ResponseBuilder, Server};
+use utoipa::{Modify, OpenApi as _};
+
+use super::extract::donor::TOKEN_HEADER;
+use super::problem::{Code, ProblemBody};
+use crate::state::AppState;
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "doacoes",
+        description = "Campanhas, doações e PIX. Valores são inteiros em centavos; horários são UTC; erros são `application/problem+json` com `type` estável.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    tags(
+        (name = "contas", description = "Cadastro, sessões e o que é de quem entrou"),
+        (name = "organizadoras", description = "Quem faz campanhas: membros e chave PIX"),
+        (name = "campanhas", description = "Campanhas, totais, mural e doar"),
+        (name = "doacoes", description = "Uma doação: cobranças, confirmação, devolução"),
+        (name = "simulado", description = "O banco da máquina de quem desenvolve")
+    ),
+    components(schemas(ProblemBody)),
+    modifiers(&SecuritySchemes)
+)]
+struct Base;
+
+struct SecuritySchemes;
+
+impl Modify for SecuritySchemes {
+    fn modify(&self, openapi: &mut OpenApi) {
+        let components = openapi.components.get_or_insert_default();
+        let session = ApiKeyValue::with_description("sessao", "Cookie de POST /api/v1/sessoes (`__Host-sessao` sob https).");
+        let token = ApiKeyValue::with_description(TOKEN_HEADER, "Token da doação de convidada, do cabeçalho Doacao-Token da resposta 201.");
+        components.add_security_scheme("sessao", SecurityScheme::ApiKey(ApiKey::Cookie(session)));
+        components.add_security_scheme("doacao", SecurityScheme::ApiKey(ApiKey::Header(token)));
+    }
+}
+
+/// The document without its paths.
+pub fn base() -> OpenApi {
+    Base::openapi()
+}
+
+/// The whole document, as served under `profile`.
+pub fn document(profile: crate::config::Profile) -> OpenApi {
+    let (_, mut document) = utoipa_axum::router::OpenApiRouter::<AppState>::new().nest("/api/v1", super::api(profile)).split_for_parts();
+    finish(&mut document);
+    document
+}
+
+/// Adds the errors that an operation can answer with, by what it takes.
+pub fn finish(document: &mut OpenApi) {
+    document.servers = Some(vec![Server::new("/")]);
+    for item in document.paths.paths.values_mut() {
+        let operations = [
+            (HttpMethod::Get, &mut item.get),
+            (HttpMethod::Post, &mut item.post),
+            (HttpMethod::Put, &mut item.put),
+            (HttpMethod::Patch, &mut item.patch),
+            (HttpMethod::Delete, &mut item.delete),
+        ];
+        for (method, operation) in operations {
+            if let Some(operation) = operation {
+                add_errors(&method, operation);
+            }
+        }
+    }
+}
+
+fn add_errors(method: &HttpMethod, operation: &mut Operation) {
+    let parameters = operation.parameters.clone().unwrap_or_default();
+    let has = |place: ParameterIn, name: &str| {
+        parameters.iter().any(|parameter| match parameter {
+            RefOr::T(parameter) => parameter.parameter_in == place && (name.is_empty() || parameter.name == name),
+            RefOr::Ref(_) => false,
+        })
+    };
+    let unsafe_method = !matches!(method, HttpMethod::Get);
+    let mut errors = vec![Code::Malformed, Code::Internal, Code::Unavailable];
+    if has(ParameterIn::Query, "") || unsafe_method {
+        errors.push(Code::Invalid);
+    }
+    if unsafe_method {
+        errors.extend([Code::CrossSite, Code::TooLarge, Code::InvalidTransition]);
+    }
+    if operation.request_body.is_some() {
+        errors.push(Code::UnsupportedMediaType);
+    }
+    if operation.security.is_some() {
+        errors.extend([Code::Unauthenticated, Code::Forbidden]);
+    }
+    if has(ParameterIn::Path, "") || operation.security.is_some() {
+        errors.push(Code::NotFound);
+    }
+    if has(ParameterIn::Header, "if-match") {
+        errors.extend([Code::Stale, Code::PreconditionRequired]);
+    }
+    for code in errors {
+        let status = code.status();
+        let title = status.canonical_reason().unwrap_or_default();
+        let content = ContentBuilder::new().schema(Some(RefOr::Ref(Ref::from_schema_name("Problema")))).build();
+        let response = ResponseBuilder::new().description(title).content("application/problem+json", content).build();
+        operation.responses.responses.entry(status.as_str().to_owned()).or_insert(RefOr::T(response));
+    }
+}
+
+/// `/openapi.json` and `/docs`.
+pub fn routes(document: OpenApi) -> Router<AppState> {
+    let document = Arc::new(document);
+    let config = Arc::new(utoipa_swagger_ui::Config::new(["/openapi.json"]).validator_url("none"));
+    Router::new()
+        .route("/openapi.json", get(move || async move { Json(document).into_response() }))
+        .route("/docs", get(|| async { Redirect::permanent("/docs/") }))
+        .route("/docs/", get({ let config = Arc::clone(&config); move || async move { page("", config) } }))
+        .route("/docs/{*file}", get(move |Path(file): Path<String>| async move { page(&file, config) }))
+}
+
+/// A file of the docs page; all of them are in the binary.
+fn page(file: &str, config: Arc<utoipa_swagger_ui::Config<'static>>) -> Response {
+    match utoipa_swagger_ui::serve(file, config) {
+        Ok(Some(file)) => {
+            let mut response = file.bytes.into_response();
+            let headers = response.headers_mut();
+            if let Ok(kind) = HeaderValue::from_str(&file.content_type) {
+                headers.insert(header::CONTENT_TYPE, kind);
+            }
+            // The page styles itself inline and draws its icons from data URLs; nothing comes from elsewhere.
+            let policy = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
+            headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+            response
+        }
+        Ok(None) | Err(_) => StatusCode::NOT_FOUND.into_response(),
+    }
+}

@@ -1,0 +1,42 @@
+//! `POST /organizadoras/{slug}/membros`
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::MemberBody;
+use crate::domain::ids::PessoaId;
+use crate::domain::role::Role;
+use crate::http::extract::body::ApiJson;
+use crate::http::extract::member::{Member, OfOrganizadora, Owner};
+use crate::http::extract::path::SlugPath;
+use crate::http::problem::Problem;
+use crate::service::organizadoras;
+use crate::state::AppState;
+
+/// Who, as what.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NovoMembro)]
+pub struct Body {
+    /// The person's `id`, which they see at `GET /eu`. An e-mail would tell whether it has an account.
+    pessoa_id: PessoaId,
+    /// The role.
+    papel: Role,
+}
+
+/// Add a member
+#[utoipa::path(post, path = "/organizadoras/{slug}/membros", tag = "organizadoras", operation_id = "adicionarMembro", request_body = Body,
+    security(("sessao" = [])), params(("slug" = String, Path, description = "O endereço da organizadora")),
+    responses((status = 201, description = "O membro", body = MemberBody)))]
+pub async fn add(
+    State(state): State<AppState>,
+    member: Member<OfOrganizadora, Owner>,
+    SlugPath(slug): SlugPath,
+    ApiJson(body, _): ApiJson<Body>,
+) -> Result<(StatusCode, Json<MemberBody>), Problem> {
+    let added = organizadoras::add_member(&state, member.organizadora, member.pessoa, slug.as_str(), body.pessoa_id, body.papel).await?;
+    Ok((StatusCode::CREATED, Json(added.into())))
+}

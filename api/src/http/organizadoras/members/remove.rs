@@ -1,0 +1,21 @@
+//! `DELETE /organizadoras/{slug}/membros/{pessoa_id}`
+
+use axum::extract::State;
+use axum::http::StatusCode;
+
+use crate::domain::ids::PessoaId;
+use crate::http::extract::member::{Member, OfOrganizadora, Owner};
+use crate::http::extract::path::PessoaPath;
+use crate::http::problem::Problem;
+use crate::service::organizadoras;
+use crate::state::AppState;
+
+/// Remove a member
+#[utoipa::path(delete, path = "/organizadoras/{slug}/membros/{pessoa_id}", tag = "organizadoras", operation_id = "removerMembro",
+    security(("sessao" = [])),
+    params(("slug" = String, Path, description = "O endereço da organizadora"), ("pessoa_id" = uuid::Uuid, Path, description = "O membro")),
+    responses((status = 204, description = "Não é mais membro")))]
+pub async fn remove(State(state): State<AppState>, member: Member<OfOrganizadora, Owner>, PessoaPath(pessoa): PessoaPath) -> Result<StatusCode, Problem> {
+    organizadoras::remove_member(&state, member.organizadora, member.pessoa, PessoaId(pessoa)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

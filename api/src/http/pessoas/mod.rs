@@ -1,0 +1,3 @@
+//! `/pessoas`
+
+pub mod create;

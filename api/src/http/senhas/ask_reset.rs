@@ -1,0 +1,40 @@
+//! `POST /senhas/pedidos`: asking for a new password.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::domain::email::Email;
+use crate::http::extract::body::ApiJson;
+use crate::http::problem::{Problem, Violations};
+use crate::service::accounts;
+use crate::state::AppState;
+
+/// Whose password.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = PedidoDeSenha)]
+pub struct Body {
+    /// E-mail of the account.
+    #[schema(format = "email", max_length = 254, example = "ana@exemplo.org.br")]
+    email: String,
+}
+
+/// Ask for a new password
+///
+/// The answer is the same whether the e-mail has an account or not.
+#[utoipa::path(post, path = "/senhas/pedidos", tag = "contas", operation_id = "pedirSenha", request_body = Body,
+    responses((status = 202, description = "Se houver conta, um código foi enviado")))]
+pub async fn ask_reset(State(state): State<AppState>, ApiJson(body, _): ApiJson<Body>) -> Result<StatusCode, Problem> {
+    let mut wrong = Violations::default();
+    let Some(email) = wrong.check("email", Email::parse(&body.email)) else { return Err(wrong.problem()) };
+    // The answer does not wait for what is only done where there is an account.
+    let core = state.clone();
+    state.shutdown.spawn(async move {
+        if let Err(error) = accounts::ask_reset(&core, &email).await {
+            tracing::error!(error = crate::telemetry::chain(&error), "a password reset could not be prepared");
+        }
+    });
+    Ok(StatusCode::ACCEPTED)
+}

@@ -1,0 +1,4 @@
+//! `/senhas`
+
+pub mod ask_reset;
+pub mod reset;

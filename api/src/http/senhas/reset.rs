@@ -1,0 +1,38 @@
+//! `POST /senhas/redefinicoes`: setting a new password.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use secrecy::SecretString;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::domain::email::Password;
+use crate::http::extract::body::ApiJson;
+use crate::http::extract::client_ip::ClientIp;
+use crate::http::problem::{Problem, Violations};
+use crate::service::accounts;
+use crate::state::AppState;
+
+/// The code and the new password.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NovaSenha)]
+pub struct Body {
+    /// The code from the mail; valid for 30 minutes, once.
+    codigo: String,
+    /// The new password.
+    #[schema(value_type = String, format = "password", min_length = 8, max_length = 150, example = "outra frase longa")]
+    senha: SecretString,
+}
+
+/// Set a new password
+///
+/// Ends every session of the person and opens none.
+#[utoipa::path(post, path = "/senhas/redefinicoes", tag = "contas", operation_id = "redefinirSenha", request_body = Body,
+    responses((status = 204, description = "A senha mudou")))]
+pub async fn reset(State(state): State<AppState>, ClientIp(ip): ClientIp, ApiJson(body, _): ApiJson<Body>) -> Result<StatusCode, Problem> {
+    let mut wrong = Violations::default();
+    let Some(password) = wrong.check("senha", Password::parse(body.senha)) else { return Err(wrong.problem()) };
+    accounts::reset(&state, &body.codigo, password, ip).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,54 @@
+//! `POST /sessoes`: logging in.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use secrecy::SecretString;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{OpenedBody, WithCookie, opened};
+use crate::domain::email::Email;
+use crate::http::extract::body::ApiJson;
+use crate::http::extract::client_ip::ClientIp;
+use crate::http::problem::Problem;
+use crate::service::sessions;
+use crate::state::AppState;
+
+/// E-mail and password.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Credenciais)]
+pub struct Body {
+    /// E-mail.
+    #[schema(format = "email", example = "ana@exemplo.org.br")]
+    email: String,
+    /// Password.
+    #[schema(value_type = String, format = "password", example = "uma frase longa")]
+    senha: SecretString,
+}
+
+/// Log in
+///
+/// Opens a new session; the cookie of an earlier one is never taken over.
+#[utoipa::path(post, path = "/sessoes", tag = "contas", operation_id = "entrar", request_body = Body,
+    responses(
+        (status = 201, description = "Sessão aberta; o cookie vem em Set-Cookie", body = OpenedBody, headers(("set-cookie" = String))),
+        (status = 401, description = "E-mail ou senha incorretos", body = crate::http::problem::ProblemBody, content_type = "application/problem+json")))]
+pub async fn log_in(
+    State(state): State<AppState>,
+    ClientIp(ip): ClientIp,
+    headers: HeaderMap,
+    ApiJson(body, _): ApiJson<Body>,
+) -> Result<WithCookie, Problem> {
+    // What is no address has no account either; it is refused alike and as slowly.
+    let email = Email::parse(&body.email).ok();
+    let agent = agent(&headers);
+    let session = sessions::log_in(&state, email.as_ref(), body.senha, agent.as_deref(), ip).await?;
+    Ok(opened(&state, StatusCode::CREATED, &session))
+}
+
+/// What the browser calls itself, for the owner's list of sessions.
+fn agent(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(header::USER_AGENT)?.to_str().ok()?;
+    Some(text.chars().take(200).collect())
+}

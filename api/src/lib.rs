@@ -1,0 +1,23 @@
+//! The doacoes API: campaigns, donations and PIX over JSON.
+//!
+//! `domain` knows no IO; `store` holds the SQL; `service` owns transactions; `http` adapts. `app` puts them together.
+
+pub mod app;
+pub mod background;
+pub mod clock;
+pub mod config;
+pub mod domain;
+pub mod gateway;
+pub mod http;
+pub mod keys;
+pub mod mail;
+pub mod metrics;
+pub mod password;
+pub mod probe;
+pub mod seed;
+pub mod server;
+pub mod service;
+pub mod shutdown;
+pub mod state;
+pub mod store;
+pub mod telemetry;

@@ -1,0 +1,205 @@
+//! E-mail: written into the outbox sealed, delivered later by a background task.
+
+use std::time::Duration;
+
+use lettre::message::Mailbox;
+use lettre::message::header::ContentType;
+use lettre::{AsyncFileTransport, AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
+use secrecy::ExposeSecret as _;
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use crate::config::{MailTarget, PublicUrl};
+use crate::domain::money::Centavos;
+use crate::keys::KeyRing;
+use crate::store::{StoreError, outbox};
+
+const CONTEXT: &[u8] = b"caixa_saida/email";
+
+/// What is said to whom.
+#[derive(Clone, Debug)]
+pub enum Mail<'a> {
+    /// The code that completes a sign-up.
+    VerifyEmail {
+        /// The code.
+        token: &'a str,
+    },
+    /// Somebody signed up with an address that has an account.
+    AccountExists,
+    /// The code that sets a new password.
+    ResetPassword {
+        /// The code.
+        token: &'a str,
+    },
+    /// The password was changed.
+    PasswordChanged,
+    /// The donation was confirmed.
+    DonationReceived {
+        /// What was received.
+        amount: Centavos,
+        /// For what.
+        campaign: &'a str,
+    },
+    /// Money of a donation went back.
+    DonationRefunded {
+        /// How much.
+        amount: Centavos,
+        /// From what.
+        campaign: &'a str,
+    },
+    /// To the organizadora: a paid donation was paid once more.
+    SurplusReceived {
+        /// How much.
+        amount: Centavos,
+        /// For what.
+        campaign: &'a str,
+    },
+    /// To the owners: the PIX key changes.
+    PixKeyChanged {
+        /// Whose key.
+        organizadora: &'a str,
+        /// From when it is used.
+        from: OffsetDateTime,
+    },
+    /// To a person: they are a member now.
+    MemberAdded {
+        /// Of what.
+        organizadora: &'a str,
+    },
+}
+
+/// A message as it lies in the outbox.
+#[derive(Debug, Serialize, Deserialize)]
+struct Letter {
+    name: Option<String>,
+    address: String,
+    subject: String,
+    body: String,
+}
+
+impl Mail<'_> {
+    /// Subject and text, in Portuguese.
+    fn text(&self, site: &PublicUrl) -> (String, String) {
+        let site = site.origin();
+        match self {
+            Self::VerifyEmail { token } => (
+                "Confirme seu e-mail".to_owned(),
+                format!("Recebemos um cadastro com este e-mail em {site}.\n\nCódigo de confirmação (vale 24 horas, uma vez):\n{token}\n\nSe não foi você, ignore esta mensagem: nada será criado."),
+            ),
+            Self::AccountExists => (
+                "Você já tem uma conta".to_owned(),
+                format!("Alguém tentou criar uma conta em {site} com este e-mail, que já tem uma.\n\nSe foi você, entre com sua senha ou peça uma nova. Se não foi, não precisa fazer nada."),
+            ),
+            Self::ResetPassword { token } => (
+                "Redefinição de senha".to_owned(),
+                format!("Código para escolher uma nova senha em {site} (vale 30 minutos, uma vez):\n{token}\n\nSe não foi você, ignore esta mensagem: sua senha continua a mesma."),
+            ),
+            Self::PasswordChanged => (
+                "Sua senha foi alterada".to_owned(),
+                format!("A senha da sua conta em {site} foi alterada e todas as sessões foram encerradas.\n\nSe não foi você, peça uma nova senha agora."),
+            ),
+            Self::DonationReceived { amount, campaign } => (
+                "Recebemos sua doação".to_owned(),
+                format!("Sua doação de {} para a campanha “{campaign}” foi confirmada. Obrigado!\n\n{site}", amount.display_brl()),
+            ),
+            Self::DonationRefunded { amount, campaign } => (
+                "Sua doação foi devolvida".to_owned(),
+                format!("A organizadora registrou a devolução de {} da sua doação para a campanha “{campaign}”.\n\n{site}", amount.display_brl()),
+            ),
+            Self::SurplusReceived { amount, campaign } => (
+                "Pagamento em dobro a devolver".to_owned(),
+                format!("Uma doação já paga da campanha “{campaign}” recebeu mais um pagamento, de {}. O valor não entra no total da campanha e espera devolução.\n\n{site}", amount.display_brl()),
+            ),
+            Self::PixKeyChanged { organizadora, from } => (
+                "A chave PIX da organizadora mudou".to_owned(),
+                format!("A chave PIX de “{organizadora}” foi trocada. A nova chave vale a partir de {} (UTC).\n\nSe ninguém da organizadora fez isso, troque as senhas e avise o suporte.\n\n{site}", minute(*from)),
+            ),
+            Self::MemberAdded { organizadora } => (
+                "Você agora faz parte de uma organizadora".to_owned(),
+                format!("Sua conta em {site} foi adicionada à organizadora “{organizadora}”."),
+            ),
+        }
+    }
+}
+
+/// `24/11/2026 10:30`.
+fn minute(at: OffsetDateTime) -> String {
+    format!("{:02}/{:02}/{} {:02}:{:02}", at.day(), u8::from(at.month()), at.year(), at.hour(), at.minute())
+}
+
+/// Puts a message into the outbox, within the transaction of what it tells.
+pub async fn post(db: &mut PgConnection, keys: &KeyRing, site: &PublicUrl, name: Option<&str>, address: &str, mail: &Mail<'_>, now: OffsetDateTime) -> Result<(), StoreError> {
+    let (subject, body) = mail.text(site);
+    let letter = Letter { name: name.map(str::to_owned), address: address.to_owned(), subject, body };
+    // A struct of strings always serialises.
+    let plain = serde_json::to_vec(&letter).unwrap_or_default();
+    outbox::push_email(db, &keys.seal(&plain, CONTEXT), now).await
+}
+
+/// Why a message was not delivered.
+#[derive(Debug, thiserror::Error)]
+pub enum MailError {
+    /// The stored message cannot be opened: its key is gone.
+    #[error("the stored message cannot be opened with the keys of this process")]
+    Sealed,
+    /// The address or the text makes no message.
+    #[error("the message cannot be built")]
+    Message(#[from] lettre::error::Error),
+    /// The address cannot be parsed.
+    #[error("the address cannot be parsed")]
+    Address(#[from] lettre::address::AddressError),
+    /// The mail server refused or was not reached.
+    #[error("the mail server failed")]
+    Smtp(#[from] lettre::transport::smtp::Error),
+    /// The folder could not be written.
+    #[error("the mail folder cannot be written")]
+    File(#[from] lettre::transport::file::Error),
+    /// The folder could not be made.
+    #[error("the mail folder cannot be made")]
+    Folder(#[from] std::io::Error),
+}
+
+enum Transport {
+    Folder(AsyncFileTransport<Tokio1Executor>),
+    Smtp(AsyncSmtpTransport<Tokio1Executor>),
+}
+
+/// Delivers messages.
+pub struct Mailer {
+    transport: Transport,
+    from: Mailbox,
+}
+
+impl Mailer {
+    /// A mailer to `target`.
+    pub fn new(target: &MailTarget, from: Mailbox) -> Result<Self, MailError> {
+        let transport = match target {
+            MailTarget::Folder(folder) => {
+                std::fs::create_dir_all(folder)?;
+                Transport::Folder(AsyncFileTransport::new(folder))
+            }
+            MailTarget::Smtp(url) => Transport::Smtp(
+                AsyncSmtpTransport::<Tokio1Executor>::from_url(url.expose_secret())?.timeout(Some(Duration::from_secs(10))).build(),
+            ),
+        };
+        Ok(Self { transport, from })
+    }
+
+    /// Opens a sealed message and sends it.
+    pub async fn deliver(&self, keys: &KeyRing, sealed: &[u8]) -> Result<(), MailError> {
+        let plain = keys.open(sealed, CONTEXT).ok_or(MailError::Sealed)?;
+        let letter: Letter = serde_json::from_slice(&plain).map_err(|_| MailError::Sealed)?;
+        let message = Message::builder()
+            .from(self.from.clone())
+            .to(Mailbox::new(letter.name, letter.address.parse()?))
+            .subject(letter.subject)
+            .header(ContentType::TEXT_PLAIN)
+            .body(letter.body)?;
+        match &self.transport {
+            Transport::Folder(folder) => drop(folder.send(message).await?),
+            Transport::Smtp(server) => drop(server.send(message).await?),
+        }
+        Ok(())
+    }
+}

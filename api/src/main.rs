@@ -1,0 +1,197 @@
+//! `api serve | migrate | seed | admin | openapi`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use doacoes_api::app::App;
+use doacoes_api::clock::Clock;
+use doacoes_api::config::{Config, DatabaseArgs, Profile};
+use doacoes_api::domain::email::Email;
+use doacoes_api::domain::slug::Slug;
+use doacoes_api::http::openapi;
+use doacoes_api::keys::Keys;
+use doacoes_api::password::Passwords;
+use doacoes_api::service::administration;
+use doacoes_api::shutdown::signalled;
+use doacoes_api::store::{self, consistency};
+use doacoes_api::{seed, telemetry};
+use secrecy::SecretString;
+
+type AnyError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The doacoes API.
+#[derive(Parser)]
+#[command(version, about)]
+struct Cli {
+    /// What is logged, as a `tracing` filter.
+    #[arg(long, env = "LOG", global = true, default_value = "info")]
+    log: String,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the API. Refuses to start while migrations are pending or keys are missing or readable by everyone.
+    Serve(Box<Config>),
+    /// Run every pending migration.
+    Migrate {
+        /// `PostgreSQL`, directly and not through a pooler, as the schema's owner.
+        #[arg(long, env, hide_env_values = true)]
+        migration_database_url: SecretString,
+    },
+    /// Fill an empty database with demo data. Refused in production.
+    Seed(SeedArgs),
+    /// What only a person with access to the machine does. Audited.
+    #[command(subcommand)]
+    Admin(Admin),
+    /// Print the OpenAPI document.
+    Openapi {
+        /// Whose routes: development adds the simulated bank.
+        #[arg(long, env, value_enum, default_value = "production")]
+        profile: Profile,
+    },
+}
+
+#[derive(Args)]
+struct SeedArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// Must be `development`.
+    #[arg(long, env, value_enum, default_value = "production")]
+    profile: Profile,
+    /// Folder of key files.
+    #[arg(long, env)]
+    secrets_dir: PathBuf,
+    /// Do nothing, successfully, where there is data already.
+    #[arg(long)]
+    if_empty: bool,
+}
+
+#[derive(Subcommand)]
+enum Admin {
+    /// Make the key files that are missing; existing ones are left alone.
+    CreateKeys {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// Mark an organizadora as verified, so that it may publish.
+    VerifyOrganizadora {
+        #[command(flatten)]
+        database: DatabaseArgs,
+        /// Its slug.
+        slug: String,
+    },
+    /// Make a person an administrator; ends their sessions.
+    GrantAdmin {
+        #[command(flatten)]
+        database: DatabaseArgs,
+        /// Their e-mail.
+        email: String,
+    },
+    /// Check that totals, ledger, receipts and refunds agree.
+    CheckBooks {
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    telemetry::init(&cli.log);
+    let result = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(AnyError::from).and_then(|runtime| runtime.block_on(run(cli.command)));
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("api: {}", telemetry::chain(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<ExitCode, AnyError> {
+    match command {
+        Command::Serve(config) => serve(*config).await?,
+        Command::Migrate { migration_database_url } => {
+            let count = store::migrate(&migration_database_url).await?;
+            println!("{count} migrations applied");
+        }
+        Command::Seed(args) => fill(args).await?,
+        Command::Admin(command) => return admin(command).await,
+        Command::Openapi { profile } => println!("{}", openapi::document(profile).to_pretty_json()?),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve(config: Config) -> Result<(), AnyError> {
+    let app = App::build(config.validated()?, Clock::System).await?.bind().await?;
+    let state = app.state();
+    tracing::info!(public = %app.public_addr, admin = %app.admin_addr, profile = ?state.profile, "serving");
+    let shutdown = state.shutdown.clone();
+    tokio::spawn(async move {
+        match signalled().await {
+            Ok(()) => tracing::info!("stopping"),
+            Err(error) => tracing::error!(error = telemetry::chain(&error), "signals cannot be received; stopping"),
+        }
+        shutdown.begin();
+    });
+    app.run(true).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn fill(args: SeedArgs) -> Result<(), AnyError> {
+    if args.profile != Profile::Development {
+        return Err("demo data is only for PROFILE=development".into());
+    }
+    let db = store::pool(&args.database.database_url, args.database.database_pool_size)?;
+    if args.if_empty && !seed::is_empty(&db).await? {
+        println!("there is data already; nothing was added");
+        return Ok(());
+    }
+    let keys = Keys::load(&args.secrets_dir)?;
+    let report = seed::run(&db, &keys, &Passwords::new()?, seed::Scale::default(), |step| println!("{step}")).await?;
+    println!("{report}");
+    Ok(())
+}
+
+async fn admin(command: Admin) -> Result<ExitCode, AnyError> {
+    let clock = Clock::System;
+    match command {
+        Admin::CreateKeys { dir } => {
+            for path in Keys::create_missing(&dir)? {
+                println!("made {}", path.display());
+            }
+        }
+        Admin::VerifyOrganizadora { database, slug } => {
+            let slug = Slug::parse(&slug)?;
+            let db = store::pool(&database.database_url, 2)?;
+            if !administration::verify_organizadora(&db, &clock, slug.as_str()).await? {
+                return Err(format!("there is no organizadora {}", slug.as_str()).into());
+            }
+            println!("{} is verified", slug.as_str());
+        }
+        Admin::GrantAdmin { database, email } => {
+            let email = Email::parse(&email)?;
+            let db = store::pool(&database.database_url, 2)?;
+            if !administration::grant_admin(&db, &clock, &email).await? {
+                return Err("nobody has an account with this e-mail".into());
+            }
+            println!("done; the person must log in again");
+        }
+        Admin::CheckBooks { database } => {
+            let db = store::pool(&database.database_url, 2)?;
+            let findings = administration::check_books(&db).await?;
+            if findings.is_empty() {
+                println!("the books agree: {} rules", consistency::CHECKS.len());
+            } else {
+                for finding in findings {
+                    println!("{}: {:?}", finding.check, finding.rows);
+                }
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

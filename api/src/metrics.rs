@@ -1,0 +1,168 @@
+//! What is counted. Labels are closed sets: never an id, a path as sent, or an error's text.
+
+use std::time::Duration;
+
+use prometheus::{
+    Encoder as _, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+};
+use sqlx::PgPool;
+
+use crate::domain::doacao::DonationStatus;
+
+/// Every metric of the process, in a registry of its own.
+pub struct Metrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    durations: HistogramVec,
+    donations: IntCounterVec,
+    background: IntCounterVec,
+    background_success: GaugeVec,
+    findings: IntGaugeVec,
+    lag: GaugeVec,
+    outbox: IntGaugeVec,
+    pool: IntGaugeVec,
+    ready: IntGauge,
+}
+
+impl Metrics {
+    /// Registers everything.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let counter = |name: &str, help: &str, labels: &[&str]| {
+            let counter = IntCounterVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok::<_, prometheus::Error>(counter)
+        };
+        let int_gauge = |name: &str, help: &str, labels: &[&str]| {
+            let gauge = IntGaugeVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok::<_, prometheus::Error>(gauge)
+        };
+        let gauge = |name: &str, help: &str, labels: &[&str]| {
+            let gauge = GaugeVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok::<_, prometheus::Error>(gauge)
+        };
+        let buckets = vec![0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0];
+        let durations = HistogramVec::new(
+            HistogramOpts::new("doacoes_http_request_duration_seconds", "Time from request head to response head.").buckets(buckets),
+            &["method", "route"],
+        )?;
+        let ready = IntGauge::new("doacoes_ready", "1 while the readiness probe answers 200.")?;
+        registry.register(Box::new(durations.clone()))?;
+        registry.register(Box::new(ready.clone()))?;
+        registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+        let metrics = Self {
+            requests: counter("doacoes_http_requests_total", "Answered requests.", &["method", "route", "status"])?,
+            durations,
+            donations: counter("doacoes_donations_total", "Donations that reached a state in this process.", &["situacao"])?,
+            background: counter("doacoes_background_runs_total", "Runs of background tasks: done, idle (another replica has the lock) or failed.", &["task", "result"])?,
+            background_success: gauge("doacoes_background_last_success_timestamp_seconds", "When a background task last ended well, Unix time.", &["task"])?,
+            findings: int_gauge("doacoes_consistency_findings", "Rows that break a rule of the books in the last full pass; anything but 0 needs a person.", &["check"])?,
+            lag: gauge("doacoes_queue_lag_seconds", "Age of the oldest entry that waits: totals deltas or outbox messages.", &["queue"])?,
+            outbox: int_gauge("doacoes_outbox_messages", "Messages in the outbox.", &["state"])?,
+            pool: int_gauge("doacoes_database_connections", "Connections of this process to the database.", &["state"])?,
+            ready,
+            registry,
+        };
+        for status in DonationStatus::ALL {
+            metrics.donations.with_label_values(&[status.as_str()]);
+        }
+        Ok(metrics)
+    }
+
+    /// A request was answered.
+    pub fn request(&self, method: &str, route: &str, status: u16, took: Duration) {
+        let mut digits = [0_u8; 3];
+        for (digit, unit) in digits.iter_mut().zip([100, 10, 1]) {
+            *digit = b'0' + u8::try_from(status / unit % 10).unwrap_or(0);
+        }
+        let status = std::str::from_utf8(&digits).unwrap_or("000");
+        self.requests.with_label_values(&[method, route, status]).inc();
+        self.durations.with_label_values(&[method, route]).observe(took.as_secs_f64());
+    }
+
+    /// Donations reached a state.
+    pub fn donations(&self, status: DonationStatus, count: usize) {
+        self.donations.with_label_values(&[status.as_str()]).inc_by(u64::try_from(count).unwrap_or(0));
+    }
+
+    /// A background task ran.
+    pub fn background(&self, task: &str, result: BackgroundResult, unix_seconds: i64) {
+        self.background.with_label_values(&[task, result.as_str()]).inc();
+        if result == BackgroundResult::Done {
+            let seconds = i32::try_from(unix_seconds).map_or(0.0, f64::from);
+            self.background_success.with_label_values(&[task]).set(seconds);
+        }
+    }
+
+    /// What a full pass of a check found.
+    pub fn findings(&self, check: &str, rows: usize) {
+        self.findings.with_label_values(&[check]).set(i64::try_from(rows).unwrap_or(i64::MAX));
+    }
+
+    /// How old the oldest entry of a queue is.
+    pub fn lag(&self, queue: Queue, seconds: f64) {
+        self.lag.with_label_values(&[queue.as_str()]).set(seconds);
+    }
+
+    /// How many messages wait, and how many were given up.
+    pub fn outbox(&self, pending: i64, parked: i64) {
+        self.outbox.with_label_values(&["pending"]).set(pending);
+        self.outbox.with_label_values(&["parked"]).set(parked);
+    }
+
+    /// Whether the readiness probe answers 200.
+    pub fn ready(&self, ready: bool) {
+        self.ready.set(i64::from(ready));
+    }
+
+    /// The text that Prometheus reads.
+    pub fn render(&self, db: &PgPool) -> Result<Vec<u8>, prometheus::Error> {
+        let idle = i64::try_from(db.num_idle()).unwrap_or(0);
+        self.pool.with_label_values(&["idle"]).set(idle);
+        self.pool.with_label_values(&["in_use"]).set(i64::from(db.size()) - idle);
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(text)
+    }
+}
+
+/// How a run of a background task ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackgroundResult {
+    /// It did its work.
+    Done,
+    /// Another replica has the lock.
+    Idle,
+    /// It failed and comes again.
+    Failed,
+}
+
+impl BackgroundResult {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Idle => "idle",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What can lag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Queue {
+    /// `totais_delta`.
+    Totals,
+    /// `caixa_saida`.
+    Outbox,
+}
+
+impl Queue {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Totals => "totals",
+            Self::Outbox => "outbox",
+        }
+    }
+}

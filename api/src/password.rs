@@ -1,0 +1,119 @@
+//! Password hashing: argon2id, one at a time, with a short queue in front.
+//!
+//! A hash costs about 20 ms of a core. Unbounded, a thousand log-ins would take every core from the donors; so one runs,
+//! a few wait, and the rest are told to come back.
+
+use std::sync::Arc;
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::sync::Semaphore;
+
+/// Memory in KiB, passes and lanes: the least that OWASP's password storage guide advises for argon2id.
+const COST: (u32, u32, u32) = (19 * 1024, 2, 1);
+/// How many may wait for the one that runs.
+const QUEUE: usize = 16;
+
+/// Hashes and verifies passwords.
+#[derive(Clone)]
+pub struct Passwords {
+    running: Arc<Semaphore>,
+    admitted: Arc<Semaphore>,
+    argon2: Argon2<'static>,
+    /// What an unknown e-mail is checked against, so that it takes the same time.
+    dummy: Arc<str>,
+}
+
+/// Why a password was not hashed.
+#[derive(Debug, thiserror::Error)]
+pub enum PasswordsError {
+    /// The queue is full.
+    #[error("too many passwords wait to be checked")]
+    Busy,
+    /// The hash function refused its parameters or a stored hash.
+    #[error("argon2 failed: {0}")]
+    Argon2(String),
+    /// The hashing task was stopped.
+    #[error("the hashing task did not finish")]
+    Stopped,
+}
+
+impl Passwords {
+    /// A hasher with one permit.
+    pub fn new() -> Result<Self, PasswordsError> {
+        let (memory, passes, lanes) = COST;
+        let params = Params::new(memory, passes, lanes, None).map_err(|error| PasswordsError::Argon2(error.to_string()))?;
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let dummy = hash_now(&argon2, b"nobody has this password")?;
+        Ok(Self {
+            running: Arc::new(Semaphore::new(1)),
+            admitted: Arc::new(Semaphore::new(1 + QUEUE)),
+            argon2,
+            dummy: dummy.into(),
+        })
+    }
+
+    /// A PHC string of `password` with a new salt.
+    pub async fn hash(&self, password: SecretString) -> Result<String, PasswordsError> {
+        let argon2 = self.argon2.clone();
+        self.queue(move || hash_now(&argon2, password.expose_secret().as_bytes())).await
+    }
+
+    /// Whether `password` belongs to the PHC string `stored`. `None` stands for an account that does not exist, and takes
+    /// as long.
+    pub async fn verify(&self, password: SecretString, stored: Option<String>) -> Result<bool, PasswordsError> {
+        let argon2 = self.argon2.clone();
+        let dummy = Arc::clone(&self.dummy);
+        self.queue(move || {
+            let (text, exists) = stored.as_deref().map_or((&*dummy, false), |text| (text, true));
+            let hash = PasswordHash::new(text).map_err(|error| PasswordsError::Argon2(error.to_string()))?;
+            let matches = argon2.verify_password(password.expose_secret().as_bytes(), &hash).is_ok();
+            Ok(matches && exists)
+        })
+        .await
+    }
+
+    async fn queue<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T, PasswordsError> + Send + 'static) -> Result<T, PasswordsError> {
+        let place = Arc::clone(&self.admitted).try_acquire_owned().map_err(|_| PasswordsError::Busy)?;
+        let turn = Arc::clone(&self.running).acquire_owned().await.map_err(|_| PasswordsError::Stopped)?;
+        // Both go into the task: a client that hangs up does not free the core that its hash still uses.
+        tokio::task::spawn_blocking(move || {
+            let _held = (place, turn);
+            work()
+        })
+        .await
+        .map_err(|_| PasswordsError::Stopped)?
+    }
+}
+
+fn hash_now(argon2: &Argon2<'_>, password: &[u8]) -> Result<String, PasswordsError> {
+    let hash: argon2::password_hash::phc::PasswordHash =
+        argon2.hash_password(password).map_err(|error| PasswordsError::Argon2(error.to_string()))?;
+    Ok(hash.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[tokio::test]
+    async fn a_password_matches_only_its_own_hash() {
+        let passwords = Passwords::new().unwrap();
+        let stored = passwords.hash("correta".into()).await.unwrap();
+        assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
+        assert!(passwords.verify("correta".into(), Some(stored.clone())).await.unwrap());
+        assert!(!passwords.verify("errada".into(), Some(stored)).await.unwrap());
+        assert!(!passwords.verify("nobody has this password".into(), None).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn the_eighteenth_at_once_is_told_to_come_back() {
+        let passwords = Passwords::new().unwrap();
+        let all = futures_util::future::join_all((0..40).map(|_| passwords.hash("x".into()))).await;
+        let busy = all.iter().filter(|result| matches!(result, Err(PasswordsError::Busy))).count();
+        assert_eq!(busy, 40 - 1 - QUEUE);
+        assert!(passwords.hash("x".into()).await.is_ok());
+    }
+}

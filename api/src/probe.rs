@@ -1,0 +1,105 @@
+//! Do statements get mixed up between clients?
+//!
+//! sqlx prepares a statement in one round trip and runs it in the next. A pooler in transaction mode that does not follow
+//! prepared statements may send the two to different servers, and another client's rows come back. So before this process
+//! serves anything, many connections run two texts of the same shape against each other.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use sqlx::PgPool;
+
+use crate::state::AppState;
+use crate::store::{Class, StoreError};
+use crate::telemetry::chain;
+
+const CLIENTS: i32 = 64;
+const ROUNDS: i32 = 25;
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// What the probe found so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProbeState {
+    /// It has not finished.
+    Pending,
+    /// No statement was mixed up.
+    Passed,
+    /// A statement failed or returned what another should have.
+    MixedUp,
+}
+
+/// The probe's result, read by the readiness check.
+#[derive(Debug, Default)]
+pub struct Probe(AtomicU8);
+
+impl Probe {
+    /// The result so far.
+    pub fn state(&self) -> ProbeState {
+        match self.0.load(Ordering::Acquire) {
+            0 => ProbeState::Pending,
+            1 => ProbeState::Passed,
+            _ => ProbeState::MixedUp,
+        }
+    }
+
+    fn set(&self, state: ProbeState) {
+        let number = match state {
+            ProbeState::Pending => 0,
+            ProbeState::Passed => 1,
+            ProbeState::MixedUp => 2,
+        };
+        self.0.store(number, Ordering::Release);
+    }
+}
+
+/// Probes until it passes. A mix-up is tried again too: the pooler may be replaced.
+pub async fn run(state: AppState) {
+    while !state.shutdown.has_begun() {
+        match interleave(&state.db).await {
+            Ok(0) => {
+                state.probe.set(ProbeState::Passed);
+                return;
+            }
+            Ok(wrong) => {
+                state.probe.set(ProbeState::MixedUp);
+                tracing::error!(wrong, "statements get mixed up between clients; refusing readiness");
+            }
+            Err(error) => tracing::warn!(error = chain(&error), "the statement probe could not finish"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(AGAIN) => {}
+            () = state.shutdown.begun() => {}
+        }
+    }
+}
+
+/// How many answers were wrong, or failed in a way that a healthy server never does. An error means that the database was
+/// away.
+pub async fn interleave(db: &PgPool) -> Result<u32, StoreError> {
+    let mut wrong = 0;
+    for result in join_all((0..CLIENTS).map(|client| one_client(db, client))).await {
+        wrong += result?;
+    }
+    Ok(wrong)
+}
+
+async fn one_client(db: &PgPool, client: i32) -> Result<u32, StoreError> {
+    let mut wrong = 0;
+    for round in 0..ROUNDS {
+        let value = client * ROUNDS + round;
+        let (text, expected) = if round % 2 == 0 { ("SELECT $1::int4 + 1000000", value + 1_000_000) } else { ("SELECT $1::int4 - 1000000", value - 1_000_000) };
+        match answer(db, text, value).await {
+            Ok(answer) if answer == expected => {}
+            Ok(_) => wrong += 1,
+            Err(error) if error.class() == Class::Fault => wrong += 1,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(wrong)
+}
+
+/// Outside of a transaction, as reads are.
+async fn answer(db: &PgPool, text: &'static str, value: i32) -> Result<i32, StoreError> {
+    Ok(sqlx::query_scalar(text).bind(value).fetch_one(db).await?)
+}

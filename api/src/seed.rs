@@ -1,0 +1,189 @@
+//! Demonstration data: an invented platform with people, organisations, campaigns and donations, the same on every run but
+//! for the salt of the password.
+//!
+//! Rows are made here and stored table by table in one transaction with every trigger and constraint on, so a seed that
+//! fails leaves nothing behind. It ends with the checks that the books are held to.
+
+mod donations;
+mod random;
+mod rows;
+mod words;
+mod world;
+
+use std::time::{Duration, Instant};
+
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use self::donations::Donations;
+use self::random::Random;
+use crate::keys::Keys;
+use crate::password::{Passwords, PasswordsError};
+use crate::store::StoreError;
+use crate::store::consistency::{self, CHECKS, Finding};
+
+/// The password of every person of the demonstration, `pessoa1@exemplo.org.br` and those that follow.
+pub const PASSWORD: &str = "demonstracao";
+
+/// Donations that are held in memory at once.
+const BATCH: u32 = 5_000;
+/// Campaigns that are checked at once.
+const CHECKED: i64 = 100;
+
+/// How much to make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scale {
+    /// Organisations; the first people own one each.
+    pub organizadoras: u32,
+    /// Campaigns.
+    pub campanhas: u32,
+    /// People.
+    pub pessoas: u32,
+    /// Donations.
+    pub doacoes: u32,
+}
+
+impl Default for Scale {
+    fn default() -> Self {
+        Self { organizadoras: 20, campanhas: 1_000, pessoas: 10_000, doacoes: 200_000 }
+    }
+}
+
+/// What was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// How much.
+    pub scale: Scale,
+    /// Movements of money in the ledger.
+    pub lancamentos: u64,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+impl std::fmt::Display for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Scale { organizadoras, campanhas, pessoas, doacoes } = self.scale;
+        write!(
+            f,
+            "{organizadoras} organizadoras, {campanhas} campanhas, {pessoas} pessoas, {doacoes} doacoes and {} lancamentos in {:.1} s",
+            self.lancamentos,
+            self.elapsed.as_secs_f32(),
+        )
+    }
+}
+
+/// Why nothing was seeded.
+#[derive(Debug, thiserror::Error)]
+pub enum SeedError {
+    /// There are organisations already.
+    #[error("the database holds organizadoras already; seed an empty one, or use --if-empty to leave this one as it is")]
+    NotEmpty,
+    /// Donations need a campaign, a campaign an organisation, and that an owner.
+    #[error("at least one organizadora, one campanha and one pessoa are needed")]
+    Scale,
+    /// A value that the domain refuses; a fault of the seed.
+    #[error("the seed made an illegal {0}")]
+    Illegal(&'static str),
+    /// The books do not agree; a fault of the seed.
+    #[error("the seeded books do not agree: {0:?}")]
+    Inconsistent(Vec<Finding>),
+    /// The password could not be hashed.
+    #[error("the password could not be hashed")]
+    Password(#[from] PasswordsError),
+    /// A statement failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A value that the domain has checked; `what` names it should it be refused.
+fn legal<T, E>(what: &'static str, checked: Result<T, E>) -> Result<T, SeedError> {
+    checked.map_err(|_| SeedError::Illegal(what))
+}
+
+/// Whether there is no organisation yet.
+pub async fn is_empty(db: &PgPool) -> Result<bool, StoreError> {
+    let mut connection = db.acquire().await?;
+    nothing_there(&mut connection).await
+}
+
+async fn nothing_there(db: &mut PgConnection) -> Result<bool, StoreError> {
+    Ok(sqlx::query_scalar("SELECT NOT EXISTS (SELECT FROM organizadoras)").fetch_one(db).await?)
+}
+
+/// Seeds an empty database and says what was made. `progress` is told about each step.
+pub async fn run(db: &PgPool, keys: &Keys, passwords: &Passwords, scale: Scale, mut progress: impl FnMut(&str) + Send) -> Result<Report, SeedError> {
+    let start = Instant::now();
+    if scale.organizadoras == 0 || scale.campanhas == 0 || scale.pessoas == 0 {
+        return Err(SeedError::Scale);
+    }
+    let hash = passwords.hash(PASSWORD.into()).await?;
+    let mut tx = db.begin().await.map_err(StoreError::from)?;
+    alone(&mut tx).await?;
+    if !nothing_there(&mut tx).await? {
+        return Err(SeedError::NotEmpty);
+    }
+    let mut random = Random::new(1);
+    let people = world::people(&mut tx, &mut random, scale.pessoas, &hash).await?;
+    let organisations = world::organisations(&mut tx, &mut random, scale.organizadoras, &people).await?;
+    let campaigns = world::campaigns(&mut tx, &mut random, scale.campanhas, &organisations).await?;
+    progress(&format!("{} organizadoras, {} campanhas, {} pessoas", scale.organizadoras, scale.campanhas, scale.pessoas));
+    let mut donations = Donations::new(random, &keys.email, &people, &campaigns, scale.doacoes);
+    let mut movements = 0;
+    while let Some(batch) = donations.batch(BATCH)? {
+        movements += batch.store(&mut tx).await?;
+        progress(&format!("{} of {} doacoes", donations.made(), scale.doacoes));
+    }
+    add_up(&mut tx).await?;
+    progress("totals");
+    // The ledger's balance is due at COMMIT; asked for here, it fails where it still can be told apart.
+    sqlx::query("SET CONSTRAINTS ALL IMMEDIATE").execute(&mut *tx).await.map_err(StoreError::from)?;
+    progress("every lancamento balances");
+    check(&mut tx).await?;
+    progress("the books agree");
+    tx.commit().await.map_err(StoreError::from)?;
+    Ok(Report { scale, lancamentos: movements, elapsed: start.elapsed() })
+}
+
+/// Lifts the time limit of requests for this transaction, and makes a second seed wait for the first.
+async fn alone(db: &mut PgConnection) -> Result<(), StoreError> {
+    sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *db).await?;
+    sqlx::query("LOCK TABLE organizadoras IN SHARE ROW EXCLUSIVE MODE").execute(db).await?;
+    Ok(())
+}
+
+/// Adds up the totals that the folder would have reached, without a detour over two hundred thousand deltas.
+async fn add_up(db: &mut PgConnection) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO campanha_doadores (campanha_id, doador_chave)
+         SELECT DISTINCT campanha_id, doador_chave FROM doacoes WHERE confirmada_em IS NOT NULL ORDER BY campanha_id, doador_chave",
+    )
+    .execute(&mut *db)
+    .await?;
+    sqlx::query(
+        "INSERT INTO campanha_totais (campanha_id, arrecadado_centavos, declarado_centavos, devolvido_centavos, doacoes_qtd, doadores_qtd, seq,
+                                      atualizado_em)
+         SELECT c.id, coalesce(sum(d.recebido_centavos), 0), coalesce(sum(d.recebido_centavos) FILTER (WHERE d.evidencia = 'declarada'), 0),
+                coalesce(sum(d.devolvido_centavos), 0), count(d.id), count(DISTINCT d.doador_chave), least(count(d.id), 1),
+                greatest(c.criada_em, max(d.atualizada_em))
+         FROM campanhas c LEFT JOIN doacoes d ON d.campanha_id = c.id AND d.confirmada_em IS NOT NULL
+         GROUP BY c.id ORDER BY c.id",
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Runs every check over every campaign.
+async fn check(db: &mut PgConnection) -> Result<(), SeedError> {
+    let mut findings = Vec::new();
+    let mut after: Option<Uuid> = None;
+    loop {
+        let campaigns = consistency::campaigns(db, after, CHECKED).await?;
+        let Some(last) = campaigns.last() else { break };
+        for check in CHECKS {
+            findings.extend(consistency::run(db, check, &campaigns).await?);
+        }
+        after = Some(*last);
+    }
+    if findings.is_empty() { Ok(()) } else { Err(SeedError::Inconsistent(findings)) }
+}

@@ -1,0 +1,110 @@
+//! Signing up, proving an address, and passwords. Nothing here tells a stranger whether an e-mail has an account.
+
+use std::net::IpAddr;
+
+use secrecy::SecretString;
+use time::Duration;
+
+use crate::domain::email::{Email, Password};
+use crate::domain::ids::PessoaId;
+use crate::domain::text::Name;
+use crate::keys::{random_hex, sha256};
+use crate::mail::{Mail, post};
+use crate::password::PasswordsError;
+use crate::state::{Core, PRIVACY_NOTICE, commit};
+use crate::store::access_log::{self, Access};
+use crate::store::pessoas::{self, NewSignUp, Pessoa};
+use crate::store::StoreError;
+
+const SIGN_UP_LIFE: Duration = Duration::hours(24);
+const RESET_LIFE: Duration = Duration::minutes(30);
+
+/// Why an account did not change.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    /// The token is unknown, used or expired.
+    #[error("the token is unknown, used or expired")]
+    BadToken,
+    /// The profile was changed by somebody else.
+    #[error("the profile has another version")]
+    Stale,
+    /// Hashing was refused.
+    #[error(transparent)]
+    Passwords(#[from] PasswordsError),
+    /// A statement failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Takes a sign-up. A known and an unknown address cost the same hash, the same kind of row and one mail each.
+pub async fn sign_up(core: &Core, nome: Name, email: Email, password: Password) -> Result<(), AccountError> {
+    let senha_hash = core.passwords.hash(password.into_secret()).await?;
+    let now = core.clock.now();
+    let token = random_hex();
+    let mut tx = core.begin().await?;
+    let exists = pessoas::credentials(&mut tx, &email).await?.is_some();
+    let sign_up = NewSignUp {
+        token_hash: sha256(token.as_bytes()),
+        pessoa_id: PessoaId(core.clock.new_id()),
+        nome,
+        email,
+        senha_hash,
+        aviso_privacidade: PRIVACY_NOTICE.to_owned(),
+    };
+    pessoas::insert_sign_up(&mut tx, &sign_up, now, now + SIGN_UP_LIFE).await?;
+    let mail = if exists { Mail::AccountExists } else { Mail::VerifyEmail { token: &token } };
+    post(&mut tx, &core.keys.body, &core.public_url, Some(sign_up.nome.as_str()), sign_up.email.as_str(), &mail, now).await?;
+    Ok(commit(tx).await?)
+}
+
+/// Makes the account of a sign-up whose mail was answered.
+pub async fn verify_email(core: &Core, token: &str, ip: IpAddr) -> Result<Pessoa, AccountError> {
+    let now = core.clock.now();
+    let mut tx = core.begin().await?;
+    let id = pessoas::complete_sign_up(&mut tx, &sha256(token.as_bytes()), now).await?.ok_or(AccountError::BadToken)?;
+    access_log::record(&mut tx, core.clock.new_id(), ip, Access::SignUp(id), now).await?;
+    let pessoa = pessoas::get(&mut tx, id).await?.ok_or(AccountError::BadToken)?;
+    commit(tx).await?;
+    Ok(pessoa)
+}
+
+/// Sends a code to set a new password, where the address has an account.
+pub async fn ask_reset(core: &Core, email: &Email) -> Result<(), AccountError> {
+    let now = core.clock.now();
+    let token = random_hex();
+    let mut tx = core.begin().await?;
+    if let Some(account) = pessoas::credentials(&mut tx, email).await? {
+        pessoas::insert_reset(&mut tx, &sha256(token.as_bytes()), account.id, now, now + RESET_LIFE).await?;
+        post(&mut tx, &core.keys.body, &core.public_url, None, email.as_str(), &Mail::ResetPassword { token: &token }, now).await?;
+    }
+    Ok(commit(tx).await?)
+}
+
+/// Sets a new password by code and ends every session.
+pub async fn reset(core: &Core, token: &str, password: Password, ip: IpAddr) -> Result<(), AccountError> {
+    let hash = core.passwords.hash(password.into_secret()).await?;
+    let now = core.clock.now();
+    let mut tx = core.begin().await?;
+    let id = pessoas::take_reset(&mut tx, &sha256(token.as_bytes()), now).await?.ok_or(AccountError::BadToken)?;
+    pessoas::set_password(&mut tx, id, &hash, now).await?;
+    access_log::record(&mut tx, core.clock.new_id(), ip, Access::Reset(id), now).await?;
+    if let Some((nome, email)) = pessoas::address(&mut tx, id).await? {
+        post(&mut tx, &core.keys.body, &core.public_url, Some(&nome), &email, &Mail::PasswordChanged, now).await?;
+    }
+    Ok(commit(tx).await?)
+}
+
+/// Changes the profile where `version` is still the current one.
+pub async fn update_profile(core: &Core, id: PessoaId, version: i32, nome: Option<&Name>) -> Result<Pessoa, AccountError> {
+    let mut db = core.connection().await?;
+    pessoas::update_profile(&mut db, id, version, nome, core.clock.now()).await?.ok_or(AccountError::Stale)
+}
+
+/// Whether `password` is the person's.
+pub async fn password_matches(core: &Core, id: PessoaId, password: SecretString) -> Result<bool, AccountError> {
+    let stored = {
+        let mut db = core.connection().await?;
+        pessoas::password_hash(&mut db, id).await?
+    };
+    Ok(core.passwords.verify(password, stored).await?)
+}

@@ -1,0 +1,72 @@
+//! What only a person at the command line does. Audited.
+
+use super::Actor;
+use crate::domain::email::Email;
+use crate::state::{Core, commit};
+use crate::store::audit::{self, Deed};
+use crate::store::consistency::{self, CHECKS, Finding};
+use crate::store::{StoreError, organizadoras, pessoas};
+use crate::clock::Clock;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+/// Marks an organisation as verified; false where there is none.
+pub async fn verify_organizadora(db: &PgPool, clock: &Clock, slug: &str) -> Result<bool, StoreError> {
+    let now = clock.now();
+    let mut tx = db.begin().await?;
+    let Some(id) = organizadoras::verify(&mut tx, slug, now).await? else { return Ok(false) };
+    record(&mut tx, clock, "organizadora.verificada", "organizadora", id.0).await?;
+    commit(tx).await?;
+    Ok(true)
+}
+
+/// Makes a person an administrator and ends their sessions; false where there is none.
+pub async fn grant_admin(db: &PgPool, clock: &Clock, email: &Email) -> Result<bool, StoreError> {
+    let now = clock.now();
+    let mut tx = db.begin().await?;
+    let Some(id) = pessoas::grant_admin(&mut tx, email, now).await? else { return Ok(false) };
+    record(&mut tx, clock, "pessoa.admin", "pessoa", id.0).await?;
+    commit(tx).await?;
+    Ok(true)
+}
+
+async fn record(db: &mut sqlx::PgConnection, clock: &Clock, action: &'static str, target_kind: &'static str, target: Uuid) -> Result<(), StoreError> {
+    let actor = Actor::Cli.to_string();
+    let deed = Deed { actor: &actor, action, target_kind, target, detail: serde_json::json!({}) };
+    audit::record(db, clock.new_id(), &deed, clock.now()).await
+}
+
+/// Campaigns that one check looks at in one statement.
+const BATCH: i64 = 50;
+
+/// Checks the books of every campaign.
+pub async fn check_books(db: &PgPool) -> Result<Vec<Finding>, StoreError> {
+    let mut findings = Vec::new();
+    let mut after = None;
+    loop {
+        let (found, last) = check_batch(db, after).await?;
+        findings.extend(found);
+        if last.is_none() {
+            return Ok(findings);
+        }
+        after = last;
+    }
+}
+
+/// Checks the books of the campaigns after `after`; what was found, and the last campaign, or nothing at the end.
+pub async fn check_batch(db: &PgPool, after: Option<Uuid>) -> Result<(Vec<Finding>, Option<Uuid>), StoreError> {
+    let mut connection = db.acquire().await?;
+    let campaigns = consistency::campaigns(&mut connection, after, BATCH).await?;
+    let mut findings = Vec::new();
+    for check in CHECKS {
+        findings.extend(consistency::run(&mut connection, check, &campaigns).await?);
+    }
+    Ok((findings, campaigns.last().copied()))
+}
+
+impl Core {
+    /// See [`check_batch`].
+    pub async fn check_batch(&self, after: Option<Uuid>) -> Result<(Vec<Finding>, Option<Uuid>), StoreError> {
+        check_batch(&self.db, after).await
+    }
+}

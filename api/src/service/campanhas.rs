@@ -1,0 +1,139 @@
+//! Campaigns from draft to end.
+
+use time::OffsetDateTime;
+
+use super::Actor;
+use crate::domain::campanha::{CampaignStatus, CampaignStep};
+use crate::domain::ids::{CampanhaId, OrganizadoraId, PessoaId};
+use crate::domain::slug::Slug;
+use crate::state::{Core, commit};
+use crate::store::audit::{self, Deed};
+use crate::store::campanhas::{self as store, CampaignChanges, Campanha, NewCampaign, UpdateError};
+use crate::store::{StoreError, ledger, organizadoras};
+
+/// Why a campaign did not change.
+#[derive(Debug, thiserror::Error)]
+pub enum CampaignError {
+    /// There is no such campaign.
+    #[error("no such campaign")]
+    NotFound,
+    /// The slug is taken.
+    #[error("the slug is taken")]
+    SlugTaken,
+    /// It was changed by somebody else.
+    #[error("the campaign has another version")]
+    Stale,
+    /// The step is not legal in this state.
+    #[error("not legal in state {0:?}")]
+    Transition(CampaignStatus),
+    /// The organisation is not verified.
+    #[error("the organizadora is not verified")]
+    NotVerified,
+    /// The organisation has no PIX key in force, so nobody could donate.
+    #[error("the organizadora has no PIX key in force")]
+    NoPixKey,
+    /// Its end has come already.
+    #[error("the end has passed")]
+    Ended,
+    /// What changes is refused by a rule of the campaign.
+    #[error(transparent)]
+    Refused(UpdateError),
+    /// A statement failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<UpdateError> for CampaignError {
+    fn from(error: UpdateError) -> Self {
+        match error {
+            UpdateError::Store(error) => Self::Store(error),
+            refused => Self::Refused(refused),
+        }
+    }
+}
+
+/// Makes a draft.
+pub async fn create(core: &Core, organizadora: OrganizadoraId, by: PessoaId, slug: Option<&Slug>, new: &NewCampaign) -> Result<Campanha, CampaignError> {
+    let now = core.clock.now();
+    let id = CampanhaId(core.clock.new_id());
+    let mut tx = core.begin().await?;
+    let slug = if let Some(slug) = slug {
+        if !store::insert(&mut tx, id, organizadora, slug, new, now).await? {
+            return Err(CampaignError::SlugTaken);
+        }
+        slug.clone()
+    } else {
+        let plain = Slug::from_title(new.titulo.as_str(), "campanha");
+        if store::insert(&mut tx, id, organizadora, &plain, new, now).await? {
+            plain
+        } else {
+            let longer = plain.with_suffix(id.0);
+            if !store::insert(&mut tx, id, organizadora, &longer, new, now).await? {
+                return Err(CampaignError::SlugTaken);
+            }
+            longer
+        }
+    };
+    ledger::open_campanha(&mut tx, id).await?;
+    record(core, &mut tx, id, by, "campanha.criada", now).await?;
+    let made = store::get(&mut tx, slug.as_str()).await?.ok_or(CampaignError::NotFound)?;
+    commit(tx).await?;
+    Ok(made)
+}
+
+/// Changes a campaign where `version` is still the current one.
+pub async fn update(core: &Core, slug: &str, version: i32, changes: &CampaignChanges, by: PessoaId) -> Result<Campanha, CampaignError> {
+    let now = core.clock.now();
+    let mut tx = core.begin().await?;
+    if !store::update(&mut tx, slug, version, changes, now).await? {
+        return Err(CampaignError::Stale);
+    }
+    let changed = store::get(&mut tx, slug).await?.ok_or(CampaignError::NotFound)?;
+    record(core, &mut tx, changed.id, by, "campanha.alterada", now).await?;
+    commit(tx).await?;
+    Ok(changed)
+}
+
+/// Publishes, pauses, resumes or closes a campaign.
+pub async fn step(core: &Core, slug: &str, step: CampaignStep, by: PessoaId) -> Result<Campanha, CampaignError> {
+    let now = core.clock.now();
+    let mut tx = core.begin().await?;
+    let campaign = store::get(&mut tx, slug).await?.ok_or(CampaignError::NotFound)?;
+    let next = campaign.situacao.next(step).ok_or(CampaignError::Transition(campaign.situacao))?;
+    if next == CampaignStatus::Publicada {
+        check_publishable(core, &mut tx, &campaign, now).await?;
+    }
+    if !store::advance(&mut tx, campaign.id, campaign.situacao, next, now).await? {
+        return Err(CampaignError::Transition(campaign.situacao));
+    }
+    let action = match step {
+        CampaignStep::Publish => "campanha.publicada",
+        CampaignStep::Pause => "campanha.pausada",
+        CampaignStep::Resume => "campanha.retomada",
+        CampaignStep::Close => "campanha.encerrada",
+    };
+    record(core, &mut tx, campaign.id, by, action, now).await?;
+    let changed = store::get(&mut tx, slug).await?.ok_or(CampaignError::NotFound)?;
+    commit(tx).await?;
+    Ok(changed)
+}
+
+async fn check_publishable(core: &Core, db: &mut sqlx::PgConnection, campaign: &Campanha, now: OffsetDateTime) -> Result<(), CampaignError> {
+    let organizadora = organizadoras::get(db, &campaign.organizadora_slug).await?.ok_or(CampaignError::NotVerified)?;
+    if organizadora.situacao != "verificada" {
+        return Err(CampaignError::NotVerified);
+    }
+    if core.gateways.all_need_pix_key() && organizadoras::pix_key(db, organizadora.id, now).await?.is_none() {
+        return Err(CampaignError::NoPixKey);
+    }
+    if campaign.fim_em.is_some_and(|end| end <= now) {
+        return Err(CampaignError::Ended);
+    }
+    Ok(())
+}
+
+async fn record(core: &Core, db: &mut sqlx::PgConnection, id: CampanhaId, by: PessoaId, action: &'static str, now: OffsetDateTime) -> Result<(), StoreError> {
+    let actor = Actor::Pessoa(by).to_string();
+    let deed = Deed { actor: &actor, action, target_kind: "campanha", target: id.0, detail: serde_json::json!({}) };
+    audit::record(db, core.clock.new_id(), &deed, now).await
+}

@@ -1,0 +1,41 @@
+//! A guest's donation becomes a person's.
+
+use super::doacoes::guest_token_matches;
+use crate::domain::ids::{DoacaoId, PessoaId};
+use crate::state::{Core, commit};
+use crate::store::doacoes::{self as store, Doacao};
+use crate::store::{StoreError, pessoas};
+
+/// Why a donation was not claimed. One answer for all: it says nothing about other people's donations.
+#[derive(Debug, thiserror::Error)]
+pub enum ClaimError {
+    /// No such donation, somebody else's, or no proof.
+    #[error("no such donation, or no proof")]
+    NotFound,
+    /// A statement failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Claims a donation by its capability token, or by an address that both share and the person has proven. Claiming again
+/// is no error.
+pub async fn claim(core: &Core, pessoa: PessoaId, doacao: DoacaoId, token: Option<&str>) -> Result<Doacao, ClaimError> {
+    let mut tx = core.begin().await?;
+    let donation = store::lock(&mut tx, doacao).await?.ok_or(ClaimError::NotFound)?;
+    if donation.pessoa_id == Some(pessoa) {
+        return Ok(donation);
+    }
+    let proven = match token {
+        Some(token) => guest_token_matches(&core.keys.token, token, doacao.0),
+        None => {
+            let person = pessoas::get(&mut tx, pessoa).await?.ok_or(ClaimError::NotFound)?;
+            person.email_verificado_em.is_some() && donation.email_contato.as_deref() == Some(person.email.as_str())
+        }
+    };
+    if !proven || !store::claim(&mut tx, doacao, pessoa, core.clock.now()).await? {
+        return Err(ClaimError::NotFound);
+    }
+    let claimed = store::get(&mut tx, doacao).await?.ok_or(ClaimError::NotFound)?;
+    commit(tx).await?;
+    Ok(claimed)
+}

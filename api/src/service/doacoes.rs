@@ -1,0 +1,305 @@
+//! Making a donation, and what its donor may do with it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::Actor;
+use super::once::{self, Answer, Attempt, OnceError};
+use crate::config::Provider;
+use crate::domain::campanha::CampaignStatus;
+use crate::domain::doacao::{DonationEvent, DonationStatus, Visibility};
+use crate::domain::email::Email;
+use crate::domain::ids::{CampanhaId, DoacaoId, PagamentoId, PessoaId};
+use crate::domain::money::Centavos;
+use crate::domain::text::{DisplayName, Message};
+use crate::gateway::{ChargeError, ChargeRequest, PaymentGateway};
+use crate::keys::{KeyRing, sha256};
+use crate::state::{Core, commit};
+use crate::store::access_log::{self, Access};
+use crate::store::campanhas::DonationTarget;
+use crate::store::doacoes::{self as store, Doacao, NewDonation, Step};
+use crate::store::idempotency::Scope;
+use crate::store::pagamentos::{self, NewPayment, Pagamento};
+use crate::store::{StoreError, campanhas, organizadoras, pessoas};
+
+/// A donation has at most this many charges.
+const MAX_CHARGES: usize = 5;
+
+/// What somebody wants to give.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// How much.
+    pub valor: Centavos,
+    /// The name to show.
+    pub nome_exibicao: Option<DisplayName>,
+    /// Where news of the donation goes.
+    pub email: Option<Email>,
+    /// Who sees the donor.
+    pub visibilidade: Visibility,
+    /// Whether the feed hides the amount.
+    pub oculta_valor: bool,
+    /// A message.
+    pub mensagem: Option<Message>,
+    /// The payment provider; the default one where there is none.
+    pub provedor: Option<Provider>,
+}
+
+/// Writes the JSON answer of a donation with its charges.
+pub type Render = fn(&Doacao, &[Pagamento]) -> String;
+
+/// Why there is no donation.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// There is no such public campaign.
+    #[error("no such campaign")]
+    NotFound,
+    /// The campaign takes no donations now.
+    #[error("the campaign takes no donations now")]
+    Closed,
+    /// Less than the campaign's minimum or more than its maximum.
+    #[error("outside the campaign's limits")]
+    Limits {
+        /// The least amount in centavos.
+        minimo: i64,
+        /// The largest amount in centavos.
+        maximo: i64,
+    },
+    /// The provider is not in use here.
+    #[error("the provider is not in use")]
+    Provider,
+    /// The provider cannot keep the donor as hidden as asked, with the reason for the donor.
+    #[error("the provider refuses the visibility")]
+    Visibility(&'static str),
+    /// No charge can be made.
+    #[error(transparent)]
+    Charge(#[from] ChargeError),
+    /// The idempotency key cannot be used.
+    #[error(transparent)]
+    Once(#[from] OnceError),
+    /// A statement failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Makes a donation with its first charge, once per key. Updates no row that another donation touches.
+pub async fn create(
+    core: Arc<Core>,
+    slug: String,
+    donor: Option<PessoaId>,
+    order: Order,
+    attempt: Attempt,
+    ip: IpAddr,
+    render: Render,
+) -> Result<Answer, CreateError> {
+    let now = core.clock.now();
+    let mut tx = core.begin().await?;
+    let target = campanhas::donation_target(&mut tx, &slug).await?.filter(|target| target.situacao.is_public()).ok_or(CreateError::NotFound)?;
+    let owner = scope_of(donor, target.id);
+    let scope = Scope { owner, route: "POST /campanhas/{slug}/doacoes", key: attempt.key };
+    if let Some(answer) = once::claim(&core, &mut tx, &scope, &attempt).await? {
+        return Ok(answer);
+    }
+    let gateway = core.gateways.get(order.provedor).ok_or(CreateError::Provider)?;
+    check(&target, &order, gateway, now)?;
+    let email = match (&order.email, donor) {
+        (Some(email), _) => Some(email.as_str().to_owned()),
+        (None, Some(pessoa)) => pessoas::address(&mut tx, pessoa).await?.map(|(_, email)| email),
+        (None, None) => None,
+    };
+    let id = DoacaoId(core.clock.new_id());
+    let new = NewDonation {
+        id,
+        campanha_id: target.id,
+        pessoa_id: donor,
+        doador_chave: donor_key(&core.keys.email, email.as_deref(), id),
+        nome_exibicao: order.nome_exibicao,
+        email_contato: email,
+        valor: order.valor,
+        visibilidade: order.visibilidade,
+        oculta_valor: order.oculta_valor,
+        mensagem: order.mensagem,
+        provedor: gateway.provider(),
+        aviso_privacidade: crate::state::PRIVACY_NOTICE.to_owned(),
+        expira_em: now + gateway.lifetime(),
+    };
+    let actor = donor.map_or(Actor::Guest, Actor::Pessoa).to_string();
+    store::insert(&mut tx, &new, &actor, now).await?;
+    let payment = charge(&core, &mut tx, gateway, &target, id, order.valor, now).await?;
+    access_log::record(&mut tx, core.clock.new_id(), ip, Access::Donation(id, donor), now).await?;
+    let made = store::get(&mut tx, id).await?.ok_or(CreateError::NotFound)?;
+    let answer = Answer { subject: id.0, location: Some(format!("/api/v1/doacoes/{id}")), body: render(&made, &[payment]) };
+    once::keep(&core, &mut tx, &scope, &attempt, &answer).await?;
+    commit(tx).await?;
+    core.metrics.donations(DonationStatus::AguardandoPagamento, 1);
+    Ok(answer)
+}
+
+fn check(target: &DonationTarget, order: &Order, gateway: &dyn PaymentGateway, now: OffsetDateTime) -> Result<(), CreateError> {
+    let open = target.situacao == CampaignStatus::Publicada
+        && target.organizadora_situacao == "verificada"
+        && target.inicio_em.is_none_or(|start| start <= now)
+        && target.fim_em.is_none_or(|end| now < end);
+    if !open {
+        return Err(CreateError::Closed);
+    }
+    if !(target.minimo_centavos..=target.maximo_centavos).contains(&order.valor.get()) {
+        return Err(CreateError::Limits { minimo: target.minimo_centavos, maximo: target.maximo_centavos });
+    }
+    gateway.refuses(order.visibilidade).map_or(Ok(()), |reason| Err(CreateError::Visibility(reason)))
+}
+
+async fn charge(
+    core: &Core,
+    db: &mut PgConnection,
+    gateway: &dyn PaymentGateway,
+    target: &DonationTarget,
+    doacao: DoacaoId,
+    amount: Centavos,
+    now: OffsetDateTime,
+) -> Result<Pagamento, CreateError> {
+    let id = PagamentoId(core.clock.new_id());
+    let key = organizadoras::pix_key(db, target.organizadora_id, now).await?;
+    let charge = gateway.charge(&ChargeRequest { id, amount, pix_key: key.as_ref(), cnpj: &target.cnpj })?;
+    let new = NewPayment {
+        id,
+        doacao_id: doacao,
+        provedor: gateway.provider(),
+        txid: charge.txid,
+        valor: amount,
+        br_code: charge.br_code,
+        expira_em: now + gateway.lifetime(),
+    };
+    Ok(pagamentos::insert(db, &new, now).await?)
+}
+
+/// The hash a donor is counted by: of the address, or of the donation itself where nobody said who gives.
+pub fn donor_key(keys: &KeyRing, email: Option<&str>, doacao: DoacaoId) -> [u8; 32] {
+    email.map_or_else(|| sha256(doacao.0.as_bytes()), |email| keys.stable_hash(email.to_lowercase().as_bytes()))
+}
+
+/// The capability token of a guest's donation.
+pub fn guest_token(keys: &KeyRing, doacao: Uuid) -> String {
+    keys.token(token_message(doacao).as_bytes())
+}
+
+/// Whether `token` is the capability token of a guest's donation.
+pub fn guest_token_matches(keys: &KeyRing, token: &str, doacao: Uuid) -> bool {
+    keys.verify_token(token, token_message(doacao).as_bytes())
+}
+
+fn token_message(doacao: Uuid) -> String {
+    format!("doacao/{doacao}")
+}
+
+/// Why a donor's wish was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum DonorError {
+    /// There is no such donation, or it is somebody else's.
+    #[error("no such donation")]
+    NotFound,
+    /// It was changed by somebody else.
+    #[error("the donation has another version")]
+    Stale,
+    /// Not legal in this state.
+    #[error("not legal in state {0:?}")]
+    Transition(DonationStatus),
+    /// It has as many charges as it may have.
+    #[error("too many charges")]
+    TooManyCharges,
+    /// The new charge was refused.
+    #[error(transparent)]
+    Create(#[from] CreateError),
+    /// The provider cannot keep the donor as hidden as asked, with the reason for the donor.
+    #[error("the provider refuses the visibility")]
+    Visibility(&'static str),
+    /// A statement failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Gives up a donation that was not paid yet.
+pub async fn cancel(core: &Core, id: DoacaoId, actor: Actor) -> Result<Doacao, DonorError> {
+    let now = core.clock.now();
+    let mut tx = core.begin().await?;
+    let donation = store::lock(&mut tx, id).await?.ok_or(DonorError::NotFound)?;
+    let to = donation.situacao.next(DonationEvent::Cancel).ok_or(DonorError::Transition(donation.situacao))?;
+    let actor = actor.to_string();
+    let step = Step { id, from: donation.situacao, to, actor: &actor, reason: None, settled: None, refunded: None };
+    store::advance(&mut tx, &step, now).await?.ok_or(DonorError::Transition(donation.situacao))?;
+    pagamentos::cancel_open(&mut tx, id).await?;
+    let cancelled = store::get(&mut tx, id).await?.ok_or(DonorError::NotFound)?;
+    commit(tx).await?;
+    core.metrics.donations(to, 1);
+    Ok(cancelled)
+}
+
+/// Makes a further charge for a donation that was not paid yet, once per key; the time to pay starts again.
+pub async fn second_charge(core: Arc<Core>, id: DoacaoId, attempt: Attempt, owner: String, render: fn(&Pagamento) -> String) -> Result<Answer, DonorError> {
+    let now = core.clock.now();
+    let mut tx = core.begin().await?;
+    let scope = Scope { owner, route: "POST /doacoes/{id}/pagamentos", key: attempt.key };
+    if let Some(answer) = once::claim(&core, &mut tx, &scope, &attempt).await.map_err(CreateError::from)? {
+        return Ok(answer);
+    }
+    let donation = store::lock(&mut tx, id).await?.ok_or(DonorError::NotFound)?;
+    if donation.situacao != DonationStatus::AguardandoPagamento {
+        return Err(DonorError::Transition(donation.situacao));
+    }
+    if pagamentos::of_donations(&mut tx, &[id]).await?.len() >= MAX_CHARGES {
+        return Err(DonorError::TooManyCharges);
+    }
+    let target = campanhas::donation_target(&mut tx, &donation.campanha_slug).await?.ok_or(DonorError::NotFound)?;
+    if target.situacao != CampaignStatus::Publicada {
+        return Err(CreateError::Closed.into());
+    }
+    let gateway = core.gateways.get(Some(donation.provedor)).ok_or(CreateError::Provider)?;
+    let amount = Centavos::try_from(donation.valor_centavos).map_err(|_| StoreError::from(sqlx::Error::RowNotFound))?;
+    let payment = charge(&core, &mut tx, gateway, &target, id, amount, now).await?;
+    store::extend(&mut tx, id, payment.expira_em, now).await?;
+    let answer = Answer { subject: id.0, location: Some(format!("/api/v1/doacoes/{id}")), body: render(&payment) };
+    once::keep(&core, &mut tx, &scope, &attempt, &answer).await.map_err(CreateError::from)?;
+    commit(tx).await?;
+    Ok(answer)
+}
+
+/// What a donor may change of a donation; `None` stays as it is.
+#[derive(Clone, Debug, Default)]
+pub struct DonorChanges {
+    /// Who sees the donor.
+    pub visibilidade: Option<Visibility>,
+    /// Whether the feed hides the amount.
+    pub oculta_valor: Option<bool>,
+    /// The message; can be taken away.
+    pub mensagem: Option<Option<Message>>,
+}
+
+/// Changes a donation where `version` is still the current one.
+pub async fn update(core: &Core, donation: &Doacao, version: i32, changes: &DonorChanges) -> Result<Doacao, DonorError> {
+    if let Some(visibilidade) = changes.visibilidade {
+        let gateway = core.gateways.get(Some(donation.provedor)).ok_or(CreateError::Provider)?;
+        if let Some(reason) = gateway.refuses(visibilidade) {
+            return Err(DonorError::Visibility(reason));
+        }
+    }
+    let mut tx = core.begin().await?;
+    let message = changes.mensagem.as_ref().map(Option::as_ref);
+    if !store::update(&mut tx, donation.id, version, changes.visibilidade, changes.oculta_valor, message, core.clock.now()).await? {
+        return Err(DonorError::Stale);
+    }
+    let changed = store::get(&mut tx, donation.id).await?.ok_or(DonorError::NotFound)?;
+    commit(tx).await?;
+    Ok(changed)
+}
+
+/// The owner of idempotency keys that a donor uses on an existing donation.
+pub fn donor_scope(donation: &Doacao) -> String {
+    scope_of(donation.pessoa_id, donation.campanha_id)
+}
+
+fn scope_of(pessoa: Option<PessoaId>, campanha: CampanhaId) -> String {
+    pessoa.map_or_else(|| format!("campanha:{campanha}"), |pessoa| format!("pessoa:{pessoa}"))
+}

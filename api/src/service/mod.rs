@@ -1,0 +1,40 @@
+//! What the platform does. Services own transactions; nothing leaves the process between begin and commit.
+//!
+//! Each operation has an error enum of its own; `http::problem` says what each becomes for the client.
+
+pub mod accounts;
+pub mod administration;
+pub mod campanhas;
+pub mod claims;
+pub mod doacoes;
+pub mod once;
+pub mod organizadoras;
+pub mod refunds;
+pub mod sessions;
+pub mod settle;
+
+use crate::domain::ids::PessoaId;
+
+/// Who does something, as written into events and the audit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// A person with an account.
+    Pessoa(PessoaId),
+    /// A donor without one.
+    Guest,
+    /// The payment provider.
+    Psp,
+    /// A person at the command line.
+    Cli,
+}
+
+impl std::fmt::Display for Actor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Pessoa(id) => write!(f, "pessoa:{id}"),
+            Self::Guest => f.write_str("convidada"),
+            Self::Psp => f.write_str("psp"),
+            Self::Cli => f.write_str("cli"),
+        }
+    }
+}

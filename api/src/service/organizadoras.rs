@@ -1,0 +1,212 @@
+//! Organisations, their members and their PIX keys.
+
+use secrecy::SecretString;
+use time::OffsetDateTime;
+
+use super::Actor;
+use super::accounts::{AccountError, password_matches};
+use crate::config::Profile;
+use crate::domain::br_code::{City, ReceiverName};
+use crate::domain::cnpj::Cnpj;
+use crate::domain::ids::{OrganizadoraId, PessoaId};
+use crate::domain::pix_key::PixKey;
+use crate::domain::role::Role;
+use crate::domain::slug::Slug;
+use crate::domain::text::Name;
+use crate::mail::{Mail, post};
+use crate::password::PasswordsError;
+use crate::state::{Core, commit};
+use crate::store::audit::{self, Deed};
+use crate::store::members::{self, Member, MemberError};
+use crate::store::organizadoras::{self as store, InsertError, NewPixKey, Organizadora, StoredPixKey};
+use crate::store::{StoreError, ledger};
+
+/// An organisation to make.
+#[derive(Clone, Debug)]
+pub struct NewOrganizadora {
+    /// Its name.
+    pub nome: Name,
+    /// Its slug; made from the name where there is none.
+    pub slug: Option<Slug>,
+    /// Its CNPJ.
+    pub cnpj: Cnpj,
+    /// Its PIX key.
+    pub pix_key: Option<NewKey>,
+}
+
+/// A PIX key with the names for the BR Code.
+#[derive(Clone, Debug)]
+pub struct NewKey {
+    /// The key.
+    pub key: PixKey,
+    /// Who receives.
+    pub receiver: ReceiverName,
+    /// Where.
+    pub city: City,
+}
+
+/// Why an organisation was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// Another organisation has the CNPJ.
+    #[error("the cnpj is taken")]
+    CnpjTaken,
+    /// The slug is taken.
+    #[error("the slug is taken")]
+    SlugTaken,
+    /// A statement failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<InsertError> for CreateError {
+    fn from(error: InsertError) -> Self {
+        match error {
+            InsertError::CnpjTaken => Self::CnpjTaken,
+            InsertError::SlugTaken => Self::SlugTaken,
+            InsertError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+/// Makes an organisation; whoever makes it owns it. Development verifies it at once, production leaves that to a person.
+pub async fn create(core: &Core, owner: PessoaId, new: &NewOrganizadora) -> Result<Organizadora, CreateError> {
+    let now = core.clock.now();
+    let id = OrganizadoraId(core.clock.new_id());
+    let status = match core.profile {
+        Profile::Development => "verificada",
+        Profile::Production => "pendente",
+    };
+    let mut tx = core.begin().await?;
+    let made = if let Some(slug) = &new.slug {
+        store::insert(&mut tx, id, slug, &new.nome, &new.cnpj, status, now).await?
+    } else {
+        let slug = Slug::from_title(new.nome.as_str(), "organizadora");
+        match store::insert(&mut tx, id, &slug, &new.nome, &new.cnpj, status, now).await {
+            Err(InsertError::SlugTaken) => store::insert(&mut tx, id, &slug.with_suffix(id.0), &new.nome, &new.cnpj, status, now).await?,
+            other => other?,
+        }
+    };
+    ledger::open_organizadora(&mut tx, id).await?;
+    members::insert(&mut tx, id, owner, Role::Dona, now).await.map_err(|error| match error {
+        MemberError::Store(error) => error,
+        MemberError::NotFound | MemberError::AlreadyMember | MemberError::LastOwner => StoreError::from(sqlx::Error::RowNotFound),
+    })?;
+    if let Some(key) = &new.pix_key {
+        store::insert_pix_key(&mut tx, &pix_key_row(core, id, owner, key, now), now).await?;
+    }
+    let actor = Actor::Pessoa(owner).to_string();
+    let deed = Deed { actor: &actor, action: "organizadora.criada", target_kind: "organizadora", target: id.0, detail: serde_json::json!({}) };
+    audit::record(&mut tx, core.clock.new_id(), &deed, now).await?;
+    commit(tx).await?;
+    Ok(made)
+}
+
+fn pix_key_row<'a>(core: &Core, id: OrganizadoraId, by: PessoaId, new: &'a NewKey, from: OffsetDateTime) -> NewPixKey<'a> {
+    NewPixKey {
+        id: core.clock.new_id(),
+        organizadora_id: id,
+        key: &new.key,
+        nome_recebedor: new.receiver.as_str(),
+        cidade: new.city.as_str(),
+        criada_por: by,
+        vigora_em: from,
+    }
+}
+
+/// Why a PIX key was not set.
+#[derive(Debug, thiserror::Error)]
+pub enum PixKeyError {
+    /// The password is not the person's.
+    #[error("wrong password")]
+    WrongPassword,
+    /// Hashing was refused.
+    #[error(transparent)]
+    Passwords(#[from] PasswordsError),
+    /// A statement failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<AccountError> for PixKeyError {
+    fn from(error: AccountError) -> Self {
+        match error {
+            AccountError::Passwords(error) => Self::Passwords(error),
+            AccountError::Store(error) => Self::Store(error),
+            AccountError::BadToken | AccountError::Stale => Self::WrongPassword,
+        }
+    }
+}
+
+/// Sets the PIX key, after the password was entered once more. The first key counts at once; a change waits out the
+/// cool-down, and every owner is told.
+pub async fn set_pix_key(core: &Core, id: OrganizadoraId, by: PessoaId, nome: &str, password: SecretString, new: &NewKey) -> Result<Vec<StoredPixKey>, PixKeyError> {
+    if !password_matches(core, by, password).await? {
+        return Err(PixKeyError::WrongPassword);
+    }
+    let now = core.clock.now();
+    let mut tx = core.begin().await?;
+    let known = store::pix_keys(&mut tx, id, now).await?;
+    let from = if known.is_empty() { now } else { now + core.pix_key_cool_down() };
+    store::insert_pix_key(&mut tx, &pix_key_row(core, id, by, new, from), now).await?;
+    let actor = Actor::Pessoa(by).to_string();
+    let detail = serde_json::json!({ "tipo": new.key.kind().as_str(), "primeira": known.is_empty() });
+    let deed = Deed { actor: &actor, action: "organizadora.chave_pix", target_kind: "organizadora", target: id.0, detail };
+    audit::record(&mut tx, core.clock.new_id(), &deed, now).await?;
+    for (name, address) in members::addresses(&mut tx, id, &[Role::Dona]).await? {
+        let mail = Mail::PixKeyChanged { organizadora: nome, from };
+        post(&mut tx, &core.keys.body, &core.public_url, Some(&name), &address, &mail, now).await?;
+    }
+    let keys = store::pix_keys(&mut tx, id, now).await?;
+    commit(tx).await?;
+    Ok(keys)
+}
+
+/// Adds a member and tells them.
+pub async fn add_member(core: &Core, id: OrganizadoraId, by: PessoaId, nome: &str, pessoa: PessoaId, role: Role) -> Result<Member, MemberError> {
+    let now = core.clock.now();
+    let mut tx = core.begin().await?;
+    let member = members::insert(&mut tx, id, pessoa, role, now).await?;
+    let detail = serde_json::json!({ "pessoa": pessoa, "papel": role });
+    record_membership(core, &mut tx, id, by, "membro.adicionado", detail, now).await?;
+    if let Some((name, address)) = crate::store::pessoas::address(&mut tx, pessoa).await? {
+        let mail = Mail::MemberAdded { organizadora: nome };
+        post(&mut tx, &core.keys.body, &core.public_url, Some(&name), &address, &mail, now).await?;
+    }
+    commit(tx).await?;
+    Ok(member)
+}
+
+/// Changes a member's role.
+pub async fn change_member(core: &Core, id: OrganizadoraId, by: PessoaId, pessoa: PessoaId, role: Role) -> Result<Member, MemberError> {
+    let now = core.clock.now();
+    let mut tx = core.begin().await?;
+    let member = members::update(&mut tx, id, pessoa, role).await?;
+    let detail = serde_json::json!({ "pessoa": pessoa, "papel": role });
+    record_membership(core, &mut tx, id, by, "membro.alterado", detail, now).await?;
+    commit(tx).await?;
+    Ok(member)
+}
+
+/// Removes a member.
+pub async fn remove_member(core: &Core, id: OrganizadoraId, by: PessoaId, pessoa: PessoaId) -> Result<(), MemberError> {
+    let now = core.clock.now();
+    let mut tx = core.begin().await?;
+    members::delete(&mut tx, id, pessoa).await?;
+    record_membership(core, &mut tx, id, by, "membro.removido", serde_json::json!({ "pessoa": pessoa }), now).await?;
+    commit(tx).await?;
+    Ok(())
+}
+
+async fn record_membership(
+    core: &Core,
+    db: &mut sqlx::PgConnection,
+    id: OrganizadoraId,
+    by: PessoaId,
+    action: &'static str,
+    detail: serde_json::Value,
+    now: OffsetDateTime,
+) -> Result<(), StoreError> {
+    let actor = Actor::Pessoa(by).to_string();
+    audit::record(db, core.clock.new_id(), &Deed { actor: &actor, action, target_kind: "organizadora", target: id.0, detail }, now).await
+}

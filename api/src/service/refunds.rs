@@ -1,0 +1,148 @@
+//! Money that goes back. Under `pix_estatico` this records what the organizadora did at its bank.
+
+use std::sync::Arc;
+
+use time::Duration;
+
+use super::Actor;
+use super::once::{self, Answer, Attempt, OnceError};
+use crate::domain::doacao::{DonationEvent, DonationStatus, Reconciliation};
+use crate::domain::ids::{DevolucaoId, DoacaoId, PessoaId};
+use crate::domain::money::Centavos;
+use crate::domain::pix_receipt::EndToEndId;
+use crate::domain::text::Reason;
+use crate::mail::{Mail, post};
+use crate::state::{Core, commit};
+use crate::store::audit::{self, Deed};
+use crate::store::doacoes::{self as donations, Doacao, Step};
+use crate::store::idempotency::Scope;
+use crate::store::ledger::{self, Entry};
+use crate::store::pagamentos::{self, Receipt};
+use crate::store::refunds::{self as store, Devolucao, NewRefund};
+use crate::store::totals::{self, Delta};
+use crate::store::StoreError;
+
+/// How long after the payment a bank takes it back (BCB, API Pix, devolução).
+const WINDOW: Duration = Duration::days(90);
+
+/// What is to go back.
+#[derive(Clone, Debug)]
+pub struct RefundOrder {
+    /// How much; all that is left where there is none.
+    pub valor: Option<Centavos>,
+    /// Why.
+    pub motivo: Option<Reason>,
+    /// Of which receipt; the credited one where there is none.
+    pub e2eid: Option<EndToEndId>,
+}
+
+/// Why nothing went back.
+#[derive(Debug, thiserror::Error)]
+pub enum RefundError {
+    /// There is no such donation.
+    #[error("no such donation")]
+    NotFound,
+    /// Nothing was received for it, or nothing under that end-to-end id.
+    #[error("no such receipt")]
+    NoReceipt,
+    /// Nothing is left, or less than was asked.
+    #[error("more than what is left of the receipt")]
+    Exceeds {
+        /// What is left, in centavos.
+        left: i64,
+    },
+    /// The payment is too long ago.
+    #[error("the refund window is over")]
+    TooLate,
+    /// The donation is in a state in which nothing goes back.
+    #[error("not legal in state {0:?}")]
+    Transition(DonationStatus),
+    /// The idempotency key cannot be used.
+    #[error(transparent)]
+    Once(#[from] OnceError),
+    /// A statement failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Records a refund, once per key.
+pub async fn refund(
+    core: Arc<Core>,
+    doacao: DoacaoId,
+    by: PessoaId,
+    order: RefundOrder,
+    attempt: Attempt,
+    render: fn(&Doacao, &Devolucao) -> String,
+) -> Result<Answer, RefundError> {
+    let now = core.clock.now();
+    let mut tx = core.begin().await?;
+    let scope = Scope { owner: format!("pessoa:{by}"), route: "POST /doacoes/{id}/devolucoes", key: attempt.key };
+    if let Some(answer) = once::claim(&core, &mut tx, &scope, &attempt).await? {
+        return Ok(answer);
+    }
+    // The donation's lock makes refunds of one donation come one after the other, so what is left is exact.
+    let donation = donations::lock(&mut tx, doacao).await?.ok_or(RefundError::NotFound)?;
+    let receipt = pick(pagamentos::receipts_of(&mut tx, doacao).await?, order.e2eid.as_ref()).ok_or(RefundError::NoReceipt)?;
+    let payment = receipt.pagamento_id.ok_or(RefundError::NoReceipt)?;
+    if receipt.horario + WINDOW < now {
+        return Err(RefundError::TooLate);
+    }
+    let left = receipt.valor_centavos - store::refunded(&mut tx, &receipt.e2eid).await?;
+    let amount = match order.valor {
+        Some(amount) => amount,
+        None => Centavos::try_from(left).map_err(|_| RefundError::Exceeds { left })?,
+    };
+    if amount.get() > left {
+        return Err(RefundError::Exceeds { left });
+    }
+    let actor = Actor::Pessoa(by).to_string();
+    let reason = order.motivo.as_ref().map(Reason::as_str);
+    let new = NewRefund {
+        id: DevolucaoId(core.clock.new_id()),
+        doacao_id: doacao,
+        pagamento_id: payment,
+        e2eid: &receipt.e2eid,
+        valor: amount,
+        motivo: reason,
+        criada_por: by,
+    };
+    let made = store::insert(&mut tx, &new, now).await.map_err(|error| match error {
+        store::RefundError::Exceeds => RefundError::Exceeds { left },
+        store::RefundError::Store(error) => RefundError::Store(error),
+    })?;
+    let once = format!("devolucao:{}", new.id);
+    let surplus = receipt.conciliacao == Reconciliation::Duplicada;
+    let mut reached = None;
+    if surplus {
+        ledger::post(&mut tx, core.clock.new_id(), &once, Entry::SurplusRefund, donation.organizadora_id, doacao, amount, now).await?;
+    } else {
+        let event = if amount.get() == left { DonationEvent::RefundAll } else { DonationEvent::RefundPart };
+        let to = donation.situacao.next(event).ok_or(RefundError::Transition(donation.situacao))?;
+        let step = Step { id: doacao, from: donation.situacao, to, actor: &actor, reason, settled: None, refunded: Some(amount) };
+        let event = donations::advance(&mut tx, &step, now).await?.ok_or(RefundError::Transition(donation.situacao))?;
+        let entry = Entry::Refund(donation.campanha_id);
+        ledger::post(&mut tx, core.clock.new_id(), &once, entry, donation.organizadora_id, doacao, amount, now).await?;
+        totals::push(&mut tx, donation.campanha_id, doacao, event, &Delta::Refunded(amount.get()), now).await?;
+        reached = Some(to);
+    }
+    let detail = serde_json::json!({ "valor_centavos": amount.get(), "excedente": surplus });
+    let deed = Deed { actor: &actor, action: "doacao.devolvida", target_kind: "doacao", target: doacao.0, detail };
+    audit::record(&mut tx, core.clock.new_id(), &deed, now).await?;
+    if let Some(address) = &donation.email_contato {
+        let mail = Mail::DonationRefunded { amount, campaign: &donation.campanha_titulo };
+        post(&mut tx, &core.keys.body, &core.public_url, None, address, &mail, now).await?;
+    }
+    let after = donations::get(&mut tx, doacao).await?.ok_or(RefundError::NotFound)?;
+    let answer = Answer { subject: doacao.0, location: Some(format!("/api/v1/doacoes/{doacao}")), body: render(&after, &made) };
+    once::keep(&core, &mut tx, &scope, &attempt, &answer).await?;
+    commit(tx).await?;
+    if let Some(status) = reached {
+        core.metrics.donations(status, 1);
+    }
+    Ok(answer)
+}
+
+/// The receipt that was named, or the credited one: it is the first of the list.
+fn pick(receipts: Vec<Receipt>, e2eid: Option<&EndToEndId>) -> Option<Receipt> {
+    receipts.into_iter().find(|receipt| e2eid.is_none_or(|wanted| wanted.as_str() == receipt.e2eid))
+}

@@ -1,0 +1,105 @@
+//! Logging in and out.
+
+use std::net::IpAddr;
+
+use secrecy::SecretString;
+use time::{Duration, OffsetDateTime};
+
+use super::accounts::{AccountError, password_matches};
+use crate::domain::email::Email;
+use crate::domain::ids::{PessoaId, SessaoId};
+use crate::keys::{random_hex, sha256};
+use crate::password::PasswordsError;
+use crate::state::{Core, commit};
+use crate::store::access_log::{self, Access};
+use crate::store::sessions::{self, NewSession, Session};
+use crate::store::{StoreError, pessoas};
+
+/// A session ends after this long whatever happens.
+const LIFE: Duration = Duration::days(30);
+/// How recent a password must be where money is confirmed.
+const RECENT: Duration = Duration::minutes(10);
+
+/// A session that was just opened or renewed.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// The session.
+    pub id: SessaoId,
+    /// The secret for the cookie; only its hash is stored.
+    pub token: String,
+    /// Who.
+    pub pessoa_id: PessoaId,
+    /// How long the cookie may live.
+    pub life: Duration,
+}
+
+/// Why nobody was logged in.
+#[derive(Debug, thiserror::Error)]
+pub enum LogInError {
+    /// No such account, or another password: one answer for both.
+    #[error("no account with this e-mail and password")]
+    Refused,
+    /// Hashing was refused.
+    #[error(transparent)]
+    Passwords(#[from] PasswordsError),
+    /// A statement failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<AccountError> for LogInError {
+    fn from(error: AccountError) -> Self {
+        match error {
+            AccountError::Passwords(error) => Self::Passwords(error),
+            AccountError::Store(error) => Self::Store(error),
+            AccountError::BadToken | AccountError::Stale => Self::Refused,
+        }
+    }
+}
+
+/// Opens a session. An unknown address takes the time of a wrong password.
+pub async fn log_in(core: &Core, email: Option<&Email>, password: SecretString, agent: Option<&str>, ip: IpAddr) -> Result<Opened, LogInError> {
+    let account = match email {
+        Some(email) => {
+            let mut db = core.connection().await?;
+            pessoas::credentials(&mut db, email).await?
+        }
+        None => None,
+    };
+    let stored = account.as_ref().map(|account| account.senha_hash.clone());
+    let matches = core.passwords.verify(password, stored).await?;
+    let account = account.filter(|_| matches).ok_or(LogInError::Refused)?;
+    let now = core.clock.now();
+    let token = random_hex();
+    let session = NewSession {
+        id: SessaoId(core.clock.new_id()),
+        hash: sha256(token.as_bytes()),
+        pessoa_id: account.id,
+        versao_auth: account.versao_auth,
+        agente: agent,
+        expira_em: now + LIFE,
+    };
+    let mut tx = core.begin().await?;
+    sessions::insert(&mut tx, &session, now).await?;
+    access_log::record(&mut tx, core.clock.new_id(), ip, Access::LogIn(account.id), now).await?;
+    commit(tx).await?;
+    Ok(Opened { id: session.id, token, pessoa_id: account.id, life: LIFE })
+}
+
+/// Takes the password again: the session counts as recent and gets a new token.
+pub async fn reauthenticate(core: &Core, session: &Session, password: SecretString) -> Result<Opened, LogInError> {
+    if !password_matches(core, session.pessoa_id, password).await? {
+        return Err(LogInError::Refused);
+    }
+    let token = random_hex();
+    let mut db = core.connection().await?;
+    if !sessions::renew(&mut db, session.id, &sha256(token.as_bytes()), core.clock.now()).await? {
+        return Err(LogInError::Refused);
+    }
+    Ok(Opened { id: session.id, token, pessoa_id: session.pessoa_id, life: LIFE })
+}
+
+/// Whether the password was entered recently enough to confirm money.
+pub fn is_recent(session: &Session, now: OffsetDateTime) -> bool {
+    now - session.reautenticada_em <= RECENT
+}

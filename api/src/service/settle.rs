@@ -1,0 +1,226 @@
+//! Money that arrived. Whatever says so, the same transaction credits it once.
+
+use std::sync::Arc;
+
+use sqlx::PgConnection;
+use time::{Duration, OffsetDateTime};
+
+use super::Actor;
+use super::once::{self, Answer, Attempt, OnceError};
+use crate::domain::doacao::{DonationEvent, DonationStatus, Evidence, Reconciliation};
+use crate::domain::ids::{DoacaoId, PagamentoId, PessoaId};
+use crate::domain::money::Centavos;
+use crate::domain::pix_receipt::EndToEndId;
+use crate::domain::role::Role;
+use crate::domain::text::Reason;
+use crate::domain::txid::Txid;
+use crate::mail::{Mail, post};
+use crate::state::{Core, commit};
+use crate::store::audit::{self, Deed};
+use crate::store::doacoes::{self as donations, Doacao, Settlement, Step};
+use crate::store::idempotency::Scope;
+use crate::store::ledger::{self, Entry};
+use crate::store::pagamentos::{self, NewReceipt, Receipt};
+use crate::store::totals::{self, Delta};
+use crate::store::{StoreError, members};
+
+/// A bank's clock may be ahead of ours by this much.
+const CLOCK_SKEW: Duration = Duration::minutes(5);
+/// People often know only the day of a payment.
+const DAY: Duration = Duration::days(1);
+
+/// What says that money arrived.
+#[derive(Clone, Debug)]
+pub struct Proof {
+    /// How much.
+    pub valor: Centavos,
+    /// When.
+    pub horario: OffsetDateTime,
+    /// The bank's name for the payment, where it is known.
+    pub e2eid: Option<EndToEndId>,
+    /// What kind of proof it is.
+    pub evidencia: Evidence,
+    /// Why somebody declares it.
+    pub justificativa: Option<Reason>,
+    /// Who declares it.
+    pub registrado_por: Option<PessoaId>,
+}
+
+/// What became of it.
+#[derive(Clone, Debug)]
+pub struct Settled {
+    /// The donation afterwards.
+    pub doacao: Doacao,
+    /// The receipt.
+    pub recebimento: Receipt,
+    /// False where the same receipt was told before.
+    pub fresh: bool,
+}
+
+/// Why a proof was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum SettleError {
+    /// There is no such charge or donation.
+    #[error("no such charge")]
+    NotFound,
+    /// The end-to-end id belongs to another charge, or to this one with another amount.
+    #[error("the end-to-end id is taken")]
+    ReceiptTaken,
+    /// The donation is in a state in which money cannot arrive.
+    #[error("not legal in state {0:?}")]
+    Transition(DonationStatus),
+    /// The receipt lies in the future, or before the donation.
+    #[error("the time of the receipt cannot be")]
+    Time,
+    /// The idempotency key cannot be used.
+    #[error(transparent)]
+    Once(#[from] OnceError),
+    /// A statement failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Takes the provider's word for the charge of `txid`. The same receipt told twice counts once and answers the same.
+pub async fn by_provider(core: Arc<Core>, txid: Txid, proof: Proof) -> Result<Settled, SettleError> {
+    let mut tx = core.begin().await?;
+    let payment = pagamentos::find_by_txid(&mut tx, &txid).await?.ok_or(SettleError::NotFound)?;
+    let settled = settle(&core, &mut tx, payment, &proof, Actor::Psp).await?;
+    finish(&core, tx, &settled).await?;
+    Ok(settled)
+}
+
+/// Takes the word of a member of the organizadora, once per key.
+pub async fn by_member(
+    core: Arc<Core>,
+    doacao: DoacaoId,
+    member: PessoaId,
+    proof: Proof,
+    attempt: Attempt,
+    render: fn(&Settled) -> String,
+) -> Result<Answer, SettleError> {
+    let mut tx = core.begin().await?;
+    let scope = Scope { owner: format!("pessoa:{member}"), route: "POST /doacoes/{id}/confirmacoes", key: attempt.key };
+    if let Some(answer) = once::claim(&core, &mut tx, &scope, &attempt).await? {
+        return Ok(answer);
+    }
+    let payment = pagamentos::newest_of(&mut tx, doacao).await?.ok_or(SettleError::NotFound)?;
+    let settled = settle(&core, &mut tx, payment, &proof, Actor::Pessoa(member)).await?;
+    if !settled.fresh {
+        return Err(SettleError::ReceiptTaken);
+    }
+    let actor = Actor::Pessoa(member).to_string();
+    let detail = serde_json::json!({ "valor_centavos": proof.valor.get(), "conciliacao": settled.recebimento.conciliacao });
+    let deed = Deed { actor: &actor, action: "doacao.confirmada", target_kind: "doacao", target: doacao.0, detail };
+    audit::record(&mut tx, core.clock.new_id(), &deed, core.clock.now()).await?;
+    let answer = Answer { subject: doacao.0, location: Some(format!("/api/v1/doacoes/{doacao}")), body: render(&settled) };
+    once::keep(&core, &mut tx, &scope, &attempt, &answer).await?;
+    finish(&core, tx, &settled).await?;
+    Ok(answer)
+}
+
+async fn finish(core: &Core, tx: sqlx::Transaction<'static, sqlx::Postgres>, settled: &Settled) -> Result<(), SettleError> {
+    commit(tx).await?;
+    if settled.fresh && settled.recebimento.conciliacao != Reconciliation::Duplicada {
+        core.metrics.donations(DonationStatus::Confirmada, 1);
+    }
+    Ok(())
+}
+
+/// Credits a receipt: the donation's first one confirms it, every further one is held to be returned.
+async fn settle(core: &Core, db: &mut PgConnection, payment: PagamentoId, proof: &Proof, actor: Actor) -> Result<Settled, SettleError> {
+    let now = core.clock.now();
+    let charge = donations::lock_for_settlement(db, payment).await?.ok_or(SettleError::NotFound)?;
+    let before = donations::get(db, charge.doacao_id).await?.ok_or(SettleError::NotFound)?;
+    if proof.horario > now + CLOCK_SKEW || proof.horario < before.criada_em - DAY {
+        return Err(SettleError::Time);
+    }
+    let e2eid = proof.e2eid.clone().unwrap_or_else(|| EndToEndId::manual(payment));
+    if let Some(known) = pagamentos::receipt(db, e2eid.as_str()).await? {
+        return repeated(known, payment, proof, before);
+    }
+    let first = !charge.situacao.is_paid();
+    let conciliacao =
+        if first { Reconciliation::of(proof.valor.get(), charge.valor_centavos) } else { Reconciliation::Duplicada };
+    let receipt = NewReceipt {
+        e2eid: &e2eid,
+        organizadora_id: charge.organizadora_id,
+        txid: &charge.txid,
+        pagamento_id: payment,
+        valor: proof.valor,
+        horario: proof.horario,
+        evidencia: proof.evidencia,
+        conciliacao,
+        justificativa: proof.justificativa.as_ref().map(Reason::as_str),
+        registrado_por: proof.registrado_por,
+    };
+    if !pagamentos::insert_receipt(db, &receipt, now).await? {
+        // Another charge's receipt with the same id was committed since it was looked up.
+        return Err(SettleError::ReceiptTaken);
+    }
+    if first {
+        credit(core, db, &charge, proof, &e2eid, actor, now).await?;
+    } else {
+        hold_surplus(core, db, &charge, proof.valor, &e2eid, now).await?;
+    }
+    let doacao = donations::get(db, charge.doacao_id).await?.ok_or(SettleError::NotFound)?;
+    let recebimento = Receipt {
+        e2eid: e2eid.as_str().to_owned(),
+        pagamento_id: Some(payment),
+        valor_centavos: proof.valor.get(),
+        horario: proof.horario,
+        conciliacao,
+    };
+    Ok(Settled { doacao, recebimento, fresh: true })
+}
+
+fn repeated(known: Receipt, payment: PagamentoId, proof: &Proof, doacao: Doacao) -> Result<Settled, SettleError> {
+    if known.pagamento_id == Some(payment) && known.valor_centavos == proof.valor.get() {
+        Ok(Settled { doacao, recebimento: known, fresh: false })
+    } else {
+        Err(SettleError::ReceiptTaken)
+    }
+}
+
+async fn credit(
+    core: &Core,
+    db: &mut PgConnection,
+    charge: &Settlement,
+    proof: &Proof,
+    e2eid: &EndToEndId,
+    actor: Actor,
+    now: OffsetDateTime,
+) -> Result<(), SettleError> {
+    let to = charge.situacao.next(DonationEvent::Settle).ok_or(SettleError::Transition(charge.situacao))?;
+    let actor = actor.to_string();
+    let step = Step {
+        id: charge.doacao_id,
+        from: charge.situacao,
+        to,
+        actor: &actor,
+        reason: proof.justificativa.as_ref().map(Reason::as_str),
+        settled: Some((proof.valor, proof.evidencia)),
+        refunded: None,
+    };
+    let event = donations::advance(db, &step, now).await?.ok_or(SettleError::Transition(charge.situacao))?;
+    pagamentos::mark_paid(db, charge.doacao_id, charge.pagamento_id).await?;
+    let once = format!("recebido:{}", e2eid.as_str());
+    let entry = Entry::Confirmation(charge.campanha_id);
+    ledger::post(db, core.clock.new_id(), &once, entry, charge.organizadora_id, charge.doacao_id, proof.valor, now).await?;
+    let delta = Delta::Confirmed { received: proof.valor.get(), evidence: proof.evidencia, donor: &charge.doador_chave };
+    totals::push(db, charge.campanha_id, charge.doacao_id, event, &delta, now).await?;
+    if let Some(address) = &charge.email_contato {
+        let mail = Mail::DonationReceived { amount: proof.valor, campaign: &charge.campanha_titulo };
+        post(db, &core.keys.body, &core.public_url, None, address, &mail, now).await?;
+    }
+    Ok(())
+}
+
+async fn hold_surplus(core: &Core, db: &mut PgConnection, charge: &Settlement, amount: Centavos, e2eid: &EndToEndId, now: OffsetDateTime) -> Result<(), SettleError> {
+    let once = format!("recebido:{}", e2eid.as_str());
+    ledger::post(db, core.clock.new_id(), &once, Entry::Surplus, charge.organizadora_id, charge.doacao_id, amount, now).await?;
+    for (name, address) in members::addresses(db, charge.organizadora_id, &[Role::Dona, Role::Financeiro]).await? {
+        let mail = Mail::SurplusReceived { amount, campaign: &charge.campanha_titulo };
+        post(db, &core.keys.body, &core.public_url, Some(&name), &address, &mail, now).await?;
+    }
+    Ok(())
+}

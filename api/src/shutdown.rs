@@ -1,0 +1,58 @@
+//! Stopping in order: first no new work, then what was begun is finished, then the end.
+
+use std::future::Future;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// One handle for everything that must end with the process.
+#[derive(Clone, Debug, Default)]
+pub struct Shutdown {
+    token: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Shutdown {
+    /// Asks everything to stop.
+    pub fn begin(&self) {
+        self.token.cancel();
+        self.tasks.close();
+    }
+
+    /// Whether a stop was asked for.
+    pub fn has_begun(&self) -> bool {
+        self.token.is_cancelled()
+    }
+
+    /// Returns once a stop was asked for.
+    pub async fn begun(&self) {
+        self.token.cancelled().await;
+    }
+
+    /// Runs `work` to its end even if the caller goes away; [`Shutdown::finished`] waits for it.
+    pub async fn complete<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Result<T, tokio::task::JoinError> {
+        self.tasks.spawn(work).await
+    }
+
+    /// Starts a task that watches [`Shutdown::begun`] itself.
+    pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(work);
+    }
+
+    /// Returns once a stop was asked for and every task has ended.
+    pub async fn finished(&self) {
+        self.tasks.wait().await;
+    }
+}
+
+/// Waits for SIGTERM or Ctrl-C.
+pub async fn signalled() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

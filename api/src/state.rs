@@ -1,0 +1,92 @@
+//! What every request works with.
+
+use std::sync::Arc;
+
+use sqlx::pool::PoolConnection;
+use sqlx::{PgPool, Postgres, Transaction};
+use time::Duration;
+
+use crate::clock::Clock;
+use crate::config::{Config, Profile, PublicUrl};
+use crate::gateway::Gateways;
+use crate::http::extract::client_ip::Cidr;
+use crate::keys::Keys;
+use crate::metrics::Metrics;
+use crate::password::Passwords;
+use crate::probe::Probe;
+use crate::shutdown::Shutdown;
+use crate::store::StoreError;
+
+/// The shared state; cheap to clone.
+pub type AppState = Arc<Core>;
+
+/// The version of the privacy notice that donors and people agree to.
+pub const PRIVACY_NOTICE: &str = "2026-11";
+
+/// Everything that lives as long as the process.
+pub struct Core {
+    /// Connections as role `app`.
+    pub db: PgPool,
+    /// The time.
+    pub clock: Clock,
+    /// Keys that protect data.
+    pub keys: Keys,
+    /// Password hashing.
+    pub passwords: Passwords,
+    /// Payment providers.
+    pub gateways: Gateways,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Stopping.
+    pub shutdown: Shutdown,
+    /// Whether the pooler keeps statements apart.
+    pub probe: Probe,
+    /// Which defaults apply.
+    pub profile: Profile,
+    /// Where visitors reach the API.
+    pub public_url: PublicUrl,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Cidr>,
+}
+
+impl Core {
+    /// Puts the parts together.
+    pub fn new(config: &Config, db: PgPool, clock: Clock, keys: Keys, passwords: Passwords, metrics: Metrics, shutdown: Shutdown) -> Self {
+        Self {
+            db,
+            clock,
+            keys,
+            passwords,
+            gateways: Gateways::new(&config.payments),
+            metrics,
+            shutdown,
+            probe: Probe::default(),
+            profile: config.profile,
+            public_url: config.public_url.clone(),
+            trusted_proxies: config.trusted_proxies.clone(),
+        }
+    }
+
+    /// A connection for statements that need no transaction.
+    pub async fn connection(&self) -> Result<PoolConnection<Postgres>, StoreError> {
+        Ok(self.db.acquire().await?)
+    }
+
+    /// A transaction; it rolls back unless it is committed.
+    pub async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
+        Ok(self.db.begin().await?)
+    }
+
+    /// How long a new PIX key waits before it is used. An intruder's change is seen before money goes astray.
+    pub fn pix_key_cool_down(&self) -> Duration {
+        match self.profile {
+            Profile::Development => Duration::ZERO,
+            Profile::Production => Duration::hours(24),
+        }
+    }
+}
+
+/// Commits, with the store's error.
+pub async fn commit(tx: Transaction<'static, Postgres>) -> Result<(), StoreError> {
+    Ok(tx.commit().await?)
+}

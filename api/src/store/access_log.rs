@@ -1,0 +1,48 @@
+//! Access records that the Marco Civil da Internet asks for. This role can add and expire them, not read them.
+
+use std::net::IpAddr;
+
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::StoreError;
+use crate::domain::ids::{DoacaoId, PessoaId};
+
+/// What was accessed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// A sign-up was completed.
+    SignUp(PessoaId),
+    /// A log-in.
+    LogIn(PessoaId),
+    /// A password was reset.
+    Reset(PessoaId),
+    /// A donation was made.
+    Donation(DoacaoId, Option<PessoaId>),
+}
+
+/// Records an access from `ip`.
+pub async fn record(db: &mut PgConnection, id: Uuid, ip: IpAddr, access: Access, now: OffsetDateTime) -> Result<(), StoreError> {
+    let (action, pessoa, doacao) = match access {
+        Access::SignUp(pessoa) => ("cadastro", Some(pessoa), None),
+        Access::LogIn(pessoa) => ("entrada", Some(pessoa), None),
+        Access::Reset(pessoa) => ("redefinicao", Some(pessoa), None),
+        Access::Donation(doacao, pessoa) => ("doacao", pessoa, Some(doacao)),
+    };
+    sqlx::query("INSERT INTO registro_acesso (id, em, ip, acao, pessoa_id, doacao_id) VALUES ($1, $2, $3::inet, $4, $5, $6)")
+        .bind(id)
+        .bind(now)
+        .bind(ip.to_string())
+        .bind(action)
+        .bind(pessoa)
+        .bind(doacao)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Deletes at most `limit` records from before `before`; the database keeps those younger than six months in any case.
+pub async fn purge(db: &mut PgConnection, before: OffsetDateTime, limit: i32) -> Result<i64, StoreError> {
+    Ok(sqlx::query_scalar("SELECT purgar_registro_acesso($1, $2)").bind(before).bind(limit).fetch_one(db).await?)
+}

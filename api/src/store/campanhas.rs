@@ -1,0 +1,357 @@
+//! Campaigns.
+
+use sqlx::{PgConnection, Postgres, QueryBuilder};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::StoreError;
+use crate::domain::campanha::{CampaignStatus, Category};
+use crate::domain::ids::{CampanhaId, OrganizadoraId};
+use crate::domain::money::{Centavos, Goal};
+use crate::domain::slug::Slug;
+use crate::domain::text::{Description, SearchTerm, Title};
+
+/// A campaign with its organisation's name.
+#[derive(Clone, Debug, sqlx::FromRow)]
+#[expect(missing_docs, reason = "the columns are described in migrations/")]
+pub struct Campanha {
+    pub id: CampanhaId,
+    pub slug: String,
+    pub organizadora_id: OrganizadoraId,
+    pub organizadora_slug: String,
+    pub organizadora_nome: String,
+    pub titulo: String,
+    pub descricao: String,
+    pub categoria: Category,
+    pub meta_centavos: Option<i64>,
+    pub minimo_centavos: i64,
+    pub maximo_centavos: i64,
+    pub inicio_em: Option<OffsetDateTime>,
+    pub fim_em: Option<OffsetDateTime>,
+    pub mostra_valores: bool,
+    pub situacao: CampaignStatus,
+    pub publicada_em: Option<OffsetDateTime>,
+    pub encerrada_em: Option<OffsetDateTime>,
+    pub versao: i32,
+    pub criada_em: OffsetDateTime,
+}
+
+/// A campaign in a list, with its totals.
+#[derive(Clone, Debug, sqlx::FromRow)]
+#[expect(missing_docs, reason = "the columns are described in migrations/")]
+pub struct ListedCampaign {
+    pub id: CampanhaId,
+    pub slug: String,
+    pub organizadora_slug: String,
+    pub organizadora_nome: String,
+    pub titulo: String,
+    pub categoria: Category,
+    pub meta_centavos: Option<i64>,
+    pub fim_em: Option<OffsetDateTime>,
+    pub situacao: CampaignStatus,
+    pub publicada_em: Option<OffsetDateTime>,
+    pub arrecadado_centavos: i64,
+    pub doadores_qtd: i64,
+}
+
+/// What a donation needs to know about its campaign.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct DonationTarget {
+    /// Which campaign.
+    pub id: CampanhaId,
+    /// Whose.
+    pub organizadora_id: OrganizadoraId,
+    /// Its title, for the receipt mail.
+    pub titulo: String,
+    /// Its state.
+    pub situacao: CampaignStatus,
+    /// The organisation's state.
+    pub organizadora_situacao: String,
+    /// The organisation's CNPJ.
+    pub cnpj: String,
+    /// The least amount.
+    pub minimo_centavos: i64,
+    /// The largest amount.
+    pub maximo_centavos: i64,
+    /// From when donations are taken.
+    pub inicio_em: Option<OffsetDateTime>,
+    /// Until when donations are taken.
+    pub fim_em: Option<OffsetDateTime>,
+}
+
+/// A campaign to store.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the columns are described in migrations/")]
+pub struct NewCampaign {
+    pub titulo: Title,
+    pub descricao: Description,
+    pub categoria: Category,
+    pub meta: Option<Goal>,
+    pub minimo: Centavos,
+    pub maximo: Centavos,
+    pub inicio_em: Option<OffsetDateTime>,
+    pub fim_em: Option<OffsetDateTime>,
+    pub mostra_valores: bool,
+}
+
+/// What changes; `None` stays as it is. `meta` and `fim_em` can also be taken away.
+#[derive(Clone, Debug, Default)]
+#[expect(missing_docs, reason = "the columns are described in migrations/")]
+pub struct CampaignChanges {
+    pub titulo: Option<Title>,
+    pub descricao: Option<Description>,
+    pub categoria: Option<Category>,
+    pub meta: Option<Option<Goal>>,
+    pub minimo: Option<Centavos>,
+    pub maximo: Option<Centavos>,
+    pub fim_em: Option<Option<OffsetDateTime>>,
+    pub mostra_valores: Option<bool>,
+}
+
+/// How lists are ordered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// Newest first.
+    #[default]
+    Recentes,
+    /// Most money first.
+    Arrecadado,
+    /// Those that end soonest first; campaigns without an end are left out.
+    Encerrando,
+}
+
+/// Where a page begins: the sort value (microseconds or centavos) and id of the row before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Position {
+    /// Sort value.
+    pub key: i64,
+    /// Tie-break.
+    pub id: Uuid,
+}
+
+/// What is listed.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    /// Words to search for.
+    pub q: Option<SearchTerm>,
+    /// One category.
+    pub categoria: Option<Category>,
+    /// One public state.
+    pub situacao: CampaignStatus,
+    /// One organisation's slug.
+    pub organizadora: Option<Slug>,
+    /// The order.
+    pub order: Order,
+}
+
+const COLUMNS: &str = "c.id, c.slug, c.organizadora_id, o.slug AS organizadora_slug, o.nome AS organizadora_nome, c.titulo, c.descricao,
+    c.categoria, c.meta_centavos, c.minimo_centavos, c.maximo_centavos, c.inicio_em, c.fim_em, c.mostra_valores, c.situacao,
+    c.publicada_em, c.encerrada_em, c.versao, c.criada_em";
+const LISTED: &str = "SELECT c.id, c.slug, o.slug AS organizadora_slug, o.nome AS organizadora_nome, c.titulo, c.categoria, c.meta_centavos,
+    c.fim_em, c.situacao, c.publicada_em, t.arrecadado_centavos, t.doadores_qtd
+    FROM campanhas c JOIN organizadoras o ON o.id = c.organizadora_id JOIN campanha_totais t ON t.campanha_id = c.id";
+
+/// The sort value of a listed row under `order`.
+pub fn position(row: &ListedCampaign, order: Order) -> Position {
+    let key = match order {
+        Order::Recentes => micros(row.publicada_em),
+        Order::Arrecadado => row.arrecadado_centavos,
+        Order::Encerrando => micros(row.fim_em),
+    };
+    Position { key, id: row.id.0 }
+}
+
+/// Microseconds since 1970, PostgreSQL's resolution.
+pub(super) fn micros(at: Option<OffsetDateTime>) -> i64 {
+    at.and_then(|at| i64::try_from(at.unix_timestamp_nanos() / 1_000).ok()).unwrap_or_default()
+}
+
+/// The time of [`micros`].
+pub(super) fn from_micros(micros: i64) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
+
+/// Public campaigns.
+pub async fn list(db: &mut PgConnection, filter: &Filter, after: Option<Position>, limit: i64) -> Result<Vec<ListedCampaign>, StoreError> {
+    let mut query: QueryBuilder<Postgres> = QueryBuilder::new(LISTED);
+    query.push(" WHERE c.situacao = ").push_bind(filter.situacao);
+    if let Some(categoria) = filter.categoria {
+        query.push(" AND c.categoria = ").push_bind(categoria);
+    }
+    if let Some(slug) = &filter.organizadora {
+        query.push(" AND o.slug = ").push_bind(slug.as_str().to_owned());
+    }
+    if let Some(term) = &filter.q {
+        let like: String = term.as_str().chars().flat_map(|c| ['%', '_', '\\'].contains(&c).then_some('\\').into_iter().chain([c])).collect();
+        query.push(" AND (c.busca @@ (websearch_to_tsquery('portuguese', ").push_bind(term.as_str().to_owned());
+        query.push(") || websearch_to_tsquery('portuguese', sem_acento(").push_bind(term.as_str().to_owned());
+        query.push("))) OR sem_acento(c.titulo) LIKE '%' || sem_acento(").push_bind(like).push(") || '%')");
+    }
+    match (filter.order, after) {
+        (Order::Recentes, Some(at)) => {
+            query.push(" AND (c.publicada_em, c.id) < (").push_bind(from_micros(at.key)).push(", ").push_bind(at.id).push(")");
+        }
+        (Order::Arrecadado, Some(at)) => {
+            query.push(" AND (t.arrecadado_centavos, t.campanha_id) < (").push_bind(at.key).push(", ").push_bind(at.id).push(")");
+        }
+        (Order::Encerrando, Some(at)) => {
+            query.push(" AND (c.fim_em, c.id) > (").push_bind(from_micros(at.key)).push(", ").push_bind(at.id).push(")");
+        }
+        (_, None) => {}
+    }
+    query.push(match filter.order {
+        Order::Recentes => " ORDER BY c.publicada_em DESC, c.id DESC",
+        Order::Arrecadado => " ORDER BY t.arrecadado_centavos DESC, t.campanha_id DESC",
+        Order::Encerrando => " AND c.fim_em IS NOT NULL ORDER BY c.fim_em, c.id",
+    });
+    query.push(" LIMIT ").push_bind(limit);
+    Ok(query.build_query_as().fetch_all(db).await?)
+}
+
+/// Every campaign of an organisation, whatever its state, newest first.
+pub async fn list_of(db: &mut PgConnection, organizadora: OrganizadoraId, before: Option<Uuid>, limit: i64) -> Result<Vec<ListedCampaign>, StoreError> {
+    let mut query: QueryBuilder<Postgres> = QueryBuilder::new(LISTED);
+    query.push(" WHERE c.organizadora_id = ").push_bind(organizadora);
+    if let Some(id) = before {
+        query.push(" AND c.id < ").push_bind(id);
+    }
+    query.push(" ORDER BY c.id DESC LIMIT ").push_bind(limit);
+    Ok(query.build_query_as().fetch_all(db).await?)
+}
+
+/// A campaign, whatever its state.
+pub async fn get(db: &mut PgConnection, slug: &str) -> Result<Option<Campanha>, StoreError> {
+    let mut query: QueryBuilder<Postgres> = QueryBuilder::new("SELECT ");
+    query.push(COLUMNS).push(" FROM campanhas c JOIN organizadoras o ON o.id = c.organizadora_id WHERE c.slug = ").push_bind(slug.to_owned());
+    Ok(query.build_query_as().fetch_optional(db).await?)
+}
+
+/// The campaign that a donation goes to.
+pub async fn donation_target(db: &mut PgConnection, slug: &str) -> Result<Option<DonationTarget>, StoreError> {
+    Ok(sqlx::query_as(
+        "SELECT c.id, c.organizadora_id, c.titulo, c.situacao, o.situacao AS organizadora_situacao, o.cnpj, c.minimo_centavos,
+                c.maximo_centavos, c.inicio_em, c.fim_em
+         FROM campanhas c JOIN organizadoras o ON o.id = c.organizadora_id WHERE c.slug = $1",
+    )
+    .bind(slug)
+    .fetch_optional(db)
+    .await?)
+}
+
+/// Stores a draft with its empty totals and returns whether the slug was free.
+pub async fn insert(db: &mut PgConnection, id: CampanhaId, organizadora: OrganizadoraId, slug: &Slug, new: &NewCampaign, now: OffsetDateTime) -> Result<bool, StoreError> {
+    let done = sqlx::query(
+        "WITH nova AS (
+             INSERT INTO campanhas (id, organizadora_id, slug, titulo, descricao, categoria, meta_centavos, minimo_centavos,
+                                    maximo_centavos, inicio_em, fim_em, mostra_valores, criada_em, atualizada_em)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13)
+             ON CONFLICT (slug) DO NOTHING RETURNING id)
+         INSERT INTO campanha_totais (campanha_id, atualizado_em) SELECT id, $13 FROM nova",
+    )
+    .bind(id)
+    .bind(organizadora)
+    .bind(slug.as_str())
+    .bind(new.titulo.as_str())
+    .bind(new.descricao.as_str())
+    .bind(new.categoria)
+    .bind(new.meta.map(Goal::get))
+    .bind(new.minimo.get())
+    .bind(new.maximo.get())
+    .bind(new.inicio_em)
+    .bind(new.fim_em)
+    .bind(new.mostra_valores)
+    .bind(now)
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Why a change was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum UpdateError {
+    /// `meta_centavos` or `fim_em` after publication.
+    #[error("goal and deadline are frozen once published")]
+    Frozen,
+    /// `minimo` above `maximo`, both as they would become.
+    #[error("the least amount is above the largest")]
+    Limits,
+    /// The end is not after the start.
+    #[error("the end is not after the start")]
+    Period,
+    /// The statement failed.
+    #[error(transparent)]
+    Store(StoreError),
+}
+
+impl From<StoreError> for UpdateError {
+    fn from(error: StoreError) -> Self {
+        match error.constraint() {
+            Some("campanhas_promessa_congelada") => Self::Frozen,
+            Some("campanhas_limites") => Self::Limits,
+            Some("campanhas_periodo") => Self::Period,
+            _ => Self::Store(error),
+        }
+    }
+}
+
+/// Applies `changes` if `version` is still the current one; whether it was.
+pub async fn update(db: &mut PgConnection, slug: &str, version: i32, changes: &CampaignChanges, now: OffsetDateTime) -> Result<bool, UpdateError> {
+    let done = sqlx::query(
+        "UPDATE campanhas SET
+             titulo = coalesce($3, titulo), descricao = coalesce($4, descricao), categoria = coalesce($5, categoria),
+             meta_centavos = CASE WHEN $6 THEN $7 ELSE meta_centavos END,
+             minimo_centavos = coalesce($8, minimo_centavos), maximo_centavos = coalesce($9, maximo_centavos),
+             fim_em = CASE WHEN $10 THEN $11 ELSE fim_em END,
+             mostra_valores = coalesce($12, mostra_valores), versao = versao + 1, atualizada_em = $13
+         WHERE slug = $1 AND versao = $2",
+    )
+    .bind(slug)
+    .bind(version)
+    .bind(changes.titulo.as_ref().map(Title::as_str))
+    .bind(changes.descricao.as_ref().map(Description::as_str))
+    .bind(changes.categoria)
+    .bind(changes.meta.is_some())
+    .bind(changes.meta.flatten().map(Goal::get))
+    .bind(changes.minimo.map(Centavos::get))
+    .bind(changes.maximo.map(Centavos::get))
+    .bind(changes.fim_em.is_some())
+    .bind(changes.fim_em.flatten())
+    .bind(changes.mostra_valores)
+    .bind(now)
+    .execute(db)
+    .await
+    .map_err(StoreError::from)?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Moves a campaign from one state to the next; false where it was no longer in `from`.
+pub async fn advance(db: &mut PgConnection, id: CampanhaId, from: CampaignStatus, to: CampaignStatus, now: OffsetDateTime) -> Result<bool, StoreError> {
+    let done = sqlx::query(
+        "UPDATE campanhas SET situacao = $3, versao = versao + 1, atualizada_em = $4,
+             publicada_em = CASE WHEN $3 = 'publicada' THEN coalesce(publicada_em, $4) ELSE publicada_em END,
+             encerrada_em = CASE WHEN $3 = 'encerrada' THEN $4 ELSE encerrada_em END
+         WHERE id = $1 AND situacao = $2",
+    )
+    .bind(id)
+    .bind(from)
+    .bind(to)
+    .bind(now)
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Closes at most `limit` campaigns whose end has come; which.
+pub async fn close_ended(db: &mut PgConnection, limit: i64, now: OffsetDateTime) -> Result<Vec<CampanhaId>, StoreError> {
+    Ok(sqlx::query_scalar(
+        "UPDATE campanhas SET situacao = 'encerrada', encerrada_em = $1, versao = versao + 1, atualizada_em = $1
+         WHERE id IN (SELECT id FROM campanhas WHERE fim_em <= $1 AND situacao IN ('publicada', 'pausada')
+                      ORDER BY fim_em LIMIT $2 FOR UPDATE SKIP LOCKED)
+         RETURNING id",
+    )
+    .bind(now)
+    .bind(limit)
+    .fetch_all(db)
+    .await?)
+}

@@ -1,0 +1,71 @@
+//! The ledger. Balance and immutability are held by the database; see `migrations/`.
+
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::StoreError;
+use crate::domain::ids::{CampanhaId, DoacaoId, OrganizadoraId};
+use crate::domain::money::Centavos;
+
+/// A movement of money between two accounts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// A donation was paid: into the bank, for the campaign.
+    Confirmation(CampanhaId),
+    /// Money came that must go back: into the bank, for nobody's campaign.
+    Surplus,
+    /// A donation went back: out of the bank, from the campaign.
+    Refund(CampanhaId),
+    /// Surplus went back.
+    SurplusRefund,
+}
+
+/// Makes the bank and surplus accounts of an organisation.
+pub async fn open_organizadora(db: &mut PgConnection, id: OrganizadoraId) -> Result<(), StoreError> {
+    sqlx::query("INSERT INTO contas (tipo, dono) VALUES ('banco', $1), ('a_devolver', $1)").bind(id).execute(db).await?;
+    Ok(())
+}
+
+/// Makes the account of a campaign.
+pub async fn open_campanha(db: &mut PgConnection, id: CampanhaId) -> Result<(), StoreError> {
+    sqlx::query("INSERT INTO contas (tipo, dono) VALUES ('campanha', $1)").bind(id).execute(db).await?;
+    Ok(())
+}
+
+/// Posts a movement. `once` names it: the same name is never posted twice.
+pub async fn post(
+    db: &mut PgConnection,
+    id: Uuid,
+    once: &str,
+    entry: Entry,
+    organizadora: OrganizadoraId,
+    doacao: DoacaoId,
+    amount: Centavos,
+    now: OffsetDateTime,
+) -> Result<(), StoreError> {
+    let (kind, counterpart, owner, into_bank) = match entry {
+        Entry::Confirmation(campanha) => ("confirmacao", "campanha", campanha.0, amount.get()),
+        Entry::Surplus => ("excedente", "a_devolver", organizadora.0, amount.get()),
+        Entry::Refund(campanha) => ("devolucao", "campanha", campanha.0, -amount.get()),
+        Entry::SurplusRefund => ("devolucao_excedente", "a_devolver", organizadora.0, -amount.get()),
+    };
+    sqlx::query(
+        "WITH novo AS (INSERT INTO lancamentos (id, idem, tipo, doacao_id, em) VALUES ($1, $2, $3, $4, $5) RETURNING id)
+         INSERT INTO partidas (lancamento_id, conta_id, valor_centavos)
+         SELECT novo.id, c.id, CASE WHEN c.tipo = 'banco' THEN $9 ELSE -$9 END
+         FROM novo, contas c WHERE (c.tipo, c.dono) IN (('banco', $6), ($7, $8))",
+    )
+    .bind(id)
+    .bind(once)
+    .bind(kind)
+    .bind(doacao)
+    .bind(now)
+    .bind(organizadora)
+    .bind(counterpart)
+    .bind(owner)
+    .bind(into_bank)
+    .execute(db)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,160 @@
+//! SQL, once per statement. Functions take a connection and never begin or commit: services own transactions.
+//!
+//! Every statement goes through sqlx's named prepared statements. `persistent(false)` is never used: behind a pooler in
+//! transaction mode it returns other clients' rows.
+
+pub mod access_log;
+pub mod audit;
+pub mod campanhas;
+pub mod consistency;
+pub mod doacoes;
+pub mod idempotency;
+pub mod ledger;
+pub mod members;
+pub mod organizadoras;
+pub mod outbox;
+pub mod pagamentos;
+pub mod pessoas;
+pub mod refunds;
+pub mod sessions;
+pub mod totals;
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection as _, PgConnection, PgPool};
+
+/// Every migration, embedded in the binary.
+pub static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
+
+/// A statement that failed.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct StoreError(#[from] sqlx::Error);
+
+/// What a failure of the database means for the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// The database is away, overloaded or restarting, or a transaction lost a race: the same request may work later.
+    Unavailable,
+    /// The statement itself is wrong, or met data it should not have met.
+    Fault,
+}
+
+impl StoreError {
+    /// The violated constraint's name, where that is what happened.
+    pub fn constraint(&self) -> Option<&str> {
+        self.0.as_database_error().and_then(sqlx::error::DatabaseError::constraint)
+    }
+
+    /// Whether trying again can help.
+    pub fn class(&self) -> Class {
+        match &self.0 {
+            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
+                Class::Unavailable
+            }
+            // The server went away in the middle of its answer.
+            sqlx::Error::Protocol(_) => Class::Unavailable,
+            sqlx::Error::Database(error) => match error.code().as_deref() {
+                Some(code) if is_passing(code) => Class::Unavailable,
+                _ => Class::Fault,
+            },
+            _ => Class::Fault,
+        }
+    }
+}
+
+/// SQLSTATEs that pass by themselves: connection exceptions, rollbacks by the server, resources, cancelled statements,
+/// locks, and a server that stops or starts.
+fn is_passing(code: &str) -> bool {
+    matches!(code, "57014" | "57P01" | "57P02" | "57P03" | "55P03" | "25P03" | "08P01")
+        || ["08", "40", "53"].iter().any(|class| code.starts_with(class))
+}
+
+/// A pool on `url`, which connects when first needed.
+pub fn pool(url: &SecretString, size: u32) -> Result<PgPool, StoreError> {
+    let options: PgConnectOptions = url.expose_secret().parse::<PgConnectOptions>()?.application_name("doacoes-api");
+    Ok(PgPoolOptions::new()
+        .max_connections(size)
+        .acquire_timeout(Duration::from_secs(1))
+        // Pods leave a pooler that drains within this time.
+        .max_lifetime(Duration::from_secs(300))
+        .connect_lazy_with(options))
+}
+
+/// Runs every pending migration on a direct connection as the schema's owner, and returns how many there were.
+pub async fn migrate(url: &SecretString) -> Result<usize, MigrateError> {
+    let mut connection = PgConnection::connect(url.expose_secret()).await.map_err(StoreError)?;
+    let before = applied(&mut connection).await?;
+    MIGRATOR.run(&mut connection).await?;
+    let after = applied(&mut connection).await?;
+    Ok(after.len().saturating_sub(before.len()))
+}
+
+/// A migration that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    /// The database could not be asked.
+    #[error("the database could not be reached")]
+    Store(#[from] StoreError),
+    /// A migration failed or differs from the one that was applied.
+    #[error("a migration failed")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+}
+
+async fn applied(connection: &mut PgConnection) -> Result<Vec<i64>, StoreError> {
+    let exists: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL").fetch_one(&mut *connection).await?;
+    if !exists {
+        return Ok(Vec::new());
+    }
+    Ok(sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success ORDER BY version").fetch_all(connection).await?)
+}
+
+/// The versions of embedded migrations that `connection`'s database lacks. Newer ones there are fine: migrations only
+/// expand, so the release before still works.
+pub async fn pending_migrations(connection: &mut PgConnection) -> Result<Vec<i64>, StoreError> {
+    let applied = applied(connection).await?;
+    Ok(MIGRATOR.iter().map(|migration| migration.version).filter(|version| !applied.contains(version)).collect())
+}
+
+/// Takes a transaction-level advisory lock if nobody holds it. Classes keep unrelated locks apart.
+pub async fn try_lock(connection: &mut PgConnection, class: LockClass, id: i32) -> Result<bool, StoreError> {
+    Ok(sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1, $2)").bind(class.number()).bind(id).fetch_one(connection).await?)
+}
+
+/// What advisory locks are taken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockClass {
+    /// One request per idempotency key.
+    Idempotency,
+    /// One of each background task among all replicas.
+    Background,
+}
+
+impl LockClass {
+    const fn number(self) -> i32 {
+        match self {
+            Self::Idempotency => 0x646f_6101,
+            Self::Background => 0x646f_6102,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_failures_that_pass_are_worth_a_retry() {
+        for code in ["57P01", "57P03", "40001", "40P01", "53300", "57014", "08006", "55P03"] {
+            assert!(is_passing(code), "{code}");
+        }
+        for code in ["23505", "23514", "42601", "42501", "22021", "26000"] {
+            assert!(!is_passing(code), "{code}");
+        }
+        assert_eq!(StoreError(sqlx::Error::PoolTimedOut).class(), Class::Unavailable);
+        assert_eq!(StoreError(sqlx::Error::RowNotFound).class(), Class::Fault);
+    }
+}

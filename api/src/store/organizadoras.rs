@@ -1,0 +1,219 @@
+//! Organisations and their PIX keys.
+
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::StoreError;
+use crate::domain::cnpj::Cnpj;
+use crate::domain::ids::{OrganizadoraId, PessoaId};
+use crate::domain::pix_key::PixKey;
+use crate::domain::slug::Slug;
+use crate::domain::text::Name;
+
+/// An organisation as everyone sees it.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Organizadora {
+    /// Which.
+    pub id: OrganizadoraId,
+    /// Its name in URLs.
+    pub slug: String,
+    /// Its name.
+    pub nome: String,
+    /// Its CNPJ, 14 characters.
+    pub cnpj: String,
+    /// `pendente`, `verificada` or `suspensa`.
+    pub situacao: String,
+    /// Raised by each change.
+    pub versao: i32,
+    /// When it was made.
+    pub criada_em: OffsetDateTime,
+}
+
+/// A PIX key with what goes on the BR Code beside it.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct StoredPixKey {
+    /// `cpf`, `cnpj`, `telefone`, `email` or `aleatoria`.
+    pub tipo: String,
+    /// The key.
+    pub chave: String,
+    /// Who receives, at most 25 characters.
+    pub nome_recebedor: String,
+    /// Where, at most 15 characters.
+    pub cidade: String,
+    /// From when it is used.
+    pub vigora_em: OffsetDateTime,
+}
+
+const CNPJ_TAKEN: &str = "organizadoras_cnpj_unico";
+
+/// How an organisation could not be stored.
+#[derive(Debug, thiserror::Error)]
+pub enum InsertError {
+    /// Another organisation has the CNPJ.
+    #[error("the cnpj is taken")]
+    CnpjTaken,
+    /// The slug is taken.
+    #[error("the slug is taken")]
+    SlugTaken,
+    /// The statement failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Stores an organisation.
+pub async fn insert(
+    db: &mut PgConnection,
+    id: OrganizadoraId,
+    slug: &Slug,
+    nome: &Name,
+    cnpj: &Cnpj,
+    situacao: &'static str,
+    now: OffsetDateTime,
+) -> Result<Organizadora, InsertError> {
+    let row = sqlx::query_as(
+        "INSERT INTO organizadoras (id, slug, nome, cnpj, situacao, criada_em, atualizada_em) VALUES ($1, $2, $3, $4, $5, $6, $6)
+         ON CONFLICT (slug) DO NOTHING
+         RETURNING id, slug, nome, cnpj, situacao, versao, criada_em",
+    )
+    .bind(id)
+    .bind(slug.as_str())
+    .bind(nome.as_str())
+    .bind(cnpj.as_str())
+    .bind(situacao)
+    .bind(now)
+    .fetch_optional(db)
+    .await
+    .map_err(StoreError::from);
+    match row {
+        Ok(Some(row)) => Ok(row),
+        Ok(None) => Err(InsertError::SlugTaken),
+        Err(error) if error.constraint() == Some(CNPJ_TAKEN) => Err(InsertError::CnpjTaken),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// An organisation by slug.
+pub async fn get(db: &mut PgConnection, slug: &str) -> Result<Option<Organizadora>, StoreError> {
+    Ok(sqlx::query_as("SELECT id, slug, nome, cnpj, situacao, versao, criada_em FROM organizadoras WHERE slug = $1 AND situacao <> 'suspensa'")
+        .bind(slug)
+        .fetch_optional(db)
+        .await?)
+}
+
+/// Organisations, newest first, from before `before`.
+pub async fn list(db: &mut PgConnection, before: Option<Uuid>, limit: i64) -> Result<Vec<Organizadora>, StoreError> {
+    Ok(sqlx::query_as(
+        "SELECT id, slug, nome, cnpj, situacao, versao, criada_em FROM organizadoras
+         WHERE situacao = 'verificada' AND ($1::uuid IS NULL OR id < $1) ORDER BY id DESC LIMIT $2",
+    )
+    .bind(before)
+    .bind(limit)
+    .fetch_all(db)
+    .await?)
+}
+
+/// The organisations a person is a member of.
+pub async fn list_of(db: &mut PgConnection, pessoa: PessoaId, before: Option<Uuid>, limit: i64) -> Result<Vec<Organizadora>, StoreError> {
+    Ok(sqlx::query_as(
+        "SELECT o.id, o.slug, o.nome, o.cnpj, o.situacao, o.versao, o.criada_em
+         FROM organizadora_membros m JOIN organizadoras o ON o.id = m.organizadora_id
+         WHERE m.pessoa_id = $1 AND ($2::uuid IS NULL OR o.id < $2) ORDER BY o.id DESC LIMIT $3",
+    )
+    .bind(pessoa)
+    .bind(before)
+    .bind(limit)
+    .fetch_all(db)
+    .await?)
+}
+
+/// Changes the name if `version` is still the current one.
+pub async fn rename(db: &mut PgConnection, id: OrganizadoraId, version: i32, nome: Option<&Name>, now: OffsetDateTime) -> Result<Option<Organizadora>, StoreError> {
+    Ok(sqlx::query_as(
+        "UPDATE organizadoras SET nome = coalesce($3, nome), versao = versao + 1, atualizada_em = $4 WHERE id = $1 AND versao = $2
+         RETURNING id, slug, nome, cnpj, situacao, versao, criada_em",
+    )
+    .bind(id)
+    .bind(version)
+    .bind(nome.map(Name::as_str))
+    .bind(now)
+    .fetch_optional(db)
+    .await?)
+}
+
+/// Marks an organisation as verified; which, where there is one.
+pub async fn verify(db: &mut PgConnection, slug: &str, now: OffsetDateTime) -> Result<Option<OrganizadoraId>, StoreError> {
+    Ok(sqlx::query_scalar(
+        "UPDATE organizadoras SET situacao = 'verificada', versao = versao + 1, atualizada_em = $2 WHERE slug = $1 RETURNING id",
+    )
+    .bind(slug)
+    .bind(now)
+    .fetch_optional(db)
+    .await?)
+}
+
+/// A PIX key to store.
+#[derive(Clone, Debug)]
+pub struct NewPixKey<'a> {
+    /// Row id.
+    pub id: Uuid,
+    /// Whose.
+    pub organizadora_id: OrganizadoraId,
+    /// The key.
+    pub key: &'a PixKey,
+    /// Who receives.
+    pub nome_recebedor: &'a str,
+    /// Where.
+    pub cidade: &'a str,
+    /// Who sets it.
+    pub criada_por: PessoaId,
+    /// From when it is used.
+    pub vigora_em: OffsetDateTime,
+}
+
+/// Stores a PIX key.
+pub async fn insert_pix_key(db: &mut PgConnection, new: &NewPixKey<'_>, now: OffsetDateTime) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO organizadora_chaves_pix (id, organizadora_id, tipo, chave, nome_recebedor, cidade, criada_por, criada_em, vigora_em)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    )
+    .bind(new.id)
+    .bind(new.organizadora_id)
+    .bind(new.key.kind().as_str())
+    .bind(new.key.as_str())
+    .bind(new.nome_recebedor)
+    .bind(new.cidade)
+    .bind(new.criada_por)
+    .bind(now)
+    .bind(new.vigora_em)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// The key in force at `now`.
+pub async fn pix_key(db: &mut PgConnection, id: OrganizadoraId, now: OffsetDateTime) -> Result<Option<StoredPixKey>, StoreError> {
+    Ok(sqlx::query_as(
+        "SELECT tipo, chave, nome_recebedor, cidade, vigora_em FROM organizadora_chaves_pix
+         WHERE organizadora_id = $1 AND vigora_em <= $2 ORDER BY vigora_em DESC, id DESC LIMIT 1",
+    )
+    .bind(id)
+    .bind(now)
+    .fetch_optional(db)
+    .await?)
+}
+
+/// The key in force and those that wait for their time, newest first.
+pub async fn pix_keys(db: &mut PgConnection, id: OrganizadoraId, now: OffsetDateTime) -> Result<Vec<StoredPixKey>, StoreError> {
+    Ok(sqlx::query_as(
+        "(SELECT tipo, chave, nome_recebedor, cidade, vigora_em FROM organizadora_chaves_pix
+          WHERE organizadora_id = $1 AND vigora_em > $2 ORDER BY vigora_em DESC, id DESC LIMIT 10)
+         UNION ALL
+         (SELECT tipo, chave, nome_recebedor, cidade, vigora_em FROM organizadora_chaves_pix
+          WHERE organizadora_id = $1 AND vigora_em <= $2 ORDER BY vigora_em DESC, id DESC LIMIT 1)",
+    )
+    .bind(id)
+    .bind(now)
+    .fetch_all(db)
+    .await?)
+}

@@ -1,0 +1,81 @@
+//! The outbox: written with the effect, delivered after it, deleted when acknowledged.
+
+use sqlx::PgConnection;
+use time::{Duration, OffsetDateTime};
+
+use super::StoreError;
+
+/// A message that waits.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Waiting {
+    /// Its number.
+    pub id: i64,
+    /// Its sealed content.
+    pub carga: Vec<u8>,
+    /// How often delivery was tried before.
+    pub tentativas: i32,
+}
+
+/// How much waits, for the metrics.
+#[derive(Clone, Copy, Debug, Default, sqlx::FromRow)]
+pub struct Backlog {
+    /// Messages to deliver.
+    pub pending: i64,
+    /// Messages given up.
+    pub parked: i64,
+    /// Age of the oldest to deliver, in seconds.
+    pub lag_seconds: f64,
+}
+
+/// Adds a sealed e-mail.
+pub async fn push_email(db: &mut PgConnection, sealed: &[u8], now: OffsetDateTime) -> Result<(), StoreError> {
+    sqlx::query("INSERT INTO caixa_saida (tipo, carga, proxima_em, criada_em) VALUES ('email', $1, $2, $2)").bind(sealed).bind(now).execute(db).await?;
+    Ok(())
+}
+
+/// Takes at most `limit` messages that are due. They come back by themselves after `lease` unless they are finished.
+pub async fn claim(db: &mut PgConnection, limit: i64, lease: Duration, now: OffsetDateTime) -> Result<Vec<Waiting>, StoreError> {
+    Ok(sqlx::query_as(
+        "UPDATE caixa_saida SET proxima_em = $3, tentativas = tentativas + 1
+         WHERE id IN (SELECT id FROM caixa_saida WHERE proxima_em <= $1 AND estacionada_em IS NULL ORDER BY proxima_em, id LIMIT $2 FOR UPDATE SKIP LOCKED)
+         RETURNING id, carga, tentativas",
+    )
+    .bind(now)
+    .bind(limit)
+    .bind(now + lease)
+    .fetch_all(db)
+    .await?)
+}
+
+/// A message was delivered.
+pub async fn finish(db: &mut PgConnection, id: i64) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM caixa_saida WHERE id = $1").bind(id).execute(db).await?;
+    Ok(())
+}
+
+/// A message was not delivered: try again at `next`, or park it where that is `None`.
+pub async fn fail(db: &mut PgConnection, id: i64, error: &str, next: Option<OffsetDateTime>, now: OffsetDateTime) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE caixa_saida SET ultimo_erro = left($2, 500), proxima_em = coalesce($3, proxima_em),
+             estacionada_em = CASE WHEN $3::timestamptz IS NULL THEN $4 END WHERE id = $1",
+    )
+    .bind(id)
+    .bind(error)
+    .bind(next)
+    .bind(now)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// How much waits.
+pub async fn backlog(db: &mut PgConnection, now: OffsetDateTime) -> Result<Backlog, StoreError> {
+    Ok(sqlx::query_as(
+        "SELECT count(*) FILTER (WHERE estacionada_em IS NULL) AS pending, count(*) FILTER (WHERE estacionada_em IS NOT NULL) AS parked,
+                coalesce(extract(epoch FROM $1 - min(criada_em) FILTER (WHERE estacionada_em IS NULL)), 0)::float8 AS lag_seconds
+         FROM caixa_saida",
+    )
+    .bind(now)
+    .fetch_one(db)
+    .await?)
+}

@@ -1,0 +1,221 @@
+//! Charges, and what the bank received for them.
+
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::StoreError;
+use crate::config::Provider;
+use crate::domain::doacao::{Evidence, Reconciliation};
+use crate::domain::ids::{DoacaoId, OrganizadoraId, PagamentoId, PessoaId};
+use crate::domain::money::Centavos;
+use crate::domain::pix_receipt::EndToEndId;
+use crate::domain::text_enum::text_enum;
+use crate::domain::txid::Txid;
+
+/// A charge.
+#[derive(Clone, Debug, sqlx::FromRow)]
+#[expect(missing_docs, reason = "the columns are described in migrations/")]
+pub struct Pagamento {
+    pub id: PagamentoId,
+    pub doacao_id: DoacaoId,
+    pub provedor: Provider,
+    pub txid: String,
+    pub valor_centavos: i64,
+    pub br_code: String,
+    pub situacao: PaymentStatus,
+    pub expira_em: OffsetDateTime,
+    pub criado_em: OffsetDateTime,
+}
+
+text_enum! {
+    /// The state of a charge.
+    pub enum PaymentStatus {
+        /// Can be paid.
+        Pendente = "pendente",
+        /// Was paid.
+        Pago = "pago",
+        /// Its time is over; a late payment is still credited.
+        Expirado = "expirado",
+        /// The donation was cancelled; a payment that arrives is still credited.
+        Cancelado = "cancelado",
+    }
+}
+
+/// A charge that an organisation waits for.
+#[derive(Clone, Debug, sqlx::FromRow)]
+#[expect(missing_docs, reason = "the columns are described in migrations/")]
+pub struct PendingPayment {
+    pub pagamento_id: PagamentoId,
+    pub doacao_id: DoacaoId,
+    pub campanha_slug: String,
+    /// Hidden for secret donations.
+    pub nome_exibicao: Option<String>,
+    pub provedor: Provider,
+    pub txid: String,
+    pub valor_centavos: i64,
+    pub situacao: PaymentStatus,
+    pub criado_em: OffsetDateTime,
+    pub expira_em: OffsetDateTime,
+}
+
+/// A charge to store.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the columns are described in migrations/")]
+pub struct NewPayment {
+    pub id: PagamentoId,
+    pub doacao_id: DoacaoId,
+    pub provedor: Provider,
+    pub txid: Txid,
+    pub valor: Centavos,
+    pub br_code: String,
+    pub expira_em: OffsetDateTime,
+}
+
+/// Stores a charge.
+pub async fn insert(db: &mut PgConnection, new: &NewPayment, now: OffsetDateTime) -> Result<Pagamento, StoreError> {
+    Ok(sqlx::query_as(
+        "INSERT INTO pagamentos (id, doacao_id, provedor, txid, valor_centavos, br_code, situacao, expira_em, criado_em)
+         VALUES ($1, $2, $3, $4, $5, $6, 'pendente', $7, $8)
+         RETURNING id, doacao_id, provedor, txid, valor_centavos, br_code, situacao, expira_em, criado_em",
+    )
+    .bind(new.id)
+    .bind(new.doacao_id)
+    .bind(new.provedor)
+    .bind(new.txid.as_str())
+    .bind(new.valor.get())
+    .bind(&new.br_code)
+    .bind(new.expira_em)
+    .bind(now)
+    .fetch_one(db)
+    .await?)
+}
+
+/// The charges of several donations, oldest first.
+pub async fn of_donations(db: &mut PgConnection, ids: &[DoacaoId]) -> Result<Vec<Pagamento>, StoreError> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    Ok(sqlx::query_as(
+        "SELECT id, doacao_id, provedor, txid, valor_centavos, br_code, situacao, expira_em, criado_em FROM pagamentos
+         WHERE doacao_id = ANY($1) ORDER BY id",
+    )
+    .bind(ids)
+    .fetch_all(db)
+    .await?)
+}
+
+/// The charge of a txid.
+pub async fn find_by_txid(db: &mut PgConnection, txid: &Txid) -> Result<Option<PagamentoId>, StoreError> {
+    Ok(sqlx::query_scalar("SELECT id FROM pagamentos WHERE txid = $1 ORDER BY id LIMIT 1").bind(txid.as_str()).fetch_optional(db).await?)
+}
+
+/// The charge of a donation that a confirmation without a charge named is about: the newest.
+pub async fn newest_of(db: &mut PgConnection, doacao: DoacaoId) -> Result<Option<PagamentoId>, StoreError> {
+    Ok(sqlx::query_scalar("SELECT id FROM pagamentos WHERE doacao_id = $1 ORDER BY id DESC LIMIT 1").bind(doacao).fetch_optional(db).await?)
+}
+
+/// Marks the charge as paid and closes the donation's other open ones.
+pub async fn mark_paid(db: &mut PgConnection, doacao: DoacaoId, paid: PagamentoId) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE pagamentos SET situacao = CASE WHEN id = $2 THEN 'pago' ELSE 'cancelado' END
+         WHERE doacao_id = $1 AND (id = $2 OR situacao = 'pendente')",
+    )
+    .bind(doacao)
+    .bind(paid)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Closes the open charges of a donation.
+pub async fn cancel_open(db: &mut PgConnection, doacao: DoacaoId) -> Result<(), StoreError> {
+    sqlx::query("UPDATE pagamentos SET situacao = 'cancelado' WHERE doacao_id = $1 AND situacao = 'pendente'").bind(doacao).execute(db).await?;
+    Ok(())
+}
+
+/// The charges an organisation waits for, newest first. With `lapsed` also those whose time is over: late money still counts.
+pub async fn pending(db: &mut PgConnection, organizadora: OrganizadoraId, lapsed: bool, before: Option<Uuid>, limit: i64) -> Result<Vec<PendingPayment>, StoreError> {
+    Ok(sqlx::query_as(
+        "SELECT p.id AS pagamento_id, d.id AS doacao_id, c.slug AS campanha_slug,
+                CASE WHEN d.visibilidade <> 'secreta' THEN d.nome_exibicao END AS nome_exibicao,
+                p.provedor, p.txid, p.valor_centavos, p.situacao, p.criado_em, p.expira_em
+         FROM campanhas c JOIN doacoes d ON d.campanha_id = c.id JOIN pagamentos p ON p.doacao_id = d.id
+         WHERE c.organizadora_id = $1
+           AND (d.situacao = 'aguardando_pagamento' AND p.situacao = 'pendente'
+                OR $2 AND d.situacao IN ('expirada', 'cancelada') AND p.situacao IN ('expirado', 'cancelado'))
+           AND ($3::uuid IS NULL OR p.id < $3)
+         ORDER BY p.id DESC LIMIT $4",
+    )
+    .bind(organizadora)
+    .bind(lapsed)
+    .bind(before)
+    .bind(limit)
+    .fetch_all(db)
+    .await?)
+}
+
+/// A receipt to store.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the columns are described in migrations/")]
+pub struct NewReceipt<'a> {
+    pub e2eid: &'a EndToEndId,
+    pub organizadora_id: OrganizadoraId,
+    pub txid: &'a str,
+    pub pagamento_id: PagamentoId,
+    pub valor: Centavos,
+    pub horario: OffsetDateTime,
+    pub evidencia: Evidence,
+    pub conciliacao: Reconciliation,
+    pub justificativa: Option<&'a str>,
+    pub registrado_por: Option<PessoaId>,
+}
+
+/// A stored receipt.
+#[derive(Clone, Debug, sqlx::FromRow)]
+#[expect(missing_docs, reason = "the columns are described in migrations/")]
+pub struct Receipt {
+    pub e2eid: String,
+    pub pagamento_id: Option<PagamentoId>,
+    pub valor_centavos: i64,
+    pub horario: OffsetDateTime,
+    pub conciliacao: Reconciliation,
+}
+
+/// Stores a receipt; false where its end-to-end id is known already.
+pub async fn insert_receipt(db: &mut PgConnection, new: &NewReceipt<'_>, now: OffsetDateTime) -> Result<bool, StoreError> {
+    let done = sqlx::query(
+        "INSERT INTO pix_recebidos (e2eid, organizadora_id, txid, pagamento_id, valor_centavos, horario, evidencia, conciliacao, justificativa,
+                                    registrado_por, criado_em)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT ON CONSTRAINT pix_recebidos_pk DO NOTHING",
+    )
+    .bind(new.e2eid.as_str())
+    .bind(new.organizadora_id)
+    .bind(new.txid)
+    .bind(new.pagamento_id)
+    .bind(new.valor.get())
+    .bind(new.horario)
+    .bind(new.evidencia)
+    .bind(new.conciliacao)
+    .bind(new.justificativa)
+    .bind(new.registrado_por)
+    .bind(now)
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// The receipt of an end-to-end id.
+pub async fn receipt(db: &mut PgConnection, e2eid: &str) -> Result<Option<Receipt>, StoreError> {
+    Ok(sqlx::query_as("SELECT e2eid, pagamento_id, valor_centavos, horario, conciliacao FROM pix_recebidos WHERE e2eid = $1").bind(e2eid).fetch_optional(db).await?)
+}
+
+/// The receipts of a donation's charges, the credited one first, the others in the order of their coming.
+pub async fn receipts_of(db: &mut PgConnection, doacao: DoacaoId) -> Result<Vec<Receipt>, StoreError> {
+    Ok(sqlx::query_as(
+        "SELECT r.e2eid, r.pagamento_id, r.valor_centavos, r.horario, r.conciliacao
+         FROM pix_recebidos r JOIN pagamentos p ON p.id = r.pagamento_id
+         WHERE p.doacao_id = $1 ORDER BY r.conciliacao = 'duplicada', r.criado_em, r.e2eid",
+    )
+    .bind(doacao)
+    .fetch_all(db)
+    .await?)
+}

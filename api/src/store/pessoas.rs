@@ -1,0 +1,206 @@
+//! People, sign-ups that wait for their e-mail, and one-time tokens.
+
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use super::StoreError;
+use crate::domain::email::Email;
+use crate::domain::ids::PessoaId;
+use crate::domain::role::PlatformRole;
+use crate::domain::text::Name;
+
+/// A person as they see themselves.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Pessoa {
+    /// Who.
+    pub id: PessoaId,
+    /// Their name.
+    pub nome: String,
+    /// Their address, lower case.
+    pub email: String,
+    /// When the address was proven.
+    pub email_verificado_em: Option<OffsetDateTime>,
+    /// What they may do for the platform.
+    pub papel: PlatformRole,
+    /// Raised by each change.
+    pub versao: i32,
+    /// When the account was made.
+    pub criada_em: OffsetDateTime,
+}
+
+/// What a log-in is checked against.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Credentials {
+    /// Who.
+    pub id: PessoaId,
+    /// PHC string.
+    pub senha_hash: String,
+    /// The generation of sessions.
+    pub versao_auth: i32,
+}
+
+/// A sign-up.
+#[derive(Clone, Debug)]
+pub struct NewSignUp {
+    /// SHA-256 of the token in the mail.
+    pub token_hash: [u8; 32],
+    /// The id that the person gets.
+    pub pessoa_id: PessoaId,
+    /// Their name.
+    pub nome: Name,
+    /// Their address.
+    pub email: Email,
+    /// PHC string of their password.
+    pub senha_hash: String,
+    /// Version of the privacy notice they agreed to.
+    pub aviso_privacidade: String,
+}
+
+/// The active account of `email`, for a log-in.
+pub async fn credentials(db: &mut PgConnection, email: &Email) -> Result<Option<Credentials>, StoreError> {
+    Ok(sqlx::query_as(
+        "SELECT id, senha_hash, versao_auth FROM pessoas
+         WHERE lower(email) = $1 AND apagada_em IS NULL AND situacao = 'ativa'",
+    )
+    .bind(email.as_str())
+    .fetch_optional(db)
+    .await?)
+}
+
+/// The stored password of a person.
+pub async fn password_hash(db: &mut PgConnection, id: PessoaId) -> Result<Option<String>, StoreError> {
+    Ok(sqlx::query_scalar("SELECT senha_hash FROM pessoas WHERE id = $1 AND apagada_em IS NULL").bind(id).fetch_optional(db).await?)
+}
+
+/// A person.
+pub async fn get(db: &mut PgConnection, id: PessoaId) -> Result<Option<Pessoa>, StoreError> {
+    Ok(sqlx::query_as("SELECT id, nome, email, email_verificado_em, papel, versao, criada_em FROM pessoas WHERE id = $1 AND apagada_em IS NULL")
+        .bind(id)
+        .fetch_optional(db)
+        .await?)
+}
+
+/// The address of an active person, for mail.
+pub async fn address(db: &mut PgConnection, id: PessoaId) -> Result<Option<(String, String)>, StoreError> {
+    Ok(sqlx::query_as("SELECT nome, email FROM pessoas WHERE id = $1 AND apagada_em IS NULL").bind(id).fetch_optional(db).await?)
+}
+
+/// Keeps a sign-up until its mail is answered.
+pub async fn insert_sign_up(db: &mut PgConnection, new: &NewSignUp, now: OffsetDateTime, expires: OffsetDateTime) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO cadastros (token_hash, pessoa_id, nome, email, senha_hash, aviso_privacidade, criado_em, expira_em)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind(new.token_hash.as_slice())
+    .bind(new.pessoa_id)
+    .bind(new.nome.as_str())
+    .bind(new.email.as_str())
+    .bind(&new.senha_hash)
+    .bind(&new.aviso_privacidade)
+    .bind(now)
+    .bind(expires)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Takes the sign-up of a token and makes the person. Nothing where the token is unknown, used or expired, or where
+/// the address got an account meanwhile.
+pub async fn complete_sign_up(db: &mut PgConnection, token_hash: &[u8; 32], now: OffsetDateTime) -> Result<Option<PessoaId>, StoreError> {
+    Ok(sqlx::query_scalar(
+        "WITH tomado AS (DELETE FROM cadastros WHERE token_hash = $1 AND expira_em > $2 RETURNING *)
+         INSERT INTO pessoas (id, nome, email, email_verificado_em, senha_hash, aviso_privacidade, consentimento_em, criada_em, atualizada_em)
+         SELECT pessoa_id, nome, email, $2, senha_hash, aviso_privacidade, criado_em, $2, $2 FROM tomado
+         ON CONFLICT (lower(email)) WHERE apagada_em IS NULL DO NOTHING
+         RETURNING id",
+    )
+    .bind(token_hash.as_slice())
+    .bind(now)
+    .fetch_optional(db)
+    .await?)
+}
+
+/// Changes the profile if `version` is still the current one; the person as they are then.
+pub async fn update_profile(db: &mut PgConnection, id: PessoaId, version: i32, nome: Option<&Name>, now: OffsetDateTime) -> Result<Option<Pessoa>, StoreError> {
+    Ok(sqlx::query_as(
+        "UPDATE pessoas SET nome = coalesce($3, nome), versao = versao + 1, atualizada_em = $4
+         WHERE id = $1 AND versao = $2 AND apagada_em IS NULL
+         RETURNING id, nome, email, email_verificado_em, papel, versao, criada_em",
+    )
+    .bind(id)
+    .bind(version)
+    .bind(nome.map(Name::as_str))
+    .bind(now)
+    .fetch_optional(db)
+    .await?)
+}
+
+/// Keeps the token of a password reset.
+pub async fn insert_reset(db: &mut PgConnection, hash: &[u8; 32], id: PessoaId, now: OffsetDateTime, expires: OffsetDateTime) -> Result<(), StoreError> {
+    sqlx::query("INSERT INTO tokens_unicos (hash, pessoa_id, finalidade, criado_em, expira_em) VALUES ($1, $2, 'redefinir_senha', $3, $4)")
+        .bind(hash.as_slice())
+        .bind(id)
+        .bind(now)
+        .bind(expires)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Uses up the token of a password reset, and every other reset token of the person with it.
+pub async fn take_reset(db: &mut PgConnection, hash: &[u8; 32], now: OffsetDateTime) -> Result<Option<PessoaId>, StoreError> {
+    let taken: Option<PessoaId> = sqlx::query_scalar(
+        "UPDATE tokens_unicos SET usado_em = $2
+         WHERE hash = $1 AND finalidade = 'redefinir_senha' AND usado_em IS NULL AND expira_em > $2
+         RETURNING pessoa_id",
+    )
+    .bind(hash.as_slice())
+    .bind(now)
+    .fetch_optional(&mut *db)
+    .await?;
+    if let Some(id) = taken {
+        sqlx::query("UPDATE tokens_unicos SET usado_em = $2 WHERE pessoa_id = $1 AND usado_em IS NULL").bind(id).bind(now).execute(db).await?;
+    }
+    Ok(taken)
+}
+
+/// Replaces the password and ends every session.
+pub async fn set_password(db: &mut PgConnection, id: PessoaId, hash: &str, now: OffsetDateTime) -> Result<(), StoreError> {
+    sqlx::query("UPDATE pessoas SET senha_hash = $2, versao_auth = versao_auth + 1, atualizada_em = $3 WHERE id = $1")
+        .bind(id)
+        .bind(hash)
+        .bind(now)
+        .execute(&mut *db)
+        .await?;
+    sqlx::query("DELETE FROM sessoes WHERE pessoa_id = $1").bind(id).execute(db).await?;
+    Ok(())
+}
+
+/// Makes the person of `email` an administrator; who that is, where there is one.
+pub async fn grant_admin(db: &mut PgConnection, email: &Email, now: OffsetDateTime) -> Result<Option<PessoaId>, StoreError> {
+    Ok(sqlx::query_scalar(
+        "UPDATE pessoas SET papel = 'admin', versao_auth = versao_auth + 1, versao = versao + 1, atualizada_em = $2
+         WHERE lower(email) = $1 AND apagada_em IS NULL RETURNING id",
+    )
+    .bind(email.as_str())
+    .bind(now)
+    .fetch_optional(db)
+    .await?)
+}
+
+/// Deletes sign-ups and tokens that ended before `before`, at most `limit` of each; how many went.
+pub async fn purge(db: &mut PgConnection, before: OffsetDateTime, limit: i64) -> Result<u64, StoreError> {
+    let sign_ups = sqlx::query(
+        "DELETE FROM cadastros WHERE token_hash IN (SELECT token_hash FROM cadastros WHERE expira_em < $1 ORDER BY expira_em LIMIT $2)",
+    )
+    .bind(before)
+    .bind(limit)
+    .execute(&mut *db)
+    .await?;
+    let tokens = sqlx::query("DELETE FROM tokens_unicos WHERE hash IN (SELECT hash FROM tokens_unicos WHERE expira_em < $1 ORDER BY expira_em LIMIT $2)")
+        .bind(before)
+        .bind(limit)
+        .execute(db)
+        .await?;
+    Ok(sign_ups.rows_affected() + tokens.rows_affected())
+}

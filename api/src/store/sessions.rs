@@ -1,0 +1,207 @@
+//! Sessions, and who may act where: one statement answers both.
+
+use sqlx::PgConnection;
+use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
+
+use super::StoreError;
+use crate::domain::ids::{OrganizadoraId, PessoaId, SessaoId};
+use crate::domain::role::{PlatformRole, Role};
+
+/// A session ends when it was not used for this long.
+pub const IDLE: Duration = Duration::days(7);
+/// `visto_em` is written at most this often.
+const SEEN_EVERY: Duration = Duration::minutes(5);
+
+/// A live session and its person.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Session {
+    /// The session.
+    pub id: SessaoId,
+    /// Who.
+    pub pessoa_id: PessoaId,
+    /// What they may do for the platform.
+    pub papel: PlatformRole,
+    /// When they last entered the password.
+    pub reautenticada_em: OffsetDateTime,
+    /// When the session was last seen.
+    pub visto_em: OffsetDateTime,
+}
+
+/// A live session together with its standing in one organizadora.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Standing {
+    /// The session.
+    #[sqlx(flatten)]
+    pub session: Session,
+    /// The organizadora that was asked about, where it exists.
+    pub organizadora_id: Option<OrganizadoraId>,
+    /// The person's role in it, where they have one.
+    pub papel_na_organizadora: Option<Role>,
+}
+
+/// A session in its owner's list.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct ListedSession {
+    /// The session.
+    pub id: SessaoId,
+    /// The browser's name for itself.
+    pub agente: Option<String>,
+    /// When it began.
+    pub criada_em: OffsetDateTime,
+    /// When it was last seen, to five minutes.
+    pub visto_em: OffsetDateTime,
+    /// When it ends at the latest.
+    pub expira_em: OffsetDateTime,
+}
+
+/// A session to store.
+#[derive(Clone, Debug)]
+pub struct NewSession<'a> {
+    /// Its id.
+    pub id: SessaoId,
+    /// SHA-256 of its token.
+    pub hash: [u8; 32],
+    /// Who.
+    pub pessoa_id: PessoaId,
+    /// The generation it belongs to.
+    pub versao_auth: i32,
+    /// The browser's name for itself.
+    pub agente: Option<&'a str>,
+    /// When it ends at the latest.
+    pub expira_em: OffsetDateTime,
+}
+
+/// What a membership is asked for.
+#[derive(Clone, Debug)]
+pub enum Place<'a> {
+    /// An organizadora by slug.
+    Organizadora(&'a str),
+    /// The organizadora of a campanha by slug.
+    Campanha(&'a str),
+    /// The organizadora whose campanha a doação went to.
+    Doacao(Uuid),
+}
+
+// A session counts while it is not expired, not idle, of the person's current generation, and the person is active.
+macro_rules! live_session {
+    ($columns:literal, $joins:literal) => {
+        concat!(
+            "SELECT s.id, s.pessoa_id, p.papel, s.reautenticada_em, s.visto_em",
+            $columns,
+            " FROM sessoes s JOIN pessoas p ON p.id = s.pessoa_id",
+            $joins,
+            " WHERE s.hash = $1 AND s.expira_em > $2 AND s.visto_em > $3 AND s.versao_auth = p.versao_auth",
+            " AND p.situacao = 'ativa' AND p.apagada_em IS NULL"
+        )
+    };
+}
+
+/// The live session of a token.
+pub async fn find(db: &mut PgConnection, hash: &[u8; 32], now: OffsetDateTime) -> Result<Option<Session>, StoreError> {
+    Ok(sqlx::query_as(live_session!("", "")).bind(hash.as_slice()).bind(now).bind(now - IDLE).fetch_optional(db).await?)
+}
+
+/// The live session of a token and its person's role at `place`.
+pub async fn find_standing(db: &mut PgConnection, hash: &[u8; 32], place: &Place<'_>, now: OffsetDateTime) -> Result<Option<Standing>, StoreError> {
+    let query = match place {
+        Place::Organizadora(slug) => sqlx::query_as(live_session!(
+            ", o.id AS organizadora_id, m.papel AS papel_na_organizadora",
+            " LEFT JOIN organizadoras o ON o.slug = $4
+              LEFT JOIN organizadora_membros m ON m.organizadora_id = o.id AND m.pessoa_id = p.id"
+        ))
+        .bind(hash.as_slice())
+        .bind(now)
+        .bind(now - IDLE)
+        .bind((*slug).to_owned()),
+        Place::Campanha(slug) => sqlx::query_as(live_session!(
+            ", c.organizadora_id, m.papel AS papel_na_organizadora",
+            " LEFT JOIN campanhas c ON c.slug = $4
+              LEFT JOIN organizadora_membros m ON m.organizadora_id = c.organizadora_id AND m.pessoa_id = p.id"
+        ))
+        .bind(hash.as_slice())
+        .bind(now)
+        .bind(now - IDLE)
+        .bind((*slug).to_owned()),
+        Place::Doacao(id) => sqlx::query_as(live_session!(
+            ", c.organizadora_id, m.papel AS papel_na_organizadora",
+            " LEFT JOIN doacoes d ON d.id = $4 LEFT JOIN campanhas c ON c.id = d.campanha_id
+              LEFT JOIN organizadora_membros m ON m.organizadora_id = c.organizadora_id AND m.pessoa_id = p.id"
+        ))
+        .bind(hash.as_slice())
+        .bind(now)
+        .bind(now - IDLE)
+        .bind(*id),
+    };
+    Ok(query.fetch_optional(db).await?)
+}
+
+/// Notes that a session is in use, where the note is old.
+pub async fn touch(db: &mut PgConnection, session: &Session, now: OffsetDateTime) -> Result<(), StoreError> {
+    if now - session.visto_em >= SEEN_EVERY {
+        sqlx::query("UPDATE sessoes SET visto_em = $2 WHERE id = $1 AND visto_em < $2").bind(session.id).bind(now).execute(db).await?;
+    }
+    Ok(())
+}
+
+/// Stores a new session.
+pub async fn insert(db: &mut PgConnection, new: &NewSession<'_>, now: OffsetDateTime) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO sessoes (id, hash, pessoa_id, versao_auth, agente, criada_em, visto_em, reautenticada_em, expira_em)
+         VALUES ($1, $2, $3, $4, $5, $6, $6, $6, $7)",
+    )
+    .bind(new.id)
+    .bind(new.hash.as_slice())
+    .bind(new.pessoa_id)
+    .bind(new.versao_auth)
+    .bind(new.agente)
+    .bind(now)
+    .bind(new.expira_em)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Gives a session a new token after the password was entered again.
+pub async fn renew(db: &mut PgConnection, id: SessaoId, hash: &[u8; 32], now: OffsetDateTime) -> Result<bool, StoreError> {
+    let done = sqlx::query("UPDATE sessoes SET hash = $2, visto_em = $3, reautenticada_em = $3 WHERE id = $1")
+        .bind(id)
+        .bind(hash.as_slice())
+        .bind(now)
+        .execute(db)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// The live sessions of a person, newest first, from before `before`.
+pub async fn list(db: &mut PgConnection, pessoa: PessoaId, before: Option<Uuid>, limit: i64, now: OffsetDateTime) -> Result<Vec<ListedSession>, StoreError> {
+    Ok(sqlx::query_as(
+        "SELECT s.id, s.agente, s.criada_em, s.visto_em, s.expira_em FROM sessoes s JOIN pessoas p ON p.id = s.pessoa_id
+         WHERE s.pessoa_id = $1 AND s.expira_em > $2 AND s.visto_em > $3 AND s.versao_auth = p.versao_auth
+           AND ($4::uuid IS NULL OR s.id < $4)
+         ORDER BY s.id DESC LIMIT $5",
+    )
+    .bind(pessoa)
+    .bind(now)
+    .bind(now - IDLE)
+    .bind(before)
+    .bind(limit)
+    .fetch_all(db)
+    .await?)
+}
+
+/// Ends a session of `pessoa`; whether there was one.
+pub async fn delete(db: &mut PgConnection, pessoa: PessoaId, id: SessaoId) -> Result<bool, StoreError> {
+    let done = sqlx::query("DELETE FROM sessoes WHERE id = $1 AND pessoa_id = $2").bind(id).bind(pessoa).execute(db).await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Deletes at most `limit` sessions that ended before `before`; how many went.
+pub async fn purge(db: &mut PgConnection, before: OffsetDateTime, limit: i64) -> Result<u64, StoreError> {
+    let done = sqlx::query("DELETE FROM sessoes WHERE id IN (SELECT id FROM sessoes WHERE expira_em < $1 ORDER BY expira_em LIMIT $2)")
+        .bind(before)
+        .bind(limit)
+        .execute(db)
+        .await?;
+    Ok(done.rows_affected())
+}

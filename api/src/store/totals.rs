@@ -1,0 +1,136 @@
+//! Totals by deltas: a confirmation appends, one folder adds up.
+
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use super::StoreError;
+use crate::domain::doacao::Evidence;
+use crate::domain::ids::{CampanhaId, DoacaoId};
+
+/// The totals of a campaign as of the last fold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Totals {
+    /// Which campaign.
+    pub campanha_id: CampanhaId,
+    /// All that was confirmed.
+    pub arrecadado_centavos: i64,
+    /// The part of it that rests on an organisation's word.
+    pub declarado_centavos: i64,
+    /// What went back.
+    pub devolvido_centavos: i64,
+    /// Confirmed donations.
+    pub doacoes_qtd: i64,
+    /// Different donors.
+    pub doadores_qtd: i64,
+    /// Raised by every fold.
+    pub seq: i64,
+    /// When that was.
+    pub atualizado_em: OffsetDateTime,
+}
+
+/// What one transition changes.
+#[derive(Clone, Debug)]
+pub enum Delta<'a> {
+    /// A confirmed donation.
+    Confirmed {
+        /// What was received, in centavos.
+        received: i64,
+        /// What says so.
+        evidence: Evidence,
+        /// Who gave.
+        donor: &'a [u8],
+    },
+    /// Money that went back, in centavos.
+    Refunded(i64),
+}
+
+/// Appends a delta in the transaction of the transition that it belongs to.
+pub async fn push(db: &mut PgConnection, campanha: CampanhaId, doacao: DoacaoId, event: i32, delta: &Delta<'_>, now: OffsetDateTime) -> Result<(), StoreError> {
+    let (raised, declared, refunded, count, donor) = match *delta {
+        Delta::Confirmed { received, evidence, donor } => {
+            (received, if evidence == Evidence::Declarada { received } else { 0 }, 0, 1, Some(donor))
+        }
+        Delta::Refunded(amount) => (0, 0, amount, 0, None),
+    };
+    sqlx::query(
+        "INSERT INTO totais_delta (campanha_id, doacao_id, evento_seq, arrecadado_centavos, declarado_centavos, devolvido_centavos,
+                                   doacoes_qtd, doador_chave, criado_em)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    )
+    .bind(campanha)
+    .bind(doacao)
+    .bind(event)
+    .bind(raised)
+    .bind(declared)
+    .bind(refunded)
+    .bind(count)
+    .bind(donor)
+    .bind(now)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// What a fold did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
+pub struct Folded {
+    /// Deltas added up and removed.
+    pub deltas: i64,
+    /// Campaigns whose totals moved.
+    pub campanhas: i64,
+}
+
+/// Moves at most `limit` deltas into the totals, in one statement: no reader sees a delta twice or not at all.
+pub async fn fold(db: &mut PgConnection, limit: i64, now: OffsetDateTime) -> Result<Folded, StoreError> {
+    Ok(sqlx::query_as(
+        "WITH deltas AS (
+             DELETE FROM totais_delta WHERE id IN (SELECT id FROM totais_delta ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)
+             RETURNING campanha_id, arrecadado_centavos, declarado_centavos, devolvido_centavos, doacoes_qtd, doador_chave
+         ), novos AS (
+             INSERT INTO campanha_doadores (campanha_id, doador_chave)
+             SELECT DISTINCT campanha_id, doador_chave FROM deltas WHERE doador_chave IS NOT NULL
+             ON CONFLICT DO NOTHING RETURNING campanha_id
+         ), somas AS (
+             SELECT campanha_id, sum(arrecadado_centavos)::bigint AS arrecadado, sum(declarado_centavos)::bigint AS declarado,
+                    sum(devolvido_centavos)::bigint AS devolvido, sum(doacoes_qtd)::bigint AS doacoes
+             FROM deltas GROUP BY campanha_id
+         ), doadores AS (
+             SELECT campanha_id, count(*) AS quantos FROM novos GROUP BY campanha_id
+         ), mudadas AS (
+             UPDATE campanha_totais t SET
+                 arrecadado_centavos = t.arrecadado_centavos + s.arrecadado, declarado_centavos = t.declarado_centavos + s.declarado,
+                 devolvido_centavos = t.devolvido_centavos + s.devolvido, doacoes_qtd = t.doacoes_qtd + s.doacoes,
+                 doadores_qtd = t.doadores_qtd + coalesce(d.quantos, 0), seq = t.seq + 1, atualizado_em = greatest(t.atualizado_em, $2)
+             FROM somas s LEFT JOIN doadores d USING (campanha_id) WHERE t.campanha_id = s.campanha_id
+             RETURNING t.campanha_id
+         )
+         SELECT (SELECT count(*) FROM deltas) AS deltas, (SELECT count(*) FROM mudadas) AS campanhas",
+    )
+    .bind(limit)
+    .bind(now)
+    .fetch_one(db)
+    .await?)
+}
+
+/// The age of the oldest delta in seconds, 0 where there is none.
+pub async fn lag(db: &mut PgConnection, now: OffsetDateTime) -> Result<f64, StoreError> {
+    Ok(sqlx::query_scalar(
+        "SELECT coalesce(extract(epoch FROM $1 - (SELECT criado_em FROM totais_delta ORDER BY id LIMIT 1)), 0)::float8",
+    )
+    .bind(now)
+    .fetch_one(db)
+    .await?)
+}
+
+/// The totals of a public campaign.
+pub async fn get_public(db: &mut PgConnection, slug: &str) -> Result<Option<Totals>, StoreError> {
+    Ok(sqlx::query_as(
+        "SELECT t.campanha_id, t.arrecadado_centavos, t.declarado_centavos, t.devolvido_centavos, t.doacoes_qtd, t.doadores_qtd, t.seq,
+                t.atualizado_em
+         FROM campanha_totais t JOIN campanhas c ON c.id = t.campanha_id
+         WHERE c.slug = $1 AND c.situacao IN ('publicada', 'pausada', 'encerrada')",
+    )
+    .bind(slug)
+    .fetch_optional(db)
+    .await?)
+}

@@ -1,0 +1,54 @@
+# shellcheck shell=bash
+# Shared by the scripts of this folder, which source it first.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/doacoes
+# Packagers of Rust put it here, and not every shell that runs make has read the profile that adds it.
+PATH=$PATH:$HOME/.cargo/bin
+
+# CI clones afresh but may keep the cache. It is only a cache: an empty one costs time, nothing else.
+if [[ -z ${CARGO_TARGET_DIR:-} ]]; then
+    if [[ ${CI:-} == true ]]; then
+        CARGO_TARGET_DIR=$cache/target
+    else
+        CARGO_TARGET_DIR=$root/target
+    fi
+fi
+export CARGO_TARGET_DIR
+
+# Progress goes to stderr: the stdout of some of these scripts is read by programs.
+say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
+die() {
+    say "$*"
+    exit 1
+}
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# The comment at the top of the calling script, without its marks.
+usage() { sed -n '2,/^[^#]/{/^#/!d;s/^# \{0,1\}//;p}' "$0"; }
+
+# alive PID: runs, and is not merely waiting to be reaped, which kill -0 takes for alive.
+alive() {
+    local stat
+    # A bare `return` would be true in a trap: there it repeats the status from before the trap.
+    read -r stat <"/proc/$1/stat" || return 1
+    # The name before the state may hold anything, even a parenthesis.
+    stat=${stat##*) }
+    [[ $stat != [ZX]* ]]
+} 2>/dev/null
+
+# wait_gone SECONDS PID: waits for the process to end; false if it still runs after that.
+wait_gone() {
+    local deadline=$((SECONDS + $1))
+    while alive "$2"; do
+        ((SECONDS < deadline)) || return 1
+        sleep 0.05
+    done
+}
+
+# Debian keeps PostgreSQL's server programs out of PATH, one folder per major version.
+newest_pg_bin() {
+    local dir
+    dir=$(printf '%s\n' /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
+    [[ -x $dir/initdb ]] && printf '%s\n' "$dir"
+}
