@@ -2,8 +2,9 @@
 # Shared by the scripts of this folder, which source it first.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+export HOME=${HOME:-~}
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/doacoes
-# Packagers of Rust put it here, and not every shell that runs make has read the profile that adds it.
+# rustup puts the programs here, and not every shell that runs make has read the profile that adds it.
 PATH=$PATH:$HOME/.cargo/bin
 
 # CI clones afresh but may keep the cache. It is only a cache: an empty one costs time, nothing else.

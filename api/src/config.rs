@@ -210,7 +210,17 @@ mod tests {
 
     fn config(profile: &str, url: &str, payments: &[&str], mail: &str) -> Config {
         let mut args = vec![
-            "api", "--database-url", "postgres://x", "--public-url", url, "--profile", profile, "--secrets-dir", "/x", "--mail-url", mail,
+            "api",
+            "--database-url",
+            "postgres://x",
+            "--public-url",
+            url,
+            "--profile",
+            profile,
+            "--secrets-dir",
+            "/x",
+            "--mail-url",
+            mail,
         ];
         for payment in payments {
             args.extend(["--payments", payment]);

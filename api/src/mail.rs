@@ -69,13 +69,25 @@ pub enum Mail<'a> {
     },
 }
 
-/// A message as it lies in the outbox.
+/// A message as it lies in the outbox, sealed.
 #[derive(Debug, Serialize, Deserialize)]
-struct Letter {
-    name: Option<String>,
-    address: String,
-    subject: String,
-    body: String,
+pub struct Letter {
+    /// To whom.
+    pub name: Option<String>,
+    /// Where to.
+    pub address: String,
+    /// The subject.
+    pub subject: String,
+    /// The text.
+    pub body: String,
+}
+
+impl Letter {
+    /// Opens a message of the outbox.
+    pub fn open(keys: &KeyRing, sealed: &[u8]) -> Result<Self, MailError> {
+        let plain = keys.open(sealed, CONTEXT).ok_or(MailError::Sealed)?;
+        serde_json::from_slice(&plain).map_err(|_| MailError::Sealed)
+    }
 }
 
 impl Mail<'_> {
@@ -85,19 +97,27 @@ impl Mail<'_> {
         match self {
             Self::VerifyEmail { token } => (
                 "Confirme seu e-mail".to_owned(),
-                format!("Recebemos um cadastro com este e-mail em {site}.\n\nCódigo de confirmação (vale 24 horas, uma vez):\n{token}\n\nSe não foi você, ignore esta mensagem: nada será criado."),
+                format!(
+                    "Recebemos um cadastro com este e-mail em {site}.\n\nCódigo de confirmação (vale 24 horas, uma vez):\n{token}\n\nSe não foi você, ignore esta mensagem: nada será criado."
+                ),
             ),
             Self::AccountExists => (
                 "Você já tem uma conta".to_owned(),
-                format!("Alguém tentou criar uma conta em {site} com este e-mail, que já tem uma.\n\nSe foi você, entre com sua senha ou peça uma nova. Se não foi, não precisa fazer nada."),
+                format!(
+                    "Alguém tentou criar uma conta em {site} com este e-mail, que já tem uma.\n\nSe foi você, entre com sua senha ou peça uma nova. Se não foi, não precisa fazer nada."
+                ),
             ),
             Self::ResetPassword { token } => (
                 "Redefinição de senha".to_owned(),
-                format!("Código para escolher uma nova senha em {site} (vale 30 minutos, uma vez):\n{token}\n\nSe não foi você, ignore esta mensagem: sua senha continua a mesma."),
+                format!(
+                    "Código para escolher uma nova senha em {site} (vale 30 minutos, uma vez):\n{token}\n\nSe não foi você, ignore esta mensagem: sua senha continua a mesma."
+                ),
             ),
             Self::PasswordChanged => (
                 "Sua senha foi alterada".to_owned(),
-                format!("A senha da sua conta em {site} foi alterada e todas as sessões foram encerradas.\n\nSe não foi você, peça uma nova senha agora."),
+                format!(
+                    "A senha da sua conta em {site} foi alterada e todas as sessões foram encerradas.\n\nSe não foi você, peça uma nova senha agora."
+                ),
             ),
             Self::DonationReceived { amount, campaign } => (
                 "Recebemos sua doação".to_owned(),
@@ -105,15 +125,24 @@ impl Mail<'_> {
             ),
             Self::DonationRefunded { amount, campaign } => (
                 "Sua doação foi devolvida".to_owned(),
-                format!("A organizadora registrou a devolução de {} da sua doação para a campanha “{campaign}”.\n\n{site}", amount.display_brl()),
+                format!(
+                    "A organizadora registrou a devolução de {} da sua doação para a campanha “{campaign}”.\n\n{site}",
+                    amount.display_brl()
+                ),
             ),
             Self::SurplusReceived { amount, campaign } => (
                 "Pagamento em dobro a devolver".to_owned(),
-                format!("Uma doação já paga da campanha “{campaign}” recebeu mais um pagamento, de {}. O valor não entra no total da campanha e espera devolução.\n\n{site}", amount.display_brl()),
+                format!(
+                    "Uma doação já paga da campanha “{campaign}” recebeu mais um pagamento, de {}. O valor não entra no total da campanha e espera devolução.\n\n{site}",
+                    amount.display_brl()
+                ),
             ),
             Self::PixKeyChanged { organizadora, from } => (
                 "A chave PIX da organizadora mudou".to_owned(),
-                format!("A chave PIX de “{organizadora}” foi trocada. A nova chave vale a partir de {} (UTC).\n\nSe ninguém da organizadora fez isso, troque as senhas e avise o suporte.\n\n{site}", minute(*from)),
+                format!(
+                    "A chave PIX de “{organizadora}” foi trocada. A nova chave vale a partir de {} (UTC).\n\nSe ninguém da organizadora fez isso, troque as senhas e avise o suporte.\n\n{site}",
+                    minute(*from)
+                ),
             ),
             Self::MemberAdded { organizadora } => (
                 "Você agora faz parte de uma organizadora".to_owned(),
@@ -129,7 +158,15 @@ fn minute(at: OffsetDateTime) -> String {
 }
 
 /// Puts a message into the outbox, within the transaction of what it tells.
-pub async fn post(db: &mut PgConnection, keys: &KeyRing, site: &PublicUrl, name: Option<&str>, address: &str, mail: &Mail<'_>, now: OffsetDateTime) -> Result<(), StoreError> {
+pub async fn post(
+    db: &mut PgConnection,
+    keys: &KeyRing,
+    site: &PublicUrl,
+    name: Option<&str>,
+    address: &str,
+    mail: &Mail<'_>,
+    now: OffsetDateTime,
+) -> Result<(), StoreError> {
     let (subject, body) = mail.text(site);
     let letter = Letter { name: name.map(str::to_owned), address: address.to_owned(), subject, body };
     // A struct of strings always serialises.
@@ -188,8 +225,7 @@ impl Mailer {
 
     /// Opens a sealed message and sends it.
     pub async fn deliver(&self, keys: &KeyRing, sealed: &[u8]) -> Result<(), MailError> {
-        let plain = keys.open(sealed, CONTEXT).ok_or(MailError::Sealed)?;
-        let letter: Letter = serde_json::from_slice(&plain).map_err(|_| MailError::Sealed)?;
+        let letter = Letter::open(keys, sealed)?;
         let message = Message::builder()
             .from(self.from.clone())
             .to(Mailbox::new(letter.name, letter.address.parse()?))

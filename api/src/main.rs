@@ -100,7 +100,11 @@ enum Admin {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     telemetry::init(&cli.log);
-    let result = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(AnyError::from).and_then(|runtime| runtime.block_on(run(cli.command)));
+    let result = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(AnyError::from)
+        .and_then(|runtime| runtime.block_on(run(cli.command)));
     match result {
         Ok(code) => code,
         Err(error) => {

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use prometheus::{
-    Encoder as _, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
-};
+use prometheus::{Encoder as _, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 use sqlx::PgPool;
 
 use crate::domain::doacao::DonationStatus;
@@ -56,9 +54,21 @@ impl Metrics {
             requests: counter("doacoes_http_requests_total", "Answered requests.", &["method", "route", "status"])?,
             durations,
             donations: counter("doacoes_donations_total", "Donations that reached a state in this process.", &["situacao"])?,
-            background: counter("doacoes_background_runs_total", "Runs of background tasks: done, idle (another replica has the lock) or failed.", &["task", "result"])?,
-            background_success: gauge("doacoes_background_last_success_timestamp_seconds", "When a background task last ended well, Unix time.", &["task"])?,
-            findings: int_gauge("doacoes_consistency_findings", "Rows that break a rule of the books in the last full pass; anything but 0 needs a person.", &["check"])?,
+            background: counter(
+                "doacoes_background_runs_total",
+                "Runs of background tasks: done, idle (another replica has the lock) or failed.",
+                &["task", "result"],
+            )?,
+            background_success: gauge(
+                "doacoes_background_last_success_timestamp_seconds",
+                "When a background task last ended well, Unix time.",
+                &["task"],
+            )?,
+            findings: int_gauge(
+                "doacoes_consistency_findings",
+                "Rows that break a rule of the books in the last full pass; anything but 0 needs a person.",
+                &["check"],
+            )?,
             lag: gauge("doacoes_queue_lag_seconds", "Age of the oldest entry that waits: totals deltas or outbox messages.", &["queue"])?,
             outbox: int_gauge("doacoes_outbox_messages", "Messages in the outbox.", &["state"])?,
             pool: int_gauge("doacoes_database_connections", "Connections of this process to the database.", &["state"])?,

@@ -46,12 +46,7 @@ impl Passwords {
         let params = Params::new(memory, passes, lanes, None).map_err(|error| PasswordsError::Argon2(error.to_string()))?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let dummy = hash_now(&argon2, b"nobody has this password")?;
-        Ok(Self {
-            running: Arc::new(Semaphore::new(1)),
-            admitted: Arc::new(Semaphore::new(1 + QUEUE)),
-            argon2,
-            dummy: dummy.into(),
-        })
+        Ok(Self { running: Arc::new(Semaphore::new(1)), admitted: Arc::new(Semaphore::new(1 + QUEUE)), argon2, dummy: dummy.into() })
     }
 
     /// A PHC string of `password` with a new salt.
@@ -74,7 +69,10 @@ impl Passwords {
         .await
     }
 
-    async fn queue<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T, PasswordsError> + Send + 'static) -> Result<T, PasswordsError> {
+    async fn queue<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, PasswordsError> + Send + 'static,
+    ) -> Result<T, PasswordsError> {
         let place = Arc::clone(&self.admitted).try_acquire_owned().map_err(|_| PasswordsError::Busy)?;
         let turn = Arc::clone(&self.running).acquire_owned().await.map_err(|_| PasswordsError::Stopped)?;
         // Both go into the task: a client that hangs up does not free the core that its hash still uses.

@@ -88,7 +88,11 @@ async fn one_client(db: &PgPool, client: i32) -> Result<u32, StoreError> {
     let mut wrong = 0;
     for round in 0..ROUNDS {
         let value = client * ROUNDS + round;
-        let (text, expected) = if round % 2 == 0 { ("SELECT $1::int4 + 1000000", value + 1_000_000) } else { ("SELECT $1::int4 - 1000000", value - 1_000_000) };
+        let (text, expected) = if round % 2 == 0 {
+            ("SELECT $1::int4 + 1000000", value + 1_000_000)
+        } else {
+            ("SELECT $1::int4 - 1000000", value - 1_000_000)
+        };
         match answer(db, text, value).await {
             Ok(answer) if answer == expected => {}
             Ok(_) => wrong += 1,

@@ -7,8 +7,8 @@ use super::{Task, Turn, end_turn, note, pause, take_turn};
 use crate::mail::Mailer;
 use crate::metrics::Queue;
 use crate::state::{AppState, Core};
-use crate::store::outbox::{self, Waiting};
 use crate::store::StoreError;
+use crate::store::outbox::{self, Waiting};
 use crate::telemetry::chain;
 
 const BATCH: i64 = 20;
@@ -47,7 +47,13 @@ async fn deliver(core: &Core, mailer: &Mailer, message: Waiting) -> Result<(), S
         Err(error) => {
             let now = core.clock.now();
             let next = (message.tentativas < TRIES).then(|| now + backoff(message.tentativas));
-            tracing::warn!(message = message.id, tries = message.tentativas, parked = next.is_none(), error = chain(&error), "a message was not delivered");
+            tracing::warn!(
+                message = message.id,
+                tries = message.tentativas,
+                parked = next.is_none(),
+                error = chain(&error),
+                "a message was not delivered"
+            );
             outbox::fail(&mut db, message.id, &error.to_string(), next, now).await
         }
     }

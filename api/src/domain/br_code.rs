@@ -141,10 +141,7 @@ impl StaticCharge<'_> {
             DataObject::text(tag::FORMAT, "01"),
             DataObject::template(
                 tag::ACCOUNT,
-                vec![
-                    DataObject::text(pix_tag::GUI, PIX_GUI),
-                    DataObject::text(pix_tag::KEY, self.key.as_str()),
-                ],
+                vec![DataObject::text(pix_tag::GUI, PIX_GUI), DataObject::text(pix_tag::KEY, self.key.as_str())],
             ),
             DataObject::text(tag::CATEGORY, NO_CATEGORY),
             DataObject::text(tag::CURRENCY, REAL),
@@ -152,10 +149,7 @@ impl StaticCharge<'_> {
             DataObject::text(tag::COUNTRY, BRAZIL),
             DataObject::text(tag::NAME, self.receiver_name.as_str()),
             DataObject::text(tag::CITY, self.city.as_str()),
-            DataObject::template(
-                tag::ADDITIONAL,
-                vec![DataObject::text(REFERENCE, self.txid.as_str())],
-            ),
+            DataObject::template(tag::ADDITIONAL, vec![DataObject::text(REFERENCE, self.txid.as_str())]),
         ])
     }
 }
@@ -205,9 +199,7 @@ impl BrCode {
     fn read_fields(objects: Vec<DataObject>) -> Result<Self, BrCodeError> {
         check_constants(&objects)?;
         let account = find_pix(&objects, 26..=51)?.ok_or(BrCodeError::Account)?;
-        let key = find_text(account.objects, pix_tag::KEY)
-            .map(|text| read_key(text, account.tag))
-            .transpose()?;
+        let key = find_text(account.objects, pix_tag::KEY).map(|text| read_key(text, account.tag)).transpose()?;
         let url = read_url(&account)?;
         let recurrence_url = match find_pix(&objects, 80..=99)? {
             Some(recurrence) => read_url(&recurrence)?,
@@ -217,22 +209,11 @@ impl BrCode {
             (Some(_), Some(_), _) | (None, None, None) => return Err(BrCodeError::Destination),
             _ => {}
         }
-        let amount = find_text(&objects, tag::AMOUNT)
-            .map(read_amount)
-            .transpose()?;
+        let amount = find_text(&objects, tag::AMOUNT).map(read_amount).transpose()?;
         let receiver_name = read_name(&objects, tag::NAME, 25, "de 1 a 25 caracteres")?;
         let city = read_name(&objects, tag::CITY, 15, "de 1 a 15 caracteres")?;
         let txid = read_txid(&objects)?;
-        Ok(Self {
-            key,
-            url,
-            recurrence_url,
-            amount,
-            receiver_name,
-            city,
-            txid,
-            objects,
-        })
+        Ok(Self { key, url, recurrence_url, amount, receiver_name, city, txid, objects })
     }
 
     /// The receiver's key, in a static code.
@@ -302,17 +283,10 @@ fn write_amount(amount: Centavos) -> String {
 }
 
 fn read_amount(text: &str) -> Result<Centavos, BrCodeError> {
-    let refused = BrCodeError::Value {
-        field: FieldId::root(tag::AMOUNT),
-        rule: "um valor de 0.01 a 1000000.00, com duas casas decimais",
-    };
+    let refused = BrCodeError::Value { field: FieldId::root(tag::AMOUNT), rule: "um valor de 0.01 a 1000000.00, com duas casas decimais" };
     let centavos = text.split_once('.').and_then(|(reais, centavos)| {
-        let shaped = (1..=10).contains(&reais.len())
-            && centavos.len() == 2
-            && reais
-                .bytes()
-                .chain(centavos.bytes())
-                .all(|b| b.is_ascii_digit());
+        let shaped =
+            (1..=10).contains(&reais.len()) && centavos.len() == 2 && reais.bytes().chain(centavos.bytes()).all(|b| b.is_ascii_digit());
         if !shaped {
             return None;
         }
@@ -320,41 +294,24 @@ fn read_amount(text: &str) -> Result<Centavos, BrCodeError> {
         let centavos: i64 = centavos.parse().ok()?;
         reais.checked_mul(100)?.checked_add(centavos)
     });
-    centavos
-        .and_then(|centavos| Centavos::try_from(centavos).ok())
-        .ok_or(refused)
+    centavos.and_then(|centavos| Centavos::try_from(centavos).ok()).ok_or(refused)
 }
 
 /// The fields whose value PIX fixes or that it does not use.
 fn check_constants(objects: &[DataObject]) -> Result<(), BrCodeError> {
     let optional = |tag, legal: fn(&str) -> bool, rule| match find_text(objects, tag) {
-        Some(text) if !legal(text) => Err(BrCodeError::Value {
-            field: FieldId::root(tag),
-            rule,
-        }),
+        Some(text) if !legal(text) => Err(BrCodeError::Value { field: FieldId::root(tag), rule }),
         found => Ok(found),
     };
     let mandatory = |tag, legal, rule| match optional(tag, legal, rule)? {
         Some(_) => Ok(()),
         None => Err(BrCodeError::Missing(FieldId::root(tag))),
     };
-    optional(
-        tag::INITIATION,
-        |text| matches!(text, "11" | "12"),
-        "o valor 11 ou 12",
-    )?;
-    mandatory(
-        tag::CATEGORY,
-        |text| text.len() == 4 && text.bytes().all(|b| b.is_ascii_digit()),
-        "quatro algarismos",
-    )?;
+    optional(tag::INITIATION, |text| matches!(text, "11" | "12"), "o valor 11 ou 12")?;
+    mandatory(tag::CATEGORY, |text| text.len() == 4 && text.bytes().all(|b| b.is_ascii_digit()), "quatro algarismos")?;
     mandatory(tag::CURRENCY, |text| text == REAL, "o valor 986, o real")?;
     mandatory(tag::COUNTRY, |text| text == BRAZIL, "o valor BR")?;
-    optional(
-        tag::POSTAL_CODE,
-        |text| text.len() <= 10,
-        "no máximo 10 caracteres",
-    )?;
+    optional(tag::POSTAL_CODE, |text| text.len() <= 10, "no máximo 10 caracteres")?;
     Ok(())
 }
 
@@ -365,17 +322,11 @@ struct PixTemplate<'a> {
 }
 
 /// The template of PIX's among the fields of a range, of which there must not be two.
-fn find_pix(
-    objects: &[DataObject],
-    tags: std::ops::RangeInclusive<u8>,
-) -> Result<Option<PixTemplate<'_>>, BrCodeError> {
+fn find_pix(objects: &[DataObject], tags: std::ops::RangeInclusive<u8>) -> Result<Option<PixTemplate<'_>>, BrCodeError> {
     let mut found = objects.iter().filter_map(|object| {
         let inside = object.as_template()?;
         let gui = find_text(inside, pix_tag::GUI)?;
-        (tags.contains(&object.tag) && gui.eq_ignore_ascii_case(PIX_GUI)).then_some(PixTemplate {
-            tag: object.tag,
-            objects: inside,
-        })
+        (tags.contains(&object.tag) && gui.eq_ignore_ascii_case(PIX_GUI)).then_some(PixTemplate { tag: object.tag, objects: inside })
     });
     match (found.next(), found.next()) {
         (_, Some(_)) => Err(BrCodeError::Account),
@@ -384,10 +335,7 @@ fn find_pix(
 }
 
 fn read_key(text: &str, template: u8) -> Result<PixKey, BrCodeError> {
-    PixKey::detect(text).map_err(|_| BrCodeError::Value {
-        field: FieldId::within(template, pix_tag::KEY),
-        rule: "uma chave PIX válida",
-    })
+    PixKey::detect(text).map_err(|_| BrCodeError::Value { field: FieldId::within(template, pix_tag::KEY), rule: "uma chave PIX válida" })
 }
 
 fn read_url(template: &PixTemplate<'_>) -> Result<Option<String>, BrCodeError> {
@@ -399,26 +347,14 @@ fn read_url(template: &PixTemplate<'_>) -> Result<Option<String>, BrCodeError> {
     if legal {
         Ok(Some(url.to_owned()))
     } else {
-        Err(BrCodeError::Value {
-            field: FieldId::within(template.tag, pix_tag::URL),
-            rule: "uma URL de até 77 caracteres, sem https://",
-        })
+        Err(BrCodeError::Value { field: FieldId::within(template.tag, pix_tag::URL), rule: "uma URL de até 77 caracteres, sem https://" })
     }
 }
 
-fn read_name(
-    objects: &[DataObject],
-    tag: u8,
-    max: usize,
-    rule: &'static str,
-) -> Result<String, BrCodeError> {
+fn read_name(objects: &[DataObject], tag: u8, max: usize, rule: &'static str) -> Result<String, BrCodeError> {
     let field = FieldId::root(tag);
     let text = find_text(objects, tag).ok_or(BrCodeError::Missing(field))?;
-    if text.len() <= max && !text.trim().is_empty() {
-        Ok(text.to_owned())
-    } else {
-        Err(BrCodeError::Value { field, rule })
-    }
+    if text.len() <= max && !text.trim().is_empty() { Ok(text.to_owned()) } else { Err(BrCodeError::Value { field, rule }) }
 }
 
 fn read_txid(objects: &[DataObject]) -> Result<Option<Txid>, BrCodeError> {
@@ -431,10 +367,7 @@ fn read_txid(objects: &[DataObject]) -> Result<Option<Txid>, BrCodeError> {
     }
     match Txid::parse(text) {
         Ok(txid) => Ok(Some(txid)),
-        Err(_) => Err(BrCodeError::Value {
-            field,
-            rule: "*** ou um txid de 1 a 25 letras e algarismos",
-        }),
+        Err(_) => Err(BrCodeError::Value { field, rule: "*** ou um txid de 1 a 25 letras e algarismos" }),
     }
 }
 

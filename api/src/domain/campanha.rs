@@ -64,7 +64,6 @@ impl CampaignStatus {
     pub const fn is_public(self) -> bool {
         matches!(self, Self::Publicada | Self::Pausada | Self::Encerrada)
     }
-
 }
 
 #[cfg(test)]

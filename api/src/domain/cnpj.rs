@@ -26,22 +26,9 @@ pub struct Cnpj(String);
 impl Cnpj {
     /// Reads a CNPJ in either case, written bare or with its points, slash and hyphen.
     pub fn parse(text: &str) -> Result<Self, CnpjError> {
-        let bare: String = text
-            .trim()
-            .chars()
-            .filter(|c| !matches!(c, '.' | '/' | '-'))
-            .map(|c| c.to_ascii_uppercase())
-            .collect();
-        let values: Vec<u32> = bare
-            .chars()
-            .map(value)
-            .collect::<Option<_>>()
-            .ok_or(CnpjError)?;
-        if is_register_number(&values, LENGTH, HEAVIEST) {
-            Ok(Self(bare))
-        } else {
-            Err(CnpjError)
-        }
+        let bare: String = text.trim().chars().filter(|c| !matches!(c, '.' | '/' | '-')).map(|c| c.to_ascii_uppercase()).collect();
+        let values: Vec<u32> = bare.chars().map(value).collect::<Option<_>>().ok_or(CnpjError)?;
+        if is_register_number(&values, LENGTH, HEAVIEST) { Ok(Self(bare)) } else { Err(CnpjError) }
     }
 
     /// The 14 characters, without punctuation.
@@ -125,17 +112,8 @@ mod tests {
         for (bare, _) in VECTORS {
             for position in 0..LENGTH {
                 for other in '0'..='9' {
-                    let changed: String = bare
-                        .chars()
-                        .enumerate()
-                        .map(|(i, c)| {
-                            if i == position && c.is_ascii_digit() {
-                                other
-                            } else {
-                                c
-                            }
-                        })
-                        .collect();
+                    let changed: String =
+                        bare.chars().enumerate().map(|(i, c)| if i == position && c.is_ascii_digit() { other } else { c }).collect();
                     assert_eq!(Cnpj::parse(&changed).is_ok(), changed == bare, "{changed}");
                 }
             }

@@ -23,21 +23,9 @@ pub struct Cpf(String);
 impl Cpf {
     /// Reads a CPF written bare or with its points and hyphen.
     pub fn parse(text: &str) -> Result<Self, CpfError> {
-        let bare: String = text
-            .trim()
-            .chars()
-            .filter(|c| !matches!(c, '.' | '-'))
-            .collect();
-        let digits: Vec<u32> = bare
-            .chars()
-            .map(|c| c.to_digit(10))
-            .collect::<Option<_>>()
-            .ok_or(CpfError)?;
-        if is_register_number(&digits, LENGTH, HEAVIEST) {
-            Ok(Self(bare))
-        } else {
-            Err(CpfError)
-        }
+        let bare: String = text.trim().chars().filter(|c| !matches!(c, '.' | '-')).collect();
+        let digits: Vec<u32> = bare.chars().map(|c| c.to_digit(10)).collect::<Option<_>>().ok_or(CpfError)?;
+        if is_register_number(&digits, LENGTH, HEAVIEST) { Ok(Self(bare)) } else { Err(CpfError) }
     }
 
     /// The 11 digits, without punctuation.
@@ -88,12 +76,7 @@ pub(super) fn is_register_number(values: &[u32], length: usize, heaviest: u32) -
 ///
 /// Source: Receita Federal, the check digit rule shared by CPF and CNPJ.
 fn check_digit(values: &[u32], heaviest: u32) -> u32 {
-    let sum: u32 = values
-        .iter()
-        .rev()
-        .zip((2..=heaviest).cycle())
-        .map(|(value, weight)| value * weight)
-        .sum();
+    let sum: u32 = values.iter().rev().zip((2..=heaviest).cycle()).map(|(value, weight)| value * weight).sum();
     match sum % 11 {
         0 | 1 => 0,
         remainder => 11 - remainder,
@@ -118,12 +101,9 @@ mod tests {
 
     #[test]
     fn a_remainder_of_zero_or_one_gives_the_check_digit_zero() {
-        for (text, remainders) in [
-            ("00000000604", "first 1"),
-            ("00000001406", "first 0"),
-            ("00000001910", "second 0"),
-            ("00000001830", "second 1"),
-        ] {
+        for (text, remainders) in
+            [("00000000604", "first 1"), ("00000001406", "first 0"), ("00000001910", "second 0"), ("00000001830", "second 1")]
+        {
             assert!(Cpf::parse(text).is_ok(), "{remainders}");
         }
     }
@@ -131,25 +111,15 @@ mod tests {
     #[test]
     fn a_repeated_digit_is_refused_although_its_check_digits_hold() {
         for digit in '0'..='9' {
-            assert_eq!(
-                Cpf::parse(&String::from(digit).repeat(LENGTH)),
-                Err(CpfError)
-            );
+            assert_eq!(Cpf::parse(&String::from(digit).repeat(LENGTH)), Err(CpfError));
         }
     }
 
     #[test]
     fn what_is_not_a_cpf_is_refused() {
-        for text in [
-            "",
-            "5299822472",
-            "529982247250",
-            "52998224724",
-            "52998224735",
-            "5299822472A",
-            "529 982 247 25",
-            "５２９９８２２４７２５",
-        ] {
+        for text in
+            ["", "5299822472", "529982247250", "52998224724", "52998224735", "5299822472A", "529 982 247 25", "５２９９８２２４７２５"]
+        {
             assert_eq!(Cpf::parse(text), Err(CpfError), "{text}");
         }
     }

@@ -150,10 +150,7 @@ impl DonationStatus {
 
     /// Whether money was credited.
     pub const fn is_paid(self) -> bool {
-        matches!(
-            self,
-            Self::Confirmada | Self::ParcialmenteDevolvida | Self::Devolvida | Self::Contestada | Self::Estornada
-        )
+        matches!(self, Self::Confirmada | Self::ParcialmenteDevolvida | Self::Devolvida | Self::Contestada | Self::Estornada)
     }
 }
 

@@ -23,9 +23,7 @@ pub enum PixKeyError {
     #[error(transparent)]
     Cnpj(#[from] CnpjError),
     /// A telephone was announced and is not one.
-    #[error(
-        "o telefone começa com + e o código do país; no Brasil, +55 e 10 ou 11 algarismos com o DDD"
-    )]
+    #[error("o telefone começa com + e o código do país; no Brasil, +55 e 10 ou 11 algarismos com o DDD")]
     Phone,
     /// An e-mail was announced and is not one.
     #[error("o e-mail tem até 77 caracteres, sem acentos, na forma nome@dominio")]
@@ -55,13 +53,7 @@ pub enum PixKeyType {
 
 impl PixKeyType {
     /// Every kind, in the order shown to people.
-    pub const ALL: [Self; 5] = [
-        Self::Cpf,
-        Self::Cnpj,
-        Self::Phone,
-        Self::Email,
-        Self::Random,
-    ];
+    pub const ALL: [Self; 5] = [Self::Cpf, Self::Cnpj, Self::Phone, Self::Email, Self::Random];
 
     /// The name used in the API and in the database.
     pub const fn as_str(self) -> &'static str {
@@ -76,10 +68,7 @@ impl PixKeyType {
 
     /// Reads the name used in the API and in the database.
     pub fn parse(text: &str) -> Result<Self, PixKeyError> {
-        Self::ALL
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
-            .ok_or(PixKeyError::Type)
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or(PixKeyError::Type)
     }
 }
 
@@ -131,11 +120,7 @@ impl PixKey {
             }
         };
         let key = Self::parse(kind, text)?;
-        if key.text == text {
-            Ok(key)
-        } else {
-            Err(PixKeyError::Form)
-        }
+        if key.text == text { Ok(key) } else { Err(PixKeyError::Form) }
     }
 
     /// The kind of the key.
@@ -158,17 +143,10 @@ impl fmt::Debug for PixKey {
 /// E.164: `+`, then 8 to 15 digits of which the first is not zero. Brazil's national number is an
 /// area code of 2 digits and 8 or 9 more.
 fn phone(text: &str) -> Option<String> {
-    let bare: String = text
-        .chars()
-        .filter(|c| !matches!(c, ' ' | '-' | '(' | ')'))
-        .collect();
+    let bare: String = text.chars().filter(|c| !matches!(c, ' ' | '-' | '(' | ')')).collect();
     let digits = bare.strip_prefix('+')?;
-    let international = (8..=15).contains(&digits.len())
-        && digits.bytes().all(|b| b.is_ascii_digit())
-        && !digits.starts_with('0');
-    let national = digits
-        .strip_prefix("55")
-        .is_none_or(|national| matches!(national.len(), 10 | 11));
+    let international = (8..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
+    let national = digits.strip_prefix("55").is_none_or(|national| matches!(national.len(), 10 | 11));
     (international && national).then_some(bare)
 }
 
@@ -193,9 +171,7 @@ fn is_domain_label(label: &str) -> bool {
     (1..=63).contains(&label.len())
         && !label.starts_with('-')
         && !label.ends_with('-')
-        && label
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
 /// A UUID with hyphens, lower case. The DICT draws version 4, but the Banco Central's own example
@@ -203,13 +179,11 @@ fn is_domain_label(label: &str) -> bool {
 fn random(text: &str) -> Option<String> {
     let text = text.to_ascii_lowercase();
     let shaped = text.len() == 36
-        && text.bytes().enumerate().all(|(position, b)| {
-            if matches!(position, 8 | 13 | 18 | 23) {
-                b == b'-'
-            } else {
-                b.is_ascii_hexdigit()
-            }
-        });
+        && text.bytes().enumerate().all(
+            |(position, b)| {
+                if matches!(position, 8 | 13 | 18 | 23) { b == b'-' } else { b.is_ascii_hexdigit() }
+            },
+        );
     shaped.then_some(text)
 }
 
@@ -222,22 +196,13 @@ pub(super) mod strategy {
     /// Keys of every kind, canonical or as people type them.
     pub(in crate::domain) fn pix_key() -> impl Strategy<Value = PixKey> {
         prop_oneof![
-            "[0-9]{9}".prop_filter_map("a repeated digit", |base| with_check_digits(
-                PixKeyType::Cpf,
-                &base
-            )),
-            "[0-9A-Z]{12}".prop_filter_map("a repeated character", |base| with_check_digits(
-                PixKeyType::Cnpj,
-                &base
-            )),
-            "\\+55[1-9][0-9] ?[0-9]{4,5}-?[0-9]{4}"
-                .prop_filter_map("a telephone", |text| key(PixKeyType::Phone, &text)),
-            "\\+(1|49|351|598)[0-9]{7,12}"
-                .prop_filter_map("a telephone", |text| key(PixKeyType::Phone, &text)),
+            "[0-9]{9}".prop_filter_map("a repeated digit", |base| with_check_digits(PixKeyType::Cpf, &base)),
+            "[0-9A-Z]{12}".prop_filter_map("a repeated character", |base| with_check_digits(PixKeyType::Cnpj, &base)),
+            "\\+55[1-9][0-9] ?[0-9]{4,5}-?[0-9]{4}".prop_filter_map("a telephone", |text| key(PixKeyType::Phone, &text)),
+            "\\+(1|49|351|598)[0-9]{7,12}".prop_filter_map("a telephone", |text| key(PixKeyType::Phone, &text)),
             "[A-Za-z0-9.!#$&'*+/=?^_`{|}~-]{1,44}@[a-zA-Z0-9]{1,10}(-[a-z0-9]{1,10})?\\.org\\.br"
                 .prop_filter_map("an e-mail", |text| key(PixKeyType::Email, &text)),
-            "[0-9a-fA-F]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-                .prop_filter_map("a random key", |text| key(PixKeyType::Random, &text)),
+            "[0-9a-fA-F]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}".prop_filter_map("a random key", |text| key(PixKeyType::Random, &text)),
         ]
     }
 
@@ -275,17 +240,9 @@ mod tests {
             (PixKeyType::Phone, "+55 (61) 91234-5678", "+5561912345678"),
             (PixKeyType::Phone, "+556133334444", "+556133334444"),
             (PixKeyType::Phone, "+1 202 555 0123", "+12025550123"),
-            (
-                PixKeyType::Email,
-                " Doe@Exemplo.ORG.br ",
-                "doe@exemplo.org.br",
-            ),
+            (PixKeyType::Email, " Doe@Exemplo.ORG.br ", "doe@exemplo.org.br"),
             (PixKeyType::Email, "+55@exemplo.org", "+55@exemplo.org"),
-            (
-                PixKeyType::Random,
-                "123E4567-E12B-12D1-A456-426655440000",
-                "123e4567-e12b-12d1-a456-426655440000",
-            ),
+            (PixKeyType::Random, "123E4567-E12B-12D1-A456-426655440000", "123e4567-e12b-12d1-a456-426655440000"),
         ] {
             let key = PixKey::parse(kind, typed)?;
             assert_eq!(key.as_str(), canonical);
@@ -299,11 +256,7 @@ mod tests {
     fn a_wrong_key_is_refused_with_the_rule_of_its_kind() {
         for (kind, text, error) in [
             (PixKeyType::Cpf, "52998224724", PixKeyError::Cpf(CpfError)),
-            (
-                PixKeyType::Cnpj,
-                "11222333000182",
-                PixKeyError::Cnpj(CnpjError),
-            ),
+            (PixKeyType::Cnpj, "11222333000182", PixKeyError::Cnpj(CnpjError)),
             (PixKeyType::Phone, "61912345678", PixKeyError::Phone),
             (PixKeyType::Phone, "+", PixKeyError::Phone),
             (PixKeyType::Phone, "+0123456789", PixKeyError::Phone),
@@ -323,21 +276,9 @@ mod tests {
             (PixKeyType::Email, "a b@exemplo.org", PixKeyError::Email),
             (PixKeyType::Email, "doação@exemplo.org", PixKeyError::Email),
             (PixKeyType::Email, "a%b@exemplo.org", PixKeyError::Email),
-            (
-                PixKeyType::Random,
-                "123e4567e12b12d1a456426655440000",
-                PixKeyError::Random,
-            ),
-            (
-                PixKeyType::Random,
-                "123e4567-e12b-12d1-a456-42665544000g",
-                PixKeyError::Random,
-            ),
-            (
-                PixKeyType::Random,
-                "123e4567e-12b-12d1-a456-426655440000",
-                PixKeyError::Random,
-            ),
+            (PixKeyType::Random, "123e4567e12b12d1a456426655440000", PixKeyError::Random),
+            (PixKeyType::Random, "123e4567-e12b-12d1-a456-42665544000g", PixKeyError::Random),
+            (PixKeyType::Random, "123e4567e-12b-12d1-a456-426655440000", PixKeyError::Random),
         ] {
             assert_eq!(PixKey::parse(kind, text), Err(error), "{text}");
         }
@@ -348,10 +289,7 @@ mod tests {
         let longest = format!("{}@exemplo.org", "a".repeat(65));
         assert_eq!(longest.len(), 77);
         assert!(PixKey::parse(PixKeyType::Email, &longest).is_ok());
-        assert_eq!(
-            PixKey::parse(PixKeyType::Email, &format!("a{longest}")),
-            Err(PixKeyError::Email)
-        );
+        assert_eq!(PixKey::parse(PixKeyType::Email, &format!("a{longest}")), Err(PixKeyError::Email));
     }
 
     #[test]

@@ -46,7 +46,14 @@ mod tests {
     #[test]
     fn only_the_bank_format_is_taken() {
         assert!(EndToEndId::parse("E12345678202611241030abcdefghijk").is_ok());
-        for bad in ["", "E1", "D12345678202611241030abcdefghijk", "E1234567820261124103Xabcdefghijk", "E12345678202611241030abcdefghij-", "manual:x"] {
+        for bad in [
+            "",
+            "E1",
+            "D12345678202611241030abcdefghijk",
+            "E1234567820261124103Xabcdefghijk",
+            "E12345678202611241030abcdefghij-",
+            "manual:x",
+        ] {
             assert!(EndToEndId::parse(bad).is_err(), "{bad}");
         }
     }

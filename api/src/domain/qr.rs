@@ -64,10 +64,7 @@ mod tests {
         let mut dark = HashSet::new();
         for rectangle in path.split_terminator('z') {
             let (start, rest) = rectangle.split_once('h').ok_or("no run")?;
-            let (x, y) = start
-                .strip_prefix('M')
-                .and_then(|at| at.split_once(' '))
-                .ok_or("no start")?;
+            let (x, y) = start.strip_prefix('M').and_then(|at| at.split_once(' ')).ok_or("no start")?;
             let (length, back) = rest.split_once("v1h-").ok_or("no height")?;
             assert_eq!(length, back, "the rectangle does not close");
             let (x, y, length): (usize, usize, usize) = (x.parse()?, y.parse()?, length.parse()?);
@@ -79,8 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn the_path_paints_each_dark_module_once_inside_the_quiet_zone()
-    -> Result<(), Box<dyn std::error::Error>> {
+    fn the_path_paints_each_dark_module_once_inside_the_quiet_zone() -> Result<(), Box<dyn std::error::Error>> {
         let code = QrCode::with_error_correction_level(BR_CODE, EcLevel::M)?;
         let modules = code.width();
         let colors = code.into_colors();

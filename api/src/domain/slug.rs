@@ -15,9 +15,7 @@ const MAX: usize = 80;
 impl Slug {
     /// Checks `input`, which is taken as it is.
     pub fn parse(input: &str) -> Result<Self, SlugError> {
-        let words = input.split('-').all(|word| {
-            !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-        });
+        let words = input.split('-').all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()));
         if words && (MIN..=MAX).contains(&input.len()) { Ok(Self(input.to_owned())) } else { Err(SlugError) }
     }
 

@@ -23,13 +23,8 @@ pub struct Txid(String);
 impl Txid {
     /// Reads a txid as it is written.
     pub fn parse(text: &str) -> Result<Self, TxidError> {
-        let fits = (1..=MAX_LENGTH).contains(&text.len())
-            && text.bytes().all(|b| b.is_ascii_alphanumeric());
-        if fits {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(TxidError)
-        }
+        let fits = (1..=MAX_LENGTH).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric());
+        if fits { Ok(Self(text.to_owned())) } else { Err(TxidError) }
     }
 
     /// The 128 bits of a UUID in base 36, upper-case, padded with zeros to 25 characters.
@@ -60,10 +55,7 @@ impl fmt::Display for Txid {
 
 /// The digit for a remainder, which is below the radix and so always has one.
 fn base36_digit(remainder: u128) -> char {
-    u32::try_from(remainder)
-        .ok()
-        .and_then(|digit| char::from_digit(digit, RADIX))
-        .map_or('0', |digit| digit.to_ascii_uppercase())
+    u32::try_from(remainder).ok().and_then(|digit| char::from_digit(digit, RADIX)).map_or('0', |digit| digit.to_ascii_uppercase())
 }
 
 #[cfg(test)]
@@ -77,10 +69,7 @@ mod tests {
         assert_eq!(Txid::from_uuid(0).as_str(), "0000000000000000000000000");
         assert_eq!(Txid::from_uuid(1).as_str(), "0000000000000000000000001");
         assert_eq!(Txid::from_uuid(36).as_str(), "0000000000000000000000010");
-        assert_eq!(
-            Txid::from_uuid(u128::MAX).as_str(),
-            "F5LXX1ZZ5PNORYNQGLHZMSP33"
-        );
+        assert_eq!(Txid::from_uuid(u128::MAX).as_str(), "F5LXX1ZZ5PNORYNQGLHZMSP33");
     }
 
     #[test]
@@ -93,15 +82,7 @@ mod tests {
 
     #[test]
     fn what_is_not_a_txid_is_refused() {
-        for text in [
-            "",
-            "***",
-            "a b",
-            "a-b",
-            "ção",
-            "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
-            "a\n",
-        ] {
+        for text in ["", "***", "a b", "a-b", "ção", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "a\n"] {
             assert_eq!(Txid::parse(text), Err(TxidError), "{text}");
         }
     }

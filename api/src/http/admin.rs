@@ -40,7 +40,11 @@ async fn unready(core: &Core) -> Option<&'static str> {
     }
     match core.probe.state() {
         ProbeState::Pending => return Some("the statement probe has not finished"),
-        ProbeState::MixedUp => return Some("statements get mixed up between clients: the pooler is not PgBouncer 1.24 or newer with max_prepared_statements > 0"),
+        ProbeState::MixedUp => {
+            return Some(
+                "statements get mixed up between clients: the pooler is not PgBouncer 1.24 or newer with max_prepared_statements > 0",
+            );
+        }
         ProbeState::Passed => {}
     }
     let reachable = tokio::time::timeout(PATIENCE, async { sqlx::query_scalar::<_, i32>("SELECT 1").fetch_one(&core.db).await }).await;

@@ -68,7 +68,9 @@ impl From<LogInError> for Problem {
 impl From<OrganizadoraError> for Problem {
     fn from(error: OrganizadoraError) -> Self {
         match error {
-            OrganizadoraError::CnpjTaken => Self::new(Code::CnpjTaken, "Outra organizadora usa este CNPJ. Se for a sua, fale com o suporte."),
+            OrganizadoraError::CnpjTaken => {
+                Self::new(Code::CnpjTaken, "Outra organizadora usa este CNPJ. Se for a sua, fale com o suporte.")
+            }
             OrganizadoraError::SlugTaken => slug_taken(),
             OrganizadoraError::Store(error) => error.into(),
         }
@@ -102,9 +104,7 @@ impl From<CampaignError> for Problem {
             CampaignError::NotFound => Self::not_found(),
             CampaignError::SlugTaken => slug_taken(),
             CampaignError::Stale => stale(),
-            CampaignError::Transition(status) => {
-                Self::new(Code::InvalidTransition, format!("A campanha está `{}`.", status.as_str()))
-            }
+            CampaignError::Transition(status) => Self::new(Code::InvalidTransition, format!("A campanha está `{}`.", status.as_str())),
             CampaignError::NotVerified => Self::new(Code::NotVerified, "Só organizadoras verificadas publicam campanhas."),
             CampaignError::NoPixKey => no_pix_key(),
             CampaignError::Ended => Self::new(Code::InvalidTransition, "O fim da campanha já passou; mude `fim_em` antes."),

@@ -80,7 +80,14 @@ fn cors(allowed: &[HeaderValue]) -> CorsLayer {
             HeaderName::from_static(TOKEN_HEADER),
             REQUEST_ID,
         ])
-        .expose_headers([header::ETAG, header::LOCATION, header::LINK, header::RETRY_AFTER, HeaderName::from_static(TOKEN_HEADER), REQUEST_ID])
+        .expose_headers([
+            header::ETAG,
+            header::LOCATION,
+            header::LINK,
+            header::RETRY_AFTER,
+            HeaderName::from_static(TOKEN_HEADER),
+            REQUEST_ID,
+        ])
         .max_age(Duration::from_secs(600))
 }
 
@@ -163,7 +170,11 @@ fn foreign_error(response: &Response) -> Option<Problem> {
 /// What an error's answer keeps of the one it replaces.
 fn keep_headers(response: &Response) -> HeaderMap {
     let cors = [header::ACCESS_CONTROL_ALLOW_ORIGIN, header::ACCESS_CONTROL_ALLOW_CREDENTIALS, header::ACCESS_CONTROL_EXPOSE_HEADERS];
-    [header::ALLOW, header::VARY].into_iter().chain(cors).filter_map(|name| response.headers().get(&name).map(|value| (name, value.clone()))).collect()
+    [header::ALLOW, header::VARY]
+        .into_iter()
+        .chain(cors)
+        .filter_map(|name| response.headers().get(&name).map(|value| (name, value.clone())))
+        .collect()
 }
 
 fn finish_headers(headers: &mut HeaderMap, id: &str, secure: bool) {

@@ -122,7 +122,13 @@ pub fn routes(document: OpenApi) -> Router<AppState> {
     Router::new()
         .route("/openapi.json", get(move || async move { Json(document).into_response() }))
         .route("/docs", get(|| async { Redirect::permanent("/docs/") }))
-        .route("/docs/", get({ let config = Arc::clone(&config); move || async move { page("", config) } }))
+        .route(
+            "/docs/",
+            get({
+                let config = Arc::clone(&config);
+                move || async move { page("", config) }
+            }),
+        )
         .route("/docs/{*file}", get(move |Path(file): Path<String>| async move { page(&file, config) }))
 }
 

@@ -191,7 +191,10 @@ impl Problem {
 
     /// Busy; the same request may work soon.
     pub fn busy() -> Self {
-        Self { retry_after: Some(1), ..Self::new(Code::Unavailable, "Nada foi alterado ou o resultado é incerto; repita a requisição igual em instantes.") }
+        Self {
+            retry_after: Some(1),
+            ..Self::new(Code::Unavailable, "Nada foi alterado ou o resultado é incerto; repita a requisição igual em instantes.")
+        }
     }
 
     /// Asks for another try after `seconds`.
@@ -254,7 +257,12 @@ impl Violations {
     }
 
     /// Like [`Violations::check`], for a field that may be absent.
-    pub fn check_optional<T, U, E: std::fmt::Display>(&mut self, campo: &str, value: Option<T>, parse: impl FnOnce(T) -> Result<U, E>) -> Option<U> {
+    pub fn check_optional<T, U, E: std::fmt::Display>(
+        &mut self,
+        campo: &str,
+        value: Option<T>,
+        parse: impl FnOnce(T) -> Result<U, E>,
+    ) -> Option<U> {
         value.and_then(|value| self.check(campo, parse(value)))
     }
 

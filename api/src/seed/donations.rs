@@ -351,7 +351,8 @@ impl<'a> Donations<'a> {
             0..3 => Visibility::Anonima,
             _ => Visibility::Publica,
         };
-        let message = if self.random.chance(250) { Some(legal("mensagem", Message::parse(self.random.word(words::MESSAGES)))?) } else { None };
+        let message =
+            if self.random.chance(250) { Some(legal("mensagem", Message::parse(self.random.word(words::MESSAGES)))?) } else { None };
         let hidden = message.is_some() && self.random.chance(10);
         let name = donor.name.as_deref().map(|name| legal("nome_exibicao", DisplayName::parse(name))).transpose()?;
         let key = donor_key(self.emails, donor.email.as_deref(), DoacaoId(donation.id));
@@ -417,7 +418,9 @@ fn write_events(batch: &mut Batch, donation: &Donation<'_>) -> Result<Last, Seed
     ]);
     for event in std::iter::once(&DonationEvent::Charge).chain(donation.fate.events()) {
         let (actor, reason, at) = match (event, &donation.receipt, &donation.refund) {
-            (DonationEvent::Settle, Some(receipt), _) if receipt.evidence == Evidence::Declarada => (owner.to_string(), Some(words::DECLARED), receipt.at),
+            (DonationEvent::Settle, Some(receipt), _) if receipt.evidence == Evidence::Declarada => {
+                (owner.to_string(), Some(words::DECLARED), receipt.at)
+            }
             (DonationEvent::Settle, Some(receipt), _) => (Actor::Psp.to_string(), None, receipt.at),
             (DonationEvent::RefundPart | DonationEvent::RefundAll, _, Some(refund)) => (owner.to_string(), Some(refund.reason), refund.at),
             (DonationEvent::Expire, ..) => ("sistema".to_owned(), None, donation.expires),

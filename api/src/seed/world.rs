@@ -105,10 +105,16 @@ pub(super) async fn people(db: &mut PgConnection, random: &mut Random, count: u3
 }
 
 /// Stores `count` organisations with their members and PIX keys. The first people own them.
-pub(super) async fn organisations(db: &mut PgConnection, random: &mut Random, count: u32, people: &[Person]) -> Result<Vec<Organisation>, SeedError> {
+pub(super) async fn organisations(
+    db: &mut PgConnection,
+    random: &mut Random,
+    count: u32,
+    people: &[Person],
+) -> Result<Vec<Organisation>, SeedError> {
     let mut rows = Rows::of("organizadoras (id, slug, nome, cnpj, situacao, criada_em, atualizada_em)");
     let mut members = Rows::of("organizadora_membros (organizadora_id, pessoa_id, papel, criado_em)");
-    let mut keys = Rows::of("organizadora_chaves_pix (id, organizadora_id, tipo, chave, nome_recebedor, cidade, criada_por, criada_em, vigora_em)");
+    let mut keys =
+        Rows::of("organizadora_chaves_pix (id, organizadora_id, tipo, chave, nome_recebedor, cidade, criada_por, criada_em, vigora_em)");
     let mut organisations = Vec::new();
     let mut owners = people.iter().cycle();
     let mut others = people.iter().skip(usize::try_from(count).unwrap_or(usize::MAX));
@@ -274,9 +280,12 @@ pub(super) async fn campaigns<'a>(
         campaigns.push(campaign);
     }
     rows.store(db).await?;
-    let accounts =
-        open_accounts(db, "INSERT INTO contas (tipo, dono) SELECT 'campanha', id FROM campanhas ORDER BY id RETURNING tipo, dono, id", "campanha")
-            .await?;
+    let accounts = open_accounts(
+        db,
+        "INSERT INTO contas (tipo, dono) SELECT 'campanha', id FROM campanhas ORDER BY id RETURNING tipo, dono, id",
+        "campanha",
+    )
+    .await?;
     for campaign in &mut campaigns {
         campaign.account = *accounts.get(&campaign.id).ok_or(SeedError::Illegal("conta"))?;
     }

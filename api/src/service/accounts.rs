@@ -12,9 +12,9 @@ use crate::keys::{random_hex, sha256};
 use crate::mail::{Mail, post};
 use crate::password::PasswordsError;
 use crate::state::{Core, PRIVACY_NOTICE, commit};
+use crate::store::StoreError;
 use crate::store::access_log::{self, Access};
 use crate::store::pessoas::{self, NewSignUp, Pessoa};
-use crate::store::StoreError;
 
 const SIGN_UP_LIFE: Duration = Duration::hours(24);
 const RESET_LIFE: Duration = Duration::minutes(30);

@@ -1,12 +1,12 @@
 //! What only a person at the command line does. Audited.
 
 use super::Actor;
+use crate::clock::Clock;
 use crate::domain::email::Email;
 use crate::state::{Core, commit};
 use crate::store::audit::{self, Deed};
 use crate::store::consistency::{self, CHECKS, Finding};
 use crate::store::{StoreError, organizadoras, pessoas};
-use crate::clock::Clock;
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -30,7 +30,13 @@ pub async fn grant_admin(db: &PgPool, clock: &Clock, email: &Email) -> Result<bo
     Ok(true)
 }
 
-async fn record(db: &mut sqlx::PgConnection, clock: &Clock, action: &'static str, target_kind: &'static str, target: Uuid) -> Result<(), StoreError> {
+async fn record(
+    db: &mut sqlx::PgConnection,
+    clock: &Clock,
+    action: &'static str,
+    target_kind: &'static str,
+    target: Uuid,
+) -> Result<(), StoreError> {
     let actor = Actor::Cli.to_string();
     let deed = Deed { actor: &actor, action, target_kind, target, detail: serde_json::json!({}) };
     audit::record(db, clock.new_id(), &deed, clock.now()).await

@@ -53,7 +53,13 @@ impl From<UpdateError> for CampaignError {
 }
 
 /// Makes a draft.
-pub async fn create(core: &Core, organizadora: OrganizadoraId, by: PessoaId, slug: Option<&Slug>, new: &NewCampaign) -> Result<Campanha, CampaignError> {
+pub async fn create(
+    core: &Core,
+    organizadora: OrganizadoraId,
+    by: PessoaId,
+    slug: Option<&Slug>,
+    new: &NewCampaign,
+) -> Result<Campanha, CampaignError> {
     let now = core.clock.now();
     let id = CampanhaId(core.clock.new_id());
     let mut tx = core.begin().await?;
@@ -118,7 +124,12 @@ pub async fn step(core: &Core, slug: &str, step: CampaignStep, by: PessoaId) -> 
     Ok(changed)
 }
 
-async fn check_publishable(core: &Core, db: &mut sqlx::PgConnection, campaign: &Campanha, now: OffsetDateTime) -> Result<(), CampaignError> {
+async fn check_publishable(
+    core: &Core,
+    db: &mut sqlx::PgConnection,
+    campaign: &Campanha,
+    now: OffsetDateTime,
+) -> Result<(), CampaignError> {
     let organizadora = organizadoras::get(db, &campaign.organizadora_slug).await?.ok_or(CampaignError::NotVerified)?;
     if organizadora.situacao != "verificada" {
         return Err(CampaignError::NotVerified);
@@ -132,7 +143,14 @@ async fn check_publishable(core: &Core, db: &mut sqlx::PgConnection, campaign: &
     Ok(())
 }
 
-async fn record(core: &Core, db: &mut sqlx::PgConnection, id: CampanhaId, by: PessoaId, action: &'static str, now: OffsetDateTime) -> Result<(), StoreError> {
+async fn record(
+    core: &Core,
+    db: &mut sqlx::PgConnection,
+    id: CampanhaId,
+    by: PessoaId,
+    action: &'static str,
+    now: OffsetDateTime,
+) -> Result<(), StoreError> {
     let actor = Actor::Pessoa(by).to_string();
     let deed = Deed { actor: &actor, action, target_kind: "campanha", target: id.0, detail: serde_json::json!({}) };
     audit::record(db, core.clock.new_id(), &deed, now).await

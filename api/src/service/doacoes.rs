@@ -97,7 +97,8 @@ pub async fn create(
 ) -> Result<Answer, CreateError> {
     let now = core.clock.now();
     let mut tx = core.begin().await?;
-    let target = campanhas::donation_target(&mut tx, &slug).await?.filter(|target| target.situacao.is_public()).ok_or(CreateError::NotFound)?;
+    let target =
+        campanhas::donation_target(&mut tx, &slug).await?.filter(|target| target.situacao.is_public()).ok_or(CreateError::NotFound)?;
     let owner = scope_of(donor, target.id);
     let scope = Scope { owner, route: "POST /campanhas/{slug}/doacoes", key: attempt.key };
     if let Some(answer) = once::claim(&core, &mut tx, &scope, &attempt).await? {
@@ -238,7 +239,13 @@ pub async fn cancel(core: &Core, id: DoacaoId, actor: Actor) -> Result<Doacao, D
 }
 
 /// Makes a further charge for a donation that was not paid yet, once per key; the time to pay starts again.
-pub async fn second_charge(core: Arc<Core>, id: DoacaoId, attempt: Attempt, owner: String, render: fn(&Pagamento) -> String) -> Result<Answer, DonorError> {
+pub async fn second_charge(
+    core: Arc<Core>,
+    id: DoacaoId,
+    attempt: Attempt,
+    owner: String,
+    render: fn(&Pagamento) -> String,
+) -> Result<Answer, DonorError> {
     let now = core.clock.now();
     let mut tx = core.begin().await?;
     let scope = Scope { owner, route: "POST /doacoes/{id}/pagamentos", key: attempt.key };

@@ -96,7 +96,8 @@ pub async fn create(core: &Core, owner: PessoaId, new: &NewOrganizadora) -> Resu
         store::insert_pix_key(&mut tx, &pix_key_row(core, id, owner, key, now), now).await?;
     }
     let actor = Actor::Pessoa(owner).to_string();
-    let deed = Deed { actor: &actor, action: "organizadora.criada", target_kind: "organizadora", target: id.0, detail: serde_json::json!({}) };
+    let deed =
+        Deed { actor: &actor, action: "organizadora.criada", target_kind: "organizadora", target: id.0, detail: serde_json::json!({}) };
     audit::record(&mut tx, core.clock.new_id(), &deed, now).await?;
     commit(tx).await?;
     Ok(made)
@@ -140,7 +141,14 @@ impl From<AccountError> for PixKeyError {
 
 /// Sets the PIX key, after the password was entered once more. The first key counts at once; a change waits out the
 /// cool-down, and every owner is told.
-pub async fn set_pix_key(core: &Core, id: OrganizadoraId, by: PessoaId, nome: &str, password: SecretString, new: &NewKey) -> Result<Vec<StoredPixKey>, PixKeyError> {
+pub async fn set_pix_key(
+    core: &Core,
+    id: OrganizadoraId,
+    by: PessoaId,
+    nome: &str,
+    password: SecretString,
+    new: &NewKey,
+) -> Result<Vec<StoredPixKey>, PixKeyError> {
     if !password_matches(core, by, password).await? {
         return Err(PixKeyError::WrongPassword);
     }
@@ -163,7 +171,14 @@ pub async fn set_pix_key(core: &Core, id: OrganizadoraId, by: PessoaId, nome: &s
 }
 
 /// Adds a member and tells them.
-pub async fn add_member(core: &Core, id: OrganizadoraId, by: PessoaId, nome: &str, pessoa: PessoaId, role: Role) -> Result<Member, MemberError> {
+pub async fn add_member(
+    core: &Core,
+    id: OrganizadoraId,
+    by: PessoaId,
+    nome: &str,
+    pessoa: PessoaId,
+    role: Role,
+) -> Result<Member, MemberError> {
     let now = core.clock.now();
     let mut tx = core.begin().await?;
     let member = members::insert(&mut tx, id, pessoa, role, now).await?;

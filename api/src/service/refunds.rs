@@ -13,6 +13,7 @@ use crate::domain::pix_receipt::EndToEndId;
 use crate::domain::text::Reason;
 use crate::mail::{Mail, post};
 use crate::state::{Core, commit};
+use crate::store::StoreError;
 use crate::store::audit::{self, Deed};
 use crate::store::doacoes::{self as donations, Doacao, Step};
 use crate::store::idempotency::Scope;
@@ -20,7 +21,6 @@ use crate::store::ledger::{self, Entry};
 use crate::store::pagamentos::{self, Receipt};
 use crate::store::refunds::{self as store, Devolucao, NewRefund};
 use crate::store::totals::{self, Delta};
-use crate::store::StoreError;
 
 /// How long after the payment a bank takes it back (BCB, API Pix, devolução).
 const WINDOW: Duration = Duration::days(90);

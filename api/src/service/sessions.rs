@@ -58,7 +58,13 @@ impl From<AccountError> for LogInError {
 }
 
 /// Opens a session. An unknown address takes the time of a wrong password.
-pub async fn log_in(core: &Core, email: Option<&Email>, password: SecretString, agent: Option<&str>, ip: IpAddr) -> Result<Opened, LogInError> {
+pub async fn log_in(
+    core: &Core,
+    email: Option<&Email>,
+    password: SecretString,
+    agent: Option<&str>,
+    ip: IpAddr,
+) -> Result<Opened, LogInError> {
     let account = match email {
         Some(email) => {
             let mut db = core.connection().await?;

@@ -139,8 +139,7 @@ async fn settle(core: &Core, db: &mut PgConnection, payment: PagamentoId, proof:
         return repeated(known, payment, proof, before);
     }
     let first = !charge.situacao.is_paid();
-    let conciliacao =
-        if first { Reconciliation::of(proof.valor.get(), charge.valor_centavos) } else { Reconciliation::Duplicada };
+    let conciliacao = if first { Reconciliation::of(proof.valor.get(), charge.valor_centavos) } else { Reconciliation::Duplicada };
     let receipt = NewReceipt {
         e2eid: &e2eid,
         organizadora_id: charge.organizadora_id,
@@ -215,7 +214,14 @@ async fn credit(
     Ok(())
 }
 
-async fn hold_surplus(core: &Core, db: &mut PgConnection, charge: &Settlement, amount: Centavos, e2eid: &EndToEndId, now: OffsetDateTime) -> Result<(), SettleError> {
+async fn hold_surplus(
+    core: &Core,
+    db: &mut PgConnection,
+    charge: &Settlement,
+    amount: Centavos,
+    e2eid: &EndToEndId,
+    now: OffsetDateTime,
+) -> Result<(), SettleError> {
     let once = format!("recebido:{}", e2eid.as_str());
     ledger::post(db, core.clock.new_id(), &once, Entry::Surplus, charge.organizadora_id, charge.doacao_id, amount, now).await?;
     for (name, address) in members::addresses(db, charge.organizadora_id, &[Role::Dona, Role::Financeiro]).await? {

@@ -148,7 +148,8 @@ pub struct Filter {
 const COLUMNS: &str = "c.id, c.slug, c.organizadora_id, o.slug AS organizadora_slug, o.nome AS organizadora_nome, c.titulo, c.descricao,
     c.categoria, c.meta_centavos, c.minimo_centavos, c.maximo_centavos, c.inicio_em, c.fim_em, c.mostra_valores, c.situacao,
     c.publicada_em, c.encerrada_em, c.versao, c.criada_em";
-const LISTED: &str = "SELECT c.id, c.slug, o.slug AS organizadora_slug, o.nome AS organizadora_nome, c.titulo, c.categoria, c.meta_centavos,
+const LISTED: &str =
+    "SELECT c.id, c.slug, o.slug AS organizadora_slug, o.nome AS organizadora_nome, c.titulo, c.categoria, c.meta_centavos,
     c.fim_em, c.situacao, c.publicada_em, t.arrecadado_centavos, t.doadores_qtd
     FROM campanhas c JOIN organizadoras o ON o.id = c.organizadora_id JOIN campanha_totais t ON t.campanha_id = c.id";
 
@@ -183,7 +184,8 @@ pub async fn list(db: &mut PgConnection, filter: &Filter, after: Option<Position
         query.push(" AND o.slug = ").push_bind(slug.as_str().to_owned());
     }
     if let Some(term) = &filter.q {
-        let like: String = term.as_str().chars().flat_map(|c| ['%', '_', '\\'].contains(&c).then_some('\\').into_iter().chain([c])).collect();
+        let like: String =
+            term.as_str().chars().flat_map(|c| ['%', '_', '\\'].contains(&c).then_some('\\').into_iter().chain([c])).collect();
         query.push(" AND (c.busca @@ (websearch_to_tsquery('portuguese', ").push_bind(term.as_str().to_owned());
         query.push(") || websearch_to_tsquery('portuguese', sem_acento(").push_bind(term.as_str().to_owned());
         query.push("))) OR sem_acento(c.titulo) LIKE '%' || sem_acento(").push_bind(like).push(") || '%')");
@@ -210,7 +212,12 @@ pub async fn list(db: &mut PgConnection, filter: &Filter, after: Option<Position
 }
 
 /// Every campaign of an organisation, whatever its state, newest first.
-pub async fn list_of(db: &mut PgConnection, organizadora: OrganizadoraId, before: Option<Uuid>, limit: i64) -> Result<Vec<ListedCampaign>, StoreError> {
+pub async fn list_of(
+    db: &mut PgConnection,
+    organizadora: OrganizadoraId,
+    before: Option<Uuid>,
+    limit: i64,
+) -> Result<Vec<ListedCampaign>, StoreError> {
     let mut query: QueryBuilder<Postgres> = QueryBuilder::new(LISTED);
     query.push(" WHERE c.organizadora_id = ").push_bind(organizadora);
     if let Some(id) = before {
@@ -223,7 +230,10 @@ pub async fn list_of(db: &mut PgConnection, organizadora: OrganizadoraId, before
 /// A campaign, whatever its state.
 pub async fn get(db: &mut PgConnection, slug: &str) -> Result<Option<Campanha>, StoreError> {
     let mut query: QueryBuilder<Postgres> = QueryBuilder::new("SELECT ");
-    query.push(COLUMNS).push(" FROM campanhas c JOIN organizadoras o ON o.id = c.organizadora_id WHERE c.slug = ").push_bind(slug.to_owned());
+    query
+        .push(COLUMNS)
+        .push(" FROM campanhas c JOIN organizadoras o ON o.id = c.organizadora_id WHERE c.slug = ")
+        .push_bind(slug.to_owned());
     Ok(query.build_query_as().fetch_optional(db).await?)
 }
 
@@ -240,7 +250,14 @@ pub async fn donation_target(db: &mut PgConnection, slug: &str) -> Result<Option
 }
 
 /// Stores a draft with its empty totals and returns whether the slug was free.
-pub async fn insert(db: &mut PgConnection, id: CampanhaId, organizadora: OrganizadoraId, slug: &Slug, new: &NewCampaign, now: OffsetDateTime) -> Result<bool, StoreError> {
+pub async fn insert(
+    db: &mut PgConnection,
+    id: CampanhaId,
+    organizadora: OrganizadoraId,
+    slug: &Slug,
+    new: &NewCampaign,
+    now: OffsetDateTime,
+) -> Result<bool, StoreError> {
     let done = sqlx::query(
         "WITH nova AS (
              INSERT INTO campanhas (id, organizadora_id, slug, titulo, descricao, categoria, meta_centavos, minimo_centavos,
@@ -296,7 +313,13 @@ impl From<StoreError> for UpdateError {
 }
 
 /// Applies `changes` if `version` is still the current one; whether it was.
-pub async fn update(db: &mut PgConnection, slug: &str, version: i32, changes: &CampaignChanges, now: OffsetDateTime) -> Result<bool, UpdateError> {
+pub async fn update(
+    db: &mut PgConnection,
+    slug: &str,
+    version: i32,
+    changes: &CampaignChanges,
+    now: OffsetDateTime,
+) -> Result<bool, UpdateError> {
     let done = sqlx::query(
         "UPDATE campanhas SET
              titulo = coalesce($3, titulo), descricao = coalesce($4, descricao), categoria = coalesce($5, categoria),
@@ -326,7 +349,13 @@ pub async fn update(db: &mut PgConnection, slug: &str, version: i32, changes: &C
 }
 
 /// Moves a campaign from one state to the next; false where it was no longer in `from`.
-pub async fn advance(db: &mut PgConnection, id: CampanhaId, from: CampaignStatus, to: CampaignStatus, now: OffsetDateTime) -> Result<bool, StoreError> {
+pub async fn advance(
+    db: &mut PgConnection,
+    id: CampanhaId,
+    from: CampaignStatus,
+    to: CampaignStatus,
+    now: OffsetDateTime,
+) -> Result<bool, StoreError> {
     let done = sqlx::query(
         "UPDATE campanhas SET situacao = $3, versao = versao + 1, atualizada_em = $4,
              publicada_em = CASE WHEN $3 = 'publicada' THEN coalesce(publicada_em, $4) ELSE publicada_em END,

@@ -97,5 +97,9 @@ pub async fn run(db: &mut PgConnection, check: &Check, campaigns: &[Uuid]) -> Re
 
 /// The next campaigns to check, by id, after `after`.
 pub async fn campaigns(db: &mut PgConnection, after: Option<Uuid>, limit: i64) -> Result<Vec<Uuid>, StoreError> {
-    Ok(sqlx::query_scalar("SELECT id FROM campanhas WHERE $1::uuid IS NULL OR id > $1 ORDER BY id LIMIT $2").bind(after).bind(limit).fetch_all(db).await?)
+    Ok(sqlx::query_scalar("SELECT id FROM campanhas WHERE $1::uuid IS NULL OR id > $1 ORDER BY id LIMIT $2")
+        .bind(after)
+        .bind(limit)
+        .fetch_all(db)
+        .await?)
 }

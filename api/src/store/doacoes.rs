@@ -233,18 +233,24 @@ pub async fn update(
 
 /// Gives more time to pay.
 pub async fn extend(db: &mut PgConnection, id: DoacaoId, expires: OffsetDateTime, now: OffsetDateTime) -> Result<(), StoreError> {
-    sqlx::query("UPDATE doacoes SET expira_em = $2, versao = versao + 1, atualizada_em = $3 WHERE id = $1").bind(id).bind(expires).bind(now).execute(db).await?;
+    sqlx::query("UPDATE doacoes SET expira_em = $2, versao = versao + 1, atualizada_em = $3 WHERE id = $1")
+        .bind(id)
+        .bind(expires)
+        .bind(now)
+        .execute(db)
+        .await?;
     Ok(())
 }
 
 /// Makes a guest's donation a person's; false where it is somebody's already.
 pub async fn claim(db: &mut PgConnection, id: DoacaoId, pessoa: PessoaId, now: OffsetDateTime) -> Result<bool, StoreError> {
-    let done = sqlx::query("UPDATE doacoes SET pessoa_id = $2, versao = versao + 1, atualizada_em = $3 WHERE id = $1 AND pessoa_id IS NULL")
-        .bind(id)
-        .bind(pessoa)
-        .bind(now)
-        .execute(db)
-        .await?;
+    let done =
+        sqlx::query("UPDATE doacoes SET pessoa_id = $2, versao = versao + 1, atualizada_em = $3 WHERE id = $1 AND pessoa_id IS NULL")
+            .bind(id)
+            .bind(pessoa)
+            .bind(now)
+            .execute(db)
+            .await?;
     Ok(done.rows_affected() == 1)
 }
 

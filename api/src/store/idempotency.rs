@@ -47,7 +47,14 @@ pub async fn find(db: &mut PgConnection, scope: &Scope) -> Result<Option<Kept>, 
 }
 
 /// Keeps an answer.
-pub async fn insert(db: &mut PgConnection, scope: &Scope, fingerprint: &[u8; 32], status: i16, answer: &[u8], now: OffsetDateTime) -> Result<(), StoreError> {
+pub async fn insert(
+    db: &mut PgConnection,
+    scope: &Scope,
+    fingerprint: &[u8; 32],
+    status: i16,
+    answer: &[u8],
+    now: OffsetDateTime,
+) -> Result<(), StoreError> {
     sqlx::query("INSERT INTO idempotencia (dono, rota, chave, impressao, status, resposta, criada_em) VALUES ($1, $2, $3, $4, $5, $6, $7)")
         .bind(&scope.owner)
         .bind(scope.route)

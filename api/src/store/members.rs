@@ -72,7 +72,13 @@ pub async fn list(db: &mut PgConnection, organizadora: OrganizadoraId, after: Op
 }
 
 /// Adds a person who has an account.
-pub async fn insert(db: &mut PgConnection, organizadora: OrganizadoraId, pessoa: PessoaId, papel: Role, now: OffsetDateTime) -> Result<Member, MemberError> {
+pub async fn insert(
+    db: &mut PgConnection,
+    organizadora: OrganizadoraId,
+    pessoa: PessoaId,
+    papel: Role,
+    now: OffsetDateTime,
+) -> Result<Member, MemberError> {
     let nome: Option<String> = sqlx::query_scalar("SELECT nome FROM pessoas WHERE id = $1 AND apagada_em IS NULL AND situacao = 'ativa'")
         .bind(pessoa)
         .fetch_optional(&mut *db)

@@ -95,10 +95,12 @@ pub async fn insert(
 
 /// An organisation by slug.
 pub async fn get(db: &mut PgConnection, slug: &str) -> Result<Option<Organizadora>, StoreError> {
-    Ok(sqlx::query_as("SELECT id, slug, nome, cnpj, situacao, versao, criada_em FROM organizadoras WHERE slug = $1 AND situacao <> 'suspensa'")
-        .bind(slug)
-        .fetch_optional(db)
-        .await?)
+    Ok(sqlx::query_as(
+        "SELECT id, slug, nome, cnpj, situacao, versao, criada_em FROM organizadoras WHERE slug = $1 AND situacao <> 'suspensa'",
+    )
+    .bind(slug)
+    .fetch_optional(db)
+    .await?)
 }
 
 /// Organisations, newest first, from before `before`.
@@ -128,7 +130,13 @@ pub async fn list_of(db: &mut PgConnection, pessoa: PessoaId, before: Option<Uui
 }
 
 /// Changes the name if `version` is still the current one.
-pub async fn rename(db: &mut PgConnection, id: OrganizadoraId, version: i32, nome: Option<&Name>, now: OffsetDateTime) -> Result<Option<Organizadora>, StoreError> {
+pub async fn rename(
+    db: &mut PgConnection,
+    id: OrganizadoraId,
+    version: i32,
+    nome: Option<&Name>,
+    now: OffsetDateTime,
+) -> Result<Option<Organizadora>, StoreError> {
     Ok(sqlx::query_as(
         "UPDATE organizadoras SET nome = coalesce($3, nome), versao = versao + 1, atualizada_em = $4 WHERE id = $1 AND versao = $2
          RETURNING id, slug, nome, cnpj, situacao, versao, criada_em",

@@ -29,7 +29,11 @@ pub struct Backlog {
 
 /// Adds a sealed e-mail.
 pub async fn push_email(db: &mut PgConnection, sealed: &[u8], now: OffsetDateTime) -> Result<(), StoreError> {
-    sqlx::query("INSERT INTO caixa_saida (tipo, carga, proxima_em, criada_em) VALUES ('email', $1, $2, $2)").bind(sealed).bind(now).execute(db).await?;
+    sqlx::query("INSERT INTO caixa_saida (tipo, carga, proxima_em, criada_em) VALUES ('email', $1, $2, $2)")
+        .bind(sealed)
+        .bind(now)
+        .execute(db)
+        .await?;
     Ok(())
 }
 
@@ -54,7 +58,13 @@ pub async fn finish(db: &mut PgConnection, id: i64) -> Result<(), StoreError> {
 }
 
 /// A message was not delivered: try again at `next`, or park it where that is `None`.
-pub async fn fail(db: &mut PgConnection, id: i64, error: &str, next: Option<OffsetDateTime>, now: OffsetDateTime) -> Result<(), StoreError> {
+pub async fn fail(
+    db: &mut PgConnection,
+    id: i64,
+    error: &str,
+    next: Option<OffsetDateTime>,
+    now: OffsetDateTime,
+) -> Result<(), StoreError> {
     sqlx::query(
         "UPDATE caixa_saida SET ultimo_erro = left($2, 500), proxima_em = coalesce($3, proxima_em),
              estacionada_em = CASE WHEN $3::timestamptz IS NULL THEN $4 END WHERE id = $1",

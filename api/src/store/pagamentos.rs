@@ -110,7 +110,10 @@ pub async fn find_by_txid(db: &mut PgConnection, txid: &Txid) -> Result<Option<P
 
 /// The charge of a donation that a confirmation without a charge named is about: the newest.
 pub async fn newest_of(db: &mut PgConnection, doacao: DoacaoId) -> Result<Option<PagamentoId>, StoreError> {
-    Ok(sqlx::query_scalar("SELECT id FROM pagamentos WHERE doacao_id = $1 ORDER BY id DESC LIMIT 1").bind(doacao).fetch_optional(db).await?)
+    Ok(sqlx::query_scalar("SELECT id FROM pagamentos WHERE doacao_id = $1 ORDER BY id DESC LIMIT 1")
+        .bind(doacao)
+        .fetch_optional(db)
+        .await?)
 }
 
 /// Marks the charge as paid and closes the donation's other open ones.
@@ -128,12 +131,21 @@ pub async fn mark_paid(db: &mut PgConnection, doacao: DoacaoId, paid: PagamentoI
 
 /// Closes the open charges of a donation.
 pub async fn cancel_open(db: &mut PgConnection, doacao: DoacaoId) -> Result<(), StoreError> {
-    sqlx::query("UPDATE pagamentos SET situacao = 'cancelado' WHERE doacao_id = $1 AND situacao = 'pendente'").bind(doacao).execute(db).await?;
+    sqlx::query("UPDATE pagamentos SET situacao = 'cancelado' WHERE doacao_id = $1 AND situacao = 'pendente'")
+        .bind(doacao)
+        .execute(db)
+        .await?;
     Ok(())
 }
 
 /// The charges an organisation waits for, newest first. With `lapsed` also those whose time is over: late money still counts.
-pub async fn pending(db: &mut PgConnection, organizadora: OrganizadoraId, lapsed: bool, before: Option<Uuid>, limit: i64) -> Result<Vec<PendingPayment>, StoreError> {
+pub async fn pending(
+    db: &mut PgConnection,
+    organizadora: OrganizadoraId,
+    lapsed: bool,
+    before: Option<Uuid>,
+    limit: i64,
+) -> Result<Vec<PendingPayment>, StoreError> {
     Ok(sqlx::query_as(
         "SELECT p.id AS pagamento_id, d.id AS doacao_id, c.slug AS campanha_slug,
                 CASE WHEN d.visibilidade <> 'secreta' THEN d.nome_exibicao END AS nome_exibicao,
@@ -205,7 +217,10 @@ pub async fn insert_receipt(db: &mut PgConnection, new: &NewReceipt<'_>, now: Of
 
 /// The receipt of an end-to-end id.
 pub async fn receipt(db: &mut PgConnection, e2eid: &str) -> Result<Option<Receipt>, StoreError> {
-    Ok(sqlx::query_as("SELECT e2eid, pagamento_id, valor_centavos, horario, conciliacao FROM pix_recebidos WHERE e2eid = $1").bind(e2eid).fetch_optional(db).await?)
+    Ok(sqlx::query_as("SELECT e2eid, pagamento_id, valor_centavos, horario, conciliacao FROM pix_recebidos WHERE e2eid = $1")
+        .bind(e2eid)
+        .fetch_optional(db)
+        .await?)
 }
 
 /// The receipts of a donation's charges, the credited one first, the others in the order of their coming.

@@ -74,10 +74,12 @@ pub async fn password_hash(db: &mut PgConnection, id: PessoaId) -> Result<Option
 
 /// A person.
 pub async fn get(db: &mut PgConnection, id: PessoaId) -> Result<Option<Pessoa>, StoreError> {
-    Ok(sqlx::query_as("SELECT id, nome, email, email_verificado_em, papel, versao, criada_em FROM pessoas WHERE id = $1 AND apagada_em IS NULL")
-        .bind(id)
-        .fetch_optional(db)
-        .await?)
+    Ok(sqlx::query_as(
+        "SELECT id, nome, email, email_verificado_em, papel, versao, criada_em FROM pessoas WHERE id = $1 AND apagada_em IS NULL",
+    )
+    .bind(id)
+    .fetch_optional(db)
+    .await?)
 }
 
 /// The address of an active person, for mail.
@@ -86,7 +88,12 @@ pub async fn address(db: &mut PgConnection, id: PessoaId) -> Result<Option<(Stri
 }
 
 /// Keeps a sign-up until its mail is answered.
-pub async fn insert_sign_up(db: &mut PgConnection, new: &NewSignUp, now: OffsetDateTime, expires: OffsetDateTime) -> Result<(), StoreError> {
+pub async fn insert_sign_up(
+    db: &mut PgConnection,
+    new: &NewSignUp,
+    now: OffsetDateTime,
+    expires: OffsetDateTime,
+) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO cadastros (token_hash, pessoa_id, nome, email, senha_hash, aviso_privacidade, criado_em, expira_em)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
@@ -121,7 +128,13 @@ pub async fn complete_sign_up(db: &mut PgConnection, token_hash: &[u8; 32], now:
 }
 
 /// Changes the profile if `version` is still the current one; the person as they are then.
-pub async fn update_profile(db: &mut PgConnection, id: PessoaId, version: i32, nome: Option<&Name>, now: OffsetDateTime) -> Result<Option<Pessoa>, StoreError> {
+pub async fn update_profile(
+    db: &mut PgConnection,
+    id: PessoaId,
+    version: i32,
+    nome: Option<&Name>,
+    now: OffsetDateTime,
+) -> Result<Option<Pessoa>, StoreError> {
     Ok(sqlx::query_as(
         "UPDATE pessoas SET nome = coalesce($3, nome), versao = versao + 1, atualizada_em = $4
          WHERE id = $1 AND versao = $2 AND apagada_em IS NULL
@@ -136,7 +149,13 @@ pub async fn update_profile(db: &mut PgConnection, id: PessoaId, version: i32, n
 }
 
 /// Keeps the token of a password reset.
-pub async fn insert_reset(db: &mut PgConnection, hash: &[u8; 32], id: PessoaId, now: OffsetDateTime, expires: OffsetDateTime) -> Result<(), StoreError> {
+pub async fn insert_reset(
+    db: &mut PgConnection,
+    hash: &[u8; 32],
+    id: PessoaId,
+    now: OffsetDateTime,
+    expires: OffsetDateTime,
+) -> Result<(), StoreError> {
     sqlx::query("INSERT INTO tokens_unicos (hash, pessoa_id, finalidade, criado_em, expira_em) VALUES ($1, $2, 'redefinir_senha', $3, $4)")
         .bind(hash.as_slice())
         .bind(id)
@@ -159,7 +178,11 @@ pub async fn take_reset(db: &mut PgConnection, hash: &[u8; 32], now: OffsetDateT
     .fetch_optional(&mut *db)
     .await?;
     if let Some(id) = taken {
-        sqlx::query("UPDATE tokens_unicos SET usado_em = $2 WHERE pessoa_id = $1 AND usado_em IS NULL").bind(id).bind(now).execute(db).await?;
+        sqlx::query("UPDATE tokens_unicos SET usado_em = $2 WHERE pessoa_id = $1 AND usado_em IS NULL")
+            .bind(id)
+            .bind(now)
+            .execute(db)
+            .await?;
     }
     Ok(taken)
 }
@@ -197,10 +220,12 @@ pub async fn purge(db: &mut PgConnection, before: OffsetDateTime, limit: i64) ->
     .bind(limit)
     .execute(&mut *db)
     .await?;
-    let tokens = sqlx::query("DELETE FROM tokens_unicos WHERE hash IN (SELECT hash FROM tokens_unicos WHERE expira_em < $1 ORDER BY expira_em LIMIT $2)")
-        .bind(before)
-        .bind(limit)
-        .execute(db)
-        .await?;
+    let tokens = sqlx::query(
+        "DELETE FROM tokens_unicos WHERE hash IN (SELECT hash FROM tokens_unicos WHERE expira_em < $1 ORDER BY expira_em LIMIT $2)",
+    )
+    .bind(before)
+    .bind(limit)
+    .execute(db)
+    .await?;
     Ok(sign_ups.rows_affected() + tokens.rows_affected())
 }

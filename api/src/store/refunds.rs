@@ -47,7 +47,10 @@ pub enum RefundError {
 
 /// What went back of a receipt so far, in centavos.
 pub async fn refunded(db: &mut PgConnection, e2eid: &str) -> Result<i64, StoreError> {
-    Ok(sqlx::query_scalar("SELECT coalesce(sum(valor_centavos), 0)::bigint FROM devolucoes WHERE e2eid = $1").bind(e2eid).fetch_one(db).await?)
+    Ok(sqlx::query_scalar("SELECT coalesce(sum(valor_centavos), 0)::bigint FROM devolucoes WHERE e2eid = $1")
+        .bind(e2eid)
+        .fetch_one(db)
+        .await?)
 }
 
 /// Stores a refund.

@@ -103,7 +103,12 @@ pub async fn find(db: &mut PgConnection, hash: &[u8; 32], now: OffsetDateTime) -
 }
 
 /// The live session of a token and its person's role at `place`.
-pub async fn find_standing(db: &mut PgConnection, hash: &[u8; 32], place: &Place<'_>, now: OffsetDateTime) -> Result<Option<Standing>, StoreError> {
+pub async fn find_standing(
+    db: &mut PgConnection,
+    hash: &[u8; 32],
+    place: &Place<'_>,
+    now: OffsetDateTime,
+) -> Result<Option<Standing>, StoreError> {
     let query = match place {
         Place::Organizadora(slug) => sqlx::query_as(live_session!(
             ", o.id AS organizadora_id, m.papel AS papel_na_organizadora",
@@ -174,7 +179,13 @@ pub async fn renew(db: &mut PgConnection, id: SessaoId, hash: &[u8; 32], now: Of
 }
 
 /// The live sessions of a person, newest first, from before `before`.
-pub async fn list(db: &mut PgConnection, pessoa: PessoaId, before: Option<Uuid>, limit: i64, now: OffsetDateTime) -> Result<Vec<ListedSession>, StoreError> {
+pub async fn list(
+    db: &mut PgConnection,
+    pessoa: PessoaId,
+    before: Option<Uuid>,
+    limit: i64,
+    now: OffsetDateTime,
+) -> Result<Vec<ListedSession>, StoreError> {
     Ok(sqlx::query_as(
         "SELECT s.id, s.agente, s.criada_em, s.visto_em, s.expira_em FROM sessoes s JOIN pessoas p ON p.id = s.pessoa_id
          WHERE s.pessoa_id = $1 AND s.expira_em > $2 AND s.visto_em > $3 AND s.versao_auth = p.versao_auth

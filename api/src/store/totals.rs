@@ -45,7 +45,14 @@ pub enum Delta<'a> {
 }
 
 /// Appends a delta in the transaction of the transition that it belongs to.
-pub async fn push(db: &mut PgConnection, campanha: CampanhaId, doacao: DoacaoId, event: i32, delta: &Delta<'_>, now: OffsetDateTime) -> Result<(), StoreError> {
+pub async fn push(
+    db: &mut PgConnection,
+    campanha: CampanhaId,
+    doacao: DoacaoId,
+    event: i32,
+    delta: &Delta<'_>,
+    now: OffsetDateTime,
+) -> Result<(), StoreError> {
     let (raised, declared, refunded, count, donor) = match *delta {
         Delta::Confirmed { received, evidence, donor } => {
             (received, if evidence == Evidence::Declarada { received } else { 0 }, 0, 1, Some(donor))
@@ -114,12 +121,10 @@ pub async fn fold(db: &mut PgConnection, limit: i64, now: OffsetDateTime) -> Res
 
 /// The age of the oldest delta in seconds, 0 where there is none.
 pub async fn lag(db: &mut PgConnection, now: OffsetDateTime) -> Result<f64, StoreError> {
-    Ok(sqlx::query_scalar(
-        "SELECT coalesce(extract(epoch FROM $1 - (SELECT criado_em FROM totais_delta ORDER BY id LIMIT 1)), 0)::float8",
-    )
-    .bind(now)
-    .fetch_one(db)
-    .await?)
+    Ok(sqlx::query_scalar("SELECT coalesce(extract(epoch FROM $1 - (SELECT criado_em FROM totais_delta ORDER BY id LIMIT 1)), 0)::float8")
+        .bind(now)
+        .fetch_one(db)
+        .await?)
 }
 
 /// The totals of a public campaign.

@@ -16,16 +16,9 @@ fn read_back(svg: &str) -> Result<String, Box<dyn Error>> {
     let drawing = dir.path().join("qr.svg");
     let picture = dir.path().join("qr.png");
     fs::write(&drawing, svg)?;
-    let draw = Command::new("rsvg-convert")
-        .arg("--output")
-        .arg(&picture)
-        .arg(&drawing)
-        .output();
+    let draw = Command::new("rsvg-convert").arg("--output").arg(&picture).arg(&drawing).output();
     succeed(draw, "rsvg-convert", "librsvg2-bin")?;
-    let read = Command::new("zbarimg")
-        .args(["--raw", "-q", "-Sdisable", "-Sqrcode.enable"])
-        .arg(&picture)
-        .output();
+    let read = Command::new("zbarimg").args(["--raw", "-q", "-Sdisable", "-Sqrcode.enable"]).arg(&picture).output();
     let mut text = succeed(read, "zbarimg", "zbar-tools")?;
     if text.ends_with('\n') {
         text.pop();
@@ -34,14 +27,8 @@ fn read_back(svg: &str) -> Result<String, Box<dyn Error>> {
 }
 
 /// The output of a program that has to be there and to succeed.
-fn succeed(
-    output: std::io::Result<std::process::Output>,
-    program: &str,
-    package: &str,
-) -> Result<String, Box<dyn Error>> {
-    let output = output.map_err(|error| {
-        format!("{program} did not run ({error}); install the Debian package {package}")
-    })?;
+fn succeed(output: std::io::Result<std::process::Output>, program: &str, package: &str) -> Result<String, Box<dyn Error>> {
+    let output = output.map_err(|error| format!("{program} did not run ({error}); install the Debian package {package}"))?;
     if !output.status.success() {
         let stderr = String::from_utf8_lossy(&output.stderr);
         return Err(format!("{program} ended with {}: {stderr}", output.status).into());
@@ -49,13 +36,7 @@ fn succeed(
     Ok(String::from_utf8(output.stdout)?)
 }
 
-fn charge(
-    (kind, key): (PixKeyType, &str),
-    name: &str,
-    city: &str,
-    centavos: i64,
-    txid: &Txid,
-) -> Result<String, Box<dyn Error>> {
+fn charge((kind, key): (PixKeyType, &str), name: &str, city: &str, centavos: i64, txid: &Txid) -> Result<String, Box<dyn Error>> {
     Ok(StaticCharge {
         key: &PixKey::parse(kind, key)?,
         receiver_name: &ReceiverName::parse(name)?,
@@ -72,27 +53,9 @@ fn a_reader_gets_the_br_code_from_its_picture() -> Result<(), Box<dyn Error>> {
     let usual = Txid::from_uuid(0x0192_f0c1_2b3d_7e4f_8a5b_6c7d_8e9f_a0b1);
     for code in [
         charge((PixKeyType::Cpf, "52998224725"), "A", "B", 1, &shortest)?,
-        charge(
-            (PixKeyType::Cnpj, "12ABC34501DE35"),
-            "Associação Mãos à Obra",
-            "São Paulo",
-            5_000,
-            &usual,
-        )?,
-        charge(
-            (PixKeyType::Phone, "+5561912345678"),
-            "Casa 100% *$+./:-",
-            "Olho-d'Água",
-            12_345,
-            &usual,
-        )?,
-        charge(
-            (PixKeyType::Random, "123e4567-e12b-12d1-a456-426655440000"),
-            "Fulano de Tal",
-            "Brasília",
-            99_999_999,
-            &usual,
-        )?,
+        charge((PixKeyType::Cnpj, "12ABC34501DE35"), "Associação Mãos à Obra", "São Paulo", 5_000, &usual)?,
+        charge((PixKeyType::Phone, "+5561912345678"), "Casa 100% *$+./:-", "Olho-d'Água", 12_345, &usual)?,
+        charge((PixKeyType::Random, "123e4567-e12b-12d1-a456-426655440000"), "Fulano de Tal", "Brasília", 99_999_999, &usual)?,
     ] {
         assert_eq!(read_back(&qr::svg(&code)?)?, code);
     }
@@ -102,13 +65,7 @@ fn a_reader_gets_the_br_code_from_its_picture() -> Result<(), Box<dyn Error>> {
 #[test]
 fn a_reader_gets_the_longest_br_code_from_its_picture() -> Result<(), Box<dyn Error>> {
     let code = charge(
-        (
-            PixKeyType::Email,
-            &format!(
-                "{}@exemplo.org",
-                "tesouraria.".repeat(6).trim_end_matches('.')
-            ),
-        ),
+        (PixKeyType::Email, &format!("{}@exemplo.org", "tesouraria.".repeat(6).trim_end_matches('.'))),
         "Instituto Beneficente Cultural e Social",
         "São José do Rio Preto",
         100_000_000,

@@ -27,11 +27,7 @@ fn crc_by_definition(text: &str) -> String {
     let crc = text.bytes().fold(0xFFFF_u16, |crc, byte| {
         (0..8).fold(crc ^ (u16::from(byte) << 8), |crc, _| {
             let shifted = crc << 1;
-            if crc & 0x8000 == 0 {
-                shifted
-            } else {
-                shifted ^ 0x1021
-            }
+            if crc & 0x8000 == 0 { shifted } else { shifted ^ 0x1021 }
         })
     });
     format!("{crc:04X}")
@@ -45,10 +41,7 @@ fn sealed(body: &str) -> String {
 
 /// The right codes, with the CRC of those that leave it open.
 fn right() -> impl Iterator<Item = String> {
-    RIGHT.lines().map(|line| {
-        line.strip_suffix("6304@@@@")
-            .map_or_else(|| line.to_owned(), sealed)
-    })
+    RIGHT.lines().map(|line| line.strip_suffix("6304@@@@").map_or_else(|| line.to_owned(), sealed))
 }
 
 /// `BODY` with one part changed, sealed.
@@ -116,10 +109,7 @@ fn the_static_example_of_the_manual_tells_its_fields() -> Result<(), Box<dyn Err
 fn the_recurrence_example_tells_its_url() -> Result<(), Box<dyn Error>> {
     let code = BrCode::parse(&right().nth(1).ok_or("no vector")?)?;
     assert_eq!((code.key(), code.url()), (None, None));
-    assert_eq!(
-        code.recurrence_url(),
-        Some("pix.example.com/qr/v2/rec/2353c790eefb11eaadc10242ac120002")
-    );
+    assert_eq!(code.recurrence_url(), Some("pix.example.com/qr/v2/rec/2353c790eefb11eaadc10242ac120002"));
     Ok(())
 }
 
@@ -132,10 +122,7 @@ fn dynamic_codes_tell_url_amount_and_txid() -> Result<(), Box<dyn Error>> {
     let full = BrCode::parse(&right().nth(5).ok_or("no vector")?)?;
     assert_eq!((full.key(), full.url()), (None, url));
     assert_eq!(full.amount().map(Centavos::get), Some(52_700));
-    assert_eq!(
-        full.txid().map(Txid::as_str),
-        Some("ddb94f8bd33c3bfd1ad38e3b5")
-    );
+    assert_eq!(full.txid().map(Txid::as_str), Some("ddb94f8bd33c3bfd1ad38e3b5"));
     Ok(())
 }
 
@@ -150,9 +137,7 @@ fn a_static_charge_is_written_as_the_manual_shows() -> Result<(), Box<dyn Error>
     };
     assert_eq!(
         charge.encode(),
-        sealed(
-            "00020126360014br.gov.bcb.pix0114112223330001815204000053039865406123.455802BR5913Fulano de Tal6008Brasilia62070503abc"
-        )
+        sealed("00020126360014br.gov.bcb.pix0114112223330001815204000053039865406123.455802BR5913Fulano de Tal6008Brasilia62070503abc")
     );
     Ok(())
 }
@@ -179,13 +164,7 @@ fn the_longest_charge_fills_the_account_and_fits_in_pix() -> Result<(), Box<dyn 
 
 #[test]
 fn an_amount_always_has_two_decimals() -> Result<(), Box<dyn Error>> {
-    for (centavos, written) in [
-        (1, "0.01"),
-        (10, "0.10"),
-        (100, "1.00"),
-        (12_345, "123.45"),
-        (100_000_000, "1000000.00"),
-    ] {
+    for (centavos, written) in [(1, "0.01"), (10, "0.10"), (100, "1.00"), (12_345, "123.45"), (100_000_000, "1000000.00")] {
         let amount = Centavos::try_from(centavos)?;
         assert_eq!(write_amount(amount), written);
         assert_eq!(read_amount(written)?.get(), centavos);
@@ -223,15 +202,8 @@ fn every_change_of_one_character_is_refused() {
     for text in right() {
         for position in 0..text.len() {
             for changed in (b' '..=b'~').map(char::from).chain(['\n', 'ã']) {
-                let mutation: String = text
-                    .chars()
-                    .enumerate()
-                    .map(|(i, c)| if i == position { changed } else { c })
-                    .collect();
-                assert!(
-                    mutation == text || BrCode::parse(&mutation).is_err(),
-                    "{mutation}"
-                );
+                let mutation: String = text.chars().enumerate().map(|(i, c)| if i == position { changed } else { c }).collect();
+                assert!(mutation == text || BrCode::parse(&mutation).is_err(), "{mutation}");
             }
         }
     }
@@ -250,10 +222,7 @@ fn a_missing_a_doubled_and_a_swapped_character_are_refused() {
             swapped.insert((position + 1).min(missing.len()), removed);
             for changed in [missing, doubled, swapped] {
                 let mutation: String = changed.into_iter().collect();
-                assert!(
-                    mutation == text || BrCode::parse(&mutation).is_err(),
-                    "{mutation}"
-                );
+                assert!(mutation == text || BrCode::parse(&mutation).is_err(), "{mutation}");
             }
         }
     }
@@ -285,16 +254,9 @@ fn a_length_that_lies_is_refused_although_the_crc_covers_it() {
         ("5913Fulano de Tal", "5900"),
     ] {
         let text = with(part, changed);
-        assert!(
-            matches!(
-                BrCode::parse(&text),
-                Err(BrCodeError::Length(_) | BrCodeError::Header)
-            ),
-            "{text}"
-        );
+        assert!(matches!(BrCode::parse(&text), Err(BrCodeError::Length(_) | BrCodeError::Header)), "{text}");
     }
-    let recurrence =
-        "80800014br.gov.bcb.pix2558pix.example.com/qr/v2/rec/2353c790eefb11eaadc10242ac120002";
+    let recurrence = "80800014br.gov.bcb.pix2558pix.example.com/qr/v2/rec/2353c790eefb11eaadc10242ac120002";
     for lie in ["80790014", "80810014", "80800015", "80800013"] {
         let text = sealed(&format!("{BODY}{}", recurrence.replace("80800014", lie)));
         assert!(BrCode::parse(&text).is_err(), "{text}");
@@ -313,11 +275,7 @@ fn a_length_is_two_digits_and_nothing_else() {
 fn a_repeated_field_is_refused_at_every_depth() {
     for (part, changed, field) in [
         ("5802BR", "5802BR5802BR", "58"),
-        (
-            "26360014br.gov.bcb.pix011411222333000181",
-            "26540014br.gov.bcb.pix011411222333000181011411222333000181",
-            "26-01",
-        ),
+        ("26360014br.gov.bcb.pix011411222333000181", "26540014br.gov.bcb.pix011411222333000181011411222333000181", "26-01"),
         ("62070503abc", "62140503abc0503abc", "62-05"),
         ("62070503abc", "62250503abc50140003aaa0003bbb", "50-00"),
     ] {
@@ -329,26 +287,15 @@ fn a_repeated_field_is_refused_at_every_depth() {
 #[test]
 fn the_format_comes_first_and_the_crc_last() {
     let (_, without_format) = BODY.split_at(6);
-    for body in [
-        without_format.to_owned(),
-        format!("{without_format}000201"),
-        format!("000202{without_format}"),
-        format!("010211{BODY}"),
-    ] {
+    for body in [without_format.to_owned(), format!("{without_format}000201"), format!("000202{without_format}"), format!("010211{BODY}")] {
         assert_eq!(BrCode::parse(&sealed(&body)), Err(BrCodeError::First));
     }
     for text in ["", "000201", BODY, &format!("{}8003abc", sealed(BODY))] {
         assert!(BrCode::parse(text).is_err(), "{text}");
     }
     assert_eq!(BrCode::parse(BODY), Err(BrCodeError::Last));
-    assert_eq!(
-        BrCode::parse(&format!("{BODY}6303123")),
-        Err(BrCodeError::Last)
-    );
-    assert_eq!(
-        BrCode::parse(&format!("{}6104aaaa", sealed(BODY))),
-        Err(BrCodeError::Last)
-    );
+    assert_eq!(BrCode::parse(&format!("{BODY}6303123")), Err(BrCodeError::Last));
+    assert_eq!(BrCode::parse(&format!("{}6104aaaa", sealed(BODY))), Err(BrCodeError::Last));
 }
 
 #[test]
@@ -364,10 +311,7 @@ fn a_mandatory_field_is_missed_by_its_number() {
         let text = with(part, "");
         assert_eq!(refused(&text, of_absence).as_deref(), Some(field));
     }
-    assert_eq!(
-        BrCode::parse(&with("26360014br.gov.bcb.pix011411222333000181", "")),
-        Err(BrCodeError::Account)
-    );
+    assert_eq!(BrCode::parse(&with("26360014br.gov.bcb.pix011411222333000181", "")), Err(BrCodeError::Account));
 }
 
 #[test]
@@ -385,21 +329,9 @@ fn a_value_against_its_rule_is_refused_by_its_number() {
         ("0503abc", "0503a-c", "62-05"),
         ("0503abc", "0503a c", "62-05"),
         ("011411222333000181", "011411222333000182", "26-01"),
-        (
-            "26360014br.gov.bcb.pix011411222333000181",
-            "26520014br.gov.bcb.pix2530https://pix.example.com/qr/abc",
-            "26-25",
-        ),
-        (
-            "26360014br.gov.bcb.pix011411222333000181",
-            "26380014br.gov.bcb.pix2516pix.example/a bc",
-            "26-25",
-        ),
-        (
-            "26360014br.gov.bcb.pix011411222333000181",
-            "26330014br.gov.bcb.pix0111Doe@doe.org",
-            "26-01",
-        ),
+        ("26360014br.gov.bcb.pix011411222333000181", "26520014br.gov.bcb.pix2530https://pix.example.com/qr/abc", "26-25"),
+        ("26360014br.gov.bcb.pix011411222333000181", "26380014br.gov.bcb.pix2516pix.example/a bc", "26-25"),
+        ("26360014br.gov.bcb.pix011411222333000181", "26330014br.gov.bcb.pix0111Doe@doe.org", "26-01"),
     ] {
         let text = with(part, changed);
         assert_eq!(refused(&text, of_value).as_deref(), Some(field), "{text}");
@@ -411,25 +343,12 @@ fn a_code_pays_to_exactly_one_place() {
     let account = "26360014br.gov.bcb.pix011411222333000181";
     for (changed, error) in [
         ("26180014br.gov.bcb.pix", BrCodeError::Destination),
-        (
-            "26550014br.gov.bcb.pix0114112223330001812515pix.example/abc",
-            BrCodeError::Destination,
-        ),
-        (
-            "26360014br.gov.bcb.pix01141122233300018127360014BR.GOV.BCB.PIX011411222333000181",
-            BrCodeError::Account,
-        ),
-        (
-            "26360014br.gov.bcb.pag011411222333000181",
-            BrCodeError::Account,
-        ),
+        ("26550014br.gov.bcb.pix0114112223330001812515pix.example/abc", BrCodeError::Destination),
+        ("26360014br.gov.bcb.pix01141122233300018127360014BR.GOV.BCB.PIX011411222333000181", BrCodeError::Account),
+        ("26360014br.gov.bcb.pag011411222333000181", BrCodeError::Account),
         ("2618011411222333000181", BrCodeError::Account),
     ] {
-        assert_eq!(
-            BrCode::parse(&with(account, changed)),
-            Err(error),
-            "{changed}"
-        );
+        assert_eq!(BrCode::parse(&with(account, changed)), Err(error), "{changed}");
     }
 }
 
@@ -444,38 +363,20 @@ fn the_account_of_another_system_may_stand_beside_the_one_of_pix() -> Result<(),
 
 #[test]
 fn a_text_out_of_ascii_or_longer_than_pix_allows_is_refused() {
-    assert_eq!(
-        BrCode::parse(&with("BRASILIA", "BRASÍLI")),
-        Err(BrCodeError::Alphabet)
-    );
-    assert_eq!(
-        BrCode::parse(&with("BRASILIA", "BRASILI\t")),
-        Err(BrCodeError::Alphabet)
-    );
+    assert_eq!(BrCode::parse(&with("BRASILIA", "BRASÍLI")), Err(BrCodeError::Alphabet));
+    assert_eq!(BrCode::parse(&with("BRASILIA", "BRASILI\t")), Err(BrCodeError::Alphabet));
     let filler = "a".repeat(95);
-    let long: String = ["90", "91", "92", "93", "94"]
-        .map(|tag| format!("{tag}990095{filler}"))
-        .concat();
-    assert_eq!(
-        BrCode::parse(&sealed(&format!("{BODY}{long}"))),
-        Err(BrCodeError::TooLong)
-    );
+    let long: String = ["90", "91", "92", "93", "94"].map(|tag| format!("{tag}990095{filler}")).concat();
+    assert_eq!(BrCode::parse(&sealed(&format!("{BODY}{long}"))), Err(BrCodeError::TooLong));
 }
 
 #[test]
 fn errors_name_the_field_and_the_rule_in_portuguese() {
     assert_eq!(
-        BrCodeError::Value {
-            field: FieldId::within(26, 1),
-            rule: "uma chave PIX válida"
-        }
-        .to_string(),
+        BrCodeError::Value { field: FieldId::within(26, 1), rule: "uma chave PIX válida" }.to_string(),
         "o campo 26-01 do BR Code deve ter uma chave PIX válida"
     );
-    assert_eq!(
-        BrCodeError::Missing(FieldId::root(5)).to_string(),
-        "o campo 05 do BR Code é obrigatório"
-    );
+    assert_eq!(BrCodeError::Missing(FieldId::root(5)).to_string(), "o campo 05 do BR Code é obrigatório");
 }
 
 #[test]

@@ -18,17 +18,11 @@ pub struct FieldId {
 
 impl FieldId {
     pub(super) const fn root(tag: u8) -> Self {
-        Self {
-            template: None,
-            tag,
-        }
+        Self { template: None, tag }
     }
 
     pub(super) const fn within(template: u8, tag: u8) -> Self {
-        Self {
-            template: Some(template),
-            tag,
-        }
+        Self { template: Some(template), tag }
     }
 }
 
@@ -56,17 +50,11 @@ enum Value {
 
 impl DataObject {
     pub(super) fn text(tag: u8, text: impl Into<String>) -> Self {
-        Self {
-            tag,
-            value: Value::Text(text.into()),
-        }
+        Self { tag, value: Value::Text(text.into()) }
     }
 
     pub(super) const fn template(tag: u8, objects: Vec<DataObject>) -> Self {
-        Self {
-            tag,
-            value: Value::Template(objects),
-        }
+        Self { tag, value: Value::Template(objects) }
     }
 
     pub(super) fn as_text(&self) -> Option<&str> {
@@ -96,18 +84,12 @@ impl fmt::Display for DataObject {
 
 /// The text of a field, if it is there.
 pub(super) fn find_text(objects: &[DataObject], tag: u8) -> Option<&str> {
-    objects
-        .iter()
-        .find(|object| object.tag == tag)
-        .and_then(DataObject::as_text)
+    objects.iter().find(|object| object.tag == tag).and_then(DataObject::as_text)
 }
 
 /// The objects inside a template, if it is there.
 pub(super) fn find_template(objects: &[DataObject], tag: u8) -> Option<&[DataObject]> {
-    objects
-        .iter()
-        .find(|object| object.tag == tag)
-        .and_then(DataObject::as_template)
+    objects.iter().find(|object| object.tag == tag).and_then(DataObject::as_template)
 }
 
 /// Reads a whole BR Code into its data objects, checking identifiers and lengths at every depth.
@@ -129,9 +111,7 @@ impl Level {
     const fn field(self, tag: u8) -> FieldId {
         match self {
             Self::Root => FieldId::root(tag),
-            Self::Template(template) | Self::SystemTemplate(template) => {
-                FieldId::within(template, tag)
-            }
+            Self::Template(template) | Self::SystemTemplate(template) => FieldId::within(template, tag),
         }
     }
 
@@ -157,9 +137,7 @@ fn read_level(text: &str, level: Level) -> Result<Vec<DataObject>, BrCodeError> 
         if length == 0 {
             return Err(BrCodeError::Length(field));
         }
-        let (value, after_value) = after_length
-            .split_at_checked(usize::from(length))
-            .ok_or(BrCodeError::Length(field))?;
+        let (value, after_value) = after_length.split_at_checked(usize::from(length)).ok_or(BrCodeError::Length(field))?;
         if objects.iter().any(|object| object.tag == tag) {
             return Err(BrCodeError::Repeated(field));
         }

@@ -80,7 +80,9 @@ pub async fn donate(
     let donor = who.map(|who| who.pessoa());
     let order = body.parse(donor.is_some())?;
     let attempt = key.attempt(slug.as_str(), &bytes);
-    let work = doacoes::create(state.clone(), slug.as_str().to_owned(), donor, order, attempt, ip, |doacao, charges| DoacaoBody::new(doacao, charges).to_json());
+    let work = doacoes::create(state.clone(), slug.as_str().to_owned(), donor, order, attempt, ip, |doacao, charges| {
+        DoacaoBody::new(doacao, charges).to_json()
+    });
     // Once begun it is carried through, whether or not the donor's phone stays on the line.
     let answer = state.shutdown.complete(work).await??;
     let token = donor.is_none().then(|| guest_token(&state.keys.token, answer.subject));

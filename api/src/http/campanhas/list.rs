@@ -137,11 +137,14 @@ impl Query {
         if let Some(categoria) = self.categoria {
             text.append_pair("categoria", categoria.as_str());
         }
-        text.append_pair("ordem", match self.ordem {
-            Order::Recentes => "recentes",
-            Order::Arrecadado => "arrecadado",
-            Order::Encerrando => "encerrando",
-        });
+        text.append_pair(
+            "ordem",
+            match self.ordem {
+                Order::Recentes => "recentes",
+                Order::Arrecadado => "arrecadado",
+                Order::Encerrando => "encerrando",
+            },
+        );
         if let Some(slug) = &organizadora {
             text.append_pair("organizadora", slug.as_str());
         }

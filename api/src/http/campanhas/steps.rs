@@ -43,6 +43,11 @@ pub async fn close(state: State<AppState>, member: Member<OfCampanha, Editor>, s
     step(state, member, slug, CampaignStep::Close).await
 }
 
-async fn step(State(state): State<AppState>, member: Member<OfCampanha, Editor>, SlugPath(slug): SlugPath, step: CampaignStep) -> Result<Tagged, Problem> {
+async fn step(
+    State(state): State<AppState>,
+    member: Member<OfCampanha, Editor>,
+    SlugPath(slug): SlugPath,
+    step: CampaignStep,
+) -> Result<Tagged, Problem> {
     Ok(tagged(campanhas::step(&state, slug.as_str(), step, member.pessoa).await?))
 }

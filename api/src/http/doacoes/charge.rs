@@ -20,6 +20,7 @@ use crate::state::AppState;
 pub async fn charge(State(state): State<AppState>, donor: Donor, key: IdempotencyKey, _: NoBody) -> Result<Response, Problem> {
     let id = donor.doacao.id;
     let attempt = key.attempt(&id.to_string(), b"{}");
-    let work = doacoes::second_charge(state.clone(), id, attempt, donor_scope(&donor.doacao), |payment| to_json(&PagamentoBody::from(payment)));
+    let work =
+        doacoes::second_charge(state.clone(), id, attempt, donor_scope(&donor.doacao), |payment| to_json(&PagamentoBody::from(payment)));
     created(state.shutdown.complete(work).await??, None)
 }

@@ -124,11 +124,15 @@ fn invalid(path: &str, message: &str) -> Problem {
     }
     let campo = if path == "." { "corpo" } else { path };
     let reason = match message.split_once("expected ").map(|(_, expected)| expected.split(" at line").next().unwrap_or(expected)) {
-        Some(expected) if message.starts_with("unknown variant") => format!("use um destes valores: {}", expected.trim_start_matches("one of ")),
+        Some(expected) if message.starts_with("unknown variant") => {
+            format!("use um destes valores: {}", expected.trim_start_matches("one of "))
+        }
         Some("i64" | "u8" | "u32" | "i32") => "use um número inteiro, sem aspas e sem frações".to_owned(),
         Some("a string") => "use um texto entre aspas".to_owned(),
         Some("a boolean") => "use true ou false".to_owned(),
-        Some(expected) if expected.contains("RFC3339") || expected.contains("OffsetDateTime") => "use data e hora RFC 3339, como 2026-11-24T10:30:00Z".to_owned(),
+        Some(expected) if expected.contains("RFC3339") || expected.contains("OffsetDateTime") => {
+            "use data e hora RFC 3339, como 2026-11-24T10:30:00Z".to_owned()
+        }
         Some(expected) if expected.starts_with("struct") => "use um objeto".to_owned(),
         _ => "valor de tipo ou formato errado".to_owned(),
     };

@@ -1,6 +1,6 @@
 //! Who may see and change a donation: the person it belongs to, or, while it belongs to nobody, the holder of its token.
 
-use axum::extract::{FromRequestParts};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
 use super::path::uuid;

@@ -23,7 +23,10 @@ impl FromRequestParts<AppState> for IdempotencyKey {
             _ => None,
         };
         key.map(Self).ok_or_else(|| {
-            Problem::new(Code::KeyRequired, "Envie em Idempotency-Key um UUID novo por operação; repita o mesmo só para repetir a mesma requisição.")
+            Problem::new(
+                Code::KeyRequired,
+                "Envie em Idempotency-Key um UUID novo por operação; repita o mesmo só para repetir a mesma requisição.",
+            )
         })
     }
 }
@@ -38,7 +41,8 @@ impl IdempotencyKey {
     /// The key with the fingerprint of a body: SHA-256 over its JSON with sorted members and without white space.
     pub fn attempt(self, subject: &str, body: &[u8]) -> Attempt {
         // The body was parsed before, so it is JSON.
-        let canonical = serde_json::from_slice::<serde_json::Value>(body).map_or_else(|_| body.to_vec(), |value| value.to_string().into_bytes());
+        let canonical =
+            serde_json::from_slice::<serde_json::Value>(body).map_or_else(|_| body.to_vec(), |value| value.to_string().into_bytes());
         let mut message = subject.as_bytes().to_vec();
         message.push(b'\n');
         message.extend_from_slice(&canonical);

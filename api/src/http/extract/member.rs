@@ -136,7 +136,10 @@ impl<N: Named, A: Allowed> FromRequestParts<AppState> for Member<N, A> {
             }
         }
         if A::RECENT && !is_recent(&standing.session, state.clock.now()) {
-            return Err(Problem::new(Code::ReauthenticationRequired, "Envie a senha para POST /api/v1/eu/reautenticacao e repita em até 10 minutos."));
+            return Err(Problem::new(
+                Code::ReauthenticationRequired,
+                "Envie a senha para POST /api/v1/eu/reautenticacao e repita em até 10 minutos.",
+            ));
         }
         Ok(Self { pessoa: standing.session.pessoa_id, organizadora, session: standing.session, marker: PhantomData })
     }

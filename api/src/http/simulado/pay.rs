@@ -55,12 +55,23 @@ pub struct PaidBody {
 #[utoipa::path(post, path = "/simulado/pagamentos/{txid}", tag = "simulado", operation_id = "pagarSimulado", request_body = Body,
     params(("txid" = String, Path, description = "O txid da cobrança")),
     responses((status = 200, description = "O recebimento", body = PaidBody)))]
-pub async fn pay(State(state): State<AppState>, TxidPath(txid): TxidPath, ApiJson(body, _): ApiJson<Body>) -> Result<Json<PaidBody>, Problem> {
+pub async fn pay(
+    State(state): State<AppState>,
+    TxidPath(txid): TxidPath,
+    ApiJson(body, _): ApiJson<Body>,
+) -> Result<Json<PaidBody>, Problem> {
     let mut wrong = Violations::default();
     let valor = wrong.check("valor_centavos", Centavos::try_from(body.valor_centavos));
     let e2eid = wrong.check("e2eid", EndToEndId::parse(&body.e2eid));
     let (Some(valor), Some(e2eid)) = (valor, e2eid) else { return Err(wrong.problem()) };
-    let proof = Proof { valor, horario: state.clock.now(), e2eid: Some(e2eid), evidencia: Evidence::Psp, justificativa: None, registrado_por: None };
+    let proof = Proof {
+        valor,
+        horario: state.clock.now(),
+        e2eid: Some(e2eid),
+        evidencia: Evidence::Psp,
+        justificativa: None,
+        registrado_por: None,
+    };
     let work = settle::by_provider(state.clone(), txid.clone(), proof);
     let settled = state.shutdown.complete(work).await??;
     Ok(Json(PaidBody {

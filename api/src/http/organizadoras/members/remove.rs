@@ -15,7 +15,11 @@ use crate::state::AppState;
     security(("sessao" = [])),
     params(("slug" = String, Path, description = "O endereço da organizadora"), ("pessoa_id" = uuid::Uuid, Path, description = "O membro")),
     responses((status = 204, description = "Não é mais membro")))]
-pub async fn remove(State(state): State<AppState>, member: Member<OfOrganizadora, Owner>, PessoaPath(pessoa): PessoaPath) -> Result<StatusCode, Problem> {
+pub async fn remove(
+    State(state): State<AppState>,
+    member: Member<OfOrganizadora, Owner>,
+    PessoaPath(pessoa): PessoaPath,
+) -> Result<StatusCode, Problem> {
     organizadoras::remove_member(&state, member.organizadora, member.pessoa, PessoaId(pessoa)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,0 +1,123 @@
+//! HTTP, as short as a test wants it.
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{Person, TestApp};
+
+/// An answer, read whole.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{} is no JSON: {error}: {}", self.status, self.text))
+    }
+
+    /// A header's text.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).unwrap_or_else(|| panic!("no header {name} in {self:?}")).to_str().unwrap()
+    }
+
+    /// Fails unless the status is `expected`; the JSON body otherwise.
+    #[track_caller]
+    pub fn expect(&self, expected: u16) -> Value {
+        assert_eq!(self.status.as_u16(), expected, "{}", self.text);
+        if self.text.is_empty() { Value::Null } else { self.json() }
+    }
+
+    /// Fails unless it is the problem `slug` with status `expected`; the fields that are wrong.
+    #[track_caller]
+    pub fn expect_problem(&self, expected: u16, slug: &str) -> Vec<String> {
+        let body = self.expect(expected);
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        assert_eq!(body["type"], format!("https://doacoes.dev/problemas/{slug}"), "{body}");
+        assert_eq!(body["status"], expected);
+        assert_eq!(body["correlacao_id"], self.header("x-request-id"));
+        body["violacoes"].as_array().into_iter().flatten().map(|violation| violation["campo"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+/// A request being put together.
+#[must_use]
+pub struct Request<'a> {
+    app: &'a TestApp,
+    method: Method,
+    path: String,
+    headers: HeaderMap,
+    body: Option<Vec<u8>>,
+}
+
+impl TestApp {
+    /// A request; a path without a leading `/` is below `/api/v1/`.
+    pub fn request(&self, method: &str, path: &str) -> Request<'_> {
+        let path = if path.starts_with('/') { path.to_owned() } else { format!("/api/v1/{path}") };
+        Request { app: self, method: method.parse().unwrap(), path, headers: HeaderMap::new(), body: None }
+    }
+
+    pub fn get(&self, path: &str) -> Request<'_> {
+        self.request("GET", path)
+    }
+
+    pub fn post(&self, path: &str, body: Value) -> Request<'_> {
+        self.request("POST", path).json(&body)
+    }
+
+    pub fn patch(&self, path: &str, body: Value) -> Request<'_> {
+        self.request("PATCH", path).json(&body)
+    }
+}
+
+impl Request<'_> {
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.insert(name.parse::<HeaderName>().unwrap(), HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        self
+    }
+
+    pub fn json(self, body: &Value) -> Self {
+        self.raw(body.to_string().into_bytes())
+    }
+
+    /// Bytes that say they are JSON.
+    pub fn raw(mut self, body: Vec<u8>) -> Self {
+        self.body = Some(body);
+        self.header("content-type", "application/json")
+    }
+
+    /// With the cookie of a person.
+    pub fn by(self, person: &Person) -> Self {
+        self.header("cookie", &person.cookie)
+    }
+
+    pub fn key(self, key: Uuid) -> Self {
+        self.header("idempotency-key", &key.to_string())
+    }
+
+    pub fn new_key(self) -> Self {
+        self.key(Uuid::new_v4())
+    }
+
+    pub fn if_match(self, version: &Value) -> Self {
+        self.header("if-match", &format!("\"{version}\""))
+    }
+
+    /// Sends it; an error of the connection is an `Err`.
+    pub async fn try_send(self) -> Result<Answer, reqwest::Error> {
+        let mut request = self.app.http.request(self.method, format!("{}{}", self.app.base, self.path)).headers(self.headers);
+        if let Some(body) = self.body {
+            request = request.body(body);
+        }
+        let response = request.send().await?;
+        Ok(Answer { status: response.status(), headers: response.headers().clone(), text: response.text().await? })
+    }
+
+    pub async fn send(self) -> Answer {
+        self.try_send().await.unwrap()
+    }
+}

@@ -1,0 +1,194 @@
+//! Starts the servers once, gives each test a database and an application of its own, and speaks HTTP to it.
+
+mod client;
+mod fixtures;
+mod servers;
+
+pub use client::Answer;
+pub use fixtures::{Campaign, Org, Person, cnpj, e2eid};
+pub use servers::{Servers, servers};
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use doacoes_api::app::App;
+use doacoes_api::background::{self, Task};
+use doacoes_api::clock::{Clock, FixedClock};
+use doacoes_api::config::{Config, DatabaseArgs, MailTarget, Pooler, Profile, Provider};
+use doacoes_api::keys::Keys;
+use doacoes_api::mail::Letter;
+use doacoes_api::service::administration;
+use doacoes_api::state::AppState;
+use doacoes_api::store;
+use secrecy::SecretString;
+use sqlx::{Connection as _, PgConnection, PgPool};
+use tempfile::TempDir;
+use time::OffsetDateTime;
+use time::macros::datetime;
+
+/// Where a frozen clock stands at the start.
+pub const START: OffsetDateTime = datetime!(2026-11-24 10:30:15 UTC);
+
+/// How a test wants its application.
+pub struct Options {
+    pub profile: Profile,
+    pub payments: Vec<Provider>,
+    /// Whether folder, expiry and the rest run by themselves.
+    pub background: bool,
+    /// Whether the clock stands still until told to move.
+    pub frozen: bool,
+    pub pool_size: u32,
+    pub allowed_origins: Vec<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { profile: Profile::Development, payments: vec![], background: false, frozen: false, pool_size: 8, allowed_origins: vec![] }
+    }
+}
+
+/// A running application with its own database.
+pub struct TestApp {
+    pub base: String,
+    pub admin: String,
+    pub state: AppState,
+    pub clock: FixedClock,
+    pub http: reqwest::Client,
+    /// Connections as `dono`, for looking behind the API.
+    pub owner: PgPool,
+    pub database: String,
+    _folder: TempDir,
+}
+
+impl TestApp {
+    pub async fn start() -> Self {
+        Self::with(Options::default()).await
+    }
+
+    /// With a clock that stands still.
+    pub async fn frozen() -> Self {
+        Self::with(Options { frozen: true, ..Options::default() }).await
+    }
+
+    pub async fn with(options: Options) -> Self {
+        Self::on(servers(), &create_database(servers()).await, options).await
+    }
+
+    /// On a database that is there already, as after a restart.
+    pub async fn on(servers: &Servers, database: &str, options: Options) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let secrets = servers.secrets();
+        Keys::create_missing(&secrets).unwrap();
+        let https = options.profile == Profile::Production;
+        let config = Config {
+            database: DatabaseArgs {
+                database_url: SecretString::from(servers.app_url(database)),
+                pooler: Pooler::Direct,
+                database_pool_size: options.pool_size,
+            },
+            listen_addr: SocketAddr::from(([127, 0, 0, 1], 0)),
+            admin_addr: SocketAddr::from(([127, 0, 0, 1], 0)),
+            public_url: if https { "https://doe.example" } else { "http://localhost:8080" }.parse().unwrap(),
+            profile: options.profile,
+            secrets_dir: secrets,
+            trusted_proxies: vec![],
+            allowed_origins: options.allowed_origins.iter().map(|origin| origin.parse().unwrap()).collect(),
+            payments: options.payments,
+            mail_url: if https {
+                MailTarget::Smtp("smtp://127.0.0.1:9".to_owned().into())
+            } else {
+                MailTarget::Folder(folder.path().join("mail"))
+            },
+            mail_from: "doacoes <nao-responda@doacoes.example>".parse().unwrap(),
+        };
+        let fixed = FixedClock::at(START);
+        let clock = if options.frozen { Clock::Fixed(fixed.clone()) } else { Clock::System };
+        let app = App::build(config.validated().unwrap(), clock).await.unwrap().bind().await.unwrap();
+        let this = Self {
+            base: format!("http://{}", app.public_addr),
+            admin: format!("http://{}", app.admin_addr),
+            state: app.state(),
+            clock: fixed,
+            http: reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap(),
+            owner: store::pool(&SecretString::from(servers.owner_url(database)), 4).unwrap(),
+            database: database.to_owned(),
+            _folder: folder,
+        };
+        tokio::spawn(app.run(options.background));
+        this
+    }
+
+    /// One turn of a background task.
+    pub async fn turn(&self, task: Task) {
+        background::run_once(&self.state, task).await.unwrap().expect("nobody else has the task's lock");
+    }
+
+    /// Folds every delta.
+    pub async fn fold(&self) {
+        while background::run_once(&self.state, Task::Folder).await.unwrap() == Some(background::Turn::More) {}
+    }
+
+    /// Fails unless totals, ledger, receipts and refunds agree.
+    pub async fn assert_books_agree(&self) {
+        assert_eq!(administration::check_books(&self.owner).await.unwrap(), vec![]);
+    }
+
+    /// Every message in the outbox to `address`, oldest first.
+    pub async fn mail_to(&self, address: &str) -> Vec<Letter> {
+        let sealed: Vec<Vec<u8>> = sqlx::query_scalar("SELECT carga FROM caixa_saida ORDER BY id").fetch_all(&self.owner).await.unwrap();
+        let letters = sealed.iter().map(|sealed| Letter::open(&self.state.keys.body, sealed).unwrap());
+        letters.filter(|letter| letter.address == address).collect()
+    }
+
+    /// The one-time code in the newest message to `address`.
+    pub async fn code_for(&self, address: &str) -> String {
+        let letters = self.mail_to(address).await;
+        let body = &letters.last().expect("there is a message").body;
+        body.split_whitespace().find(|word| word.len() == 64).expect("the message has a code").to_owned()
+    }
+
+    /// A number from the database, seen as its owner.
+    pub async fn count(&self, sql: &'static str) -> i64 {
+        sqlx::query_scalar(sql).fetch_one(&self.owner).await.unwrap()
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        self.state.shutdown.begin();
+    }
+}
+
+/// A new database with every migration applied.
+pub async fn create_database(servers: &Servers) -> String {
+    let name = format!("t_{}", uuid::Uuid::new_v4().simple());
+    let template = servers.template().await;
+    let mut owner = PgConnection::connect(&servers.owner_url("postgres")).await.unwrap();
+    let sql = format!("CREATE DATABASE {name} TEMPLATE {template}");
+    sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut owner).await.unwrap();
+    name
+}
+
+/// Runs `count` copies of something at once.
+pub async fn all_at_once<F, T>(count: usize, work: impl Fn(usize) -> F) -> Vec<T>
+where
+    F: Future<Output = T> + Send + 'static,
+    T: Send + 'static,
+{
+    let barrier = Arc::new(tokio::sync::Barrier::new(count));
+    let tasks: Vec<_> = (0..count)
+        .map(|index| {
+            let work = work(index);
+            let barrier = Arc::clone(&barrier);
+            tokio::spawn(async move {
+                barrier.wait().await;
+                work.await
+            })
+        })
+        .collect();
+    let mut results = Vec::with_capacity(count);
+    for task in tasks {
+        results.push(task.await.unwrap());
+    }
+    results
+}
