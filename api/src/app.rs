@@ -108,7 +108,7 @@ impl BoundApp {
         let Self { app, public, admin, .. } = self;
         let state = app.state;
         let router = http::router(Arc::clone(&state), &app.config.allowed_origins);
-        state.shutdown.spawn(probe::run(Arc::clone(&state)));
+        state.shutdown.spawn(probe::run(Arc::clone(&state), app.config.database.pooler));
         if background {
             background::spawn_all(&state, app.mailer);
         }

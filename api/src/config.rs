@@ -22,9 +22,10 @@ pub enum Profile {
 /// How PostgreSQL is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Pooler {
-    /// Through `PgBouncer` ≥ 1.24 in transaction mode with `max_prepared_statements` > 0.
+    /// Through `PgBouncer` ≥ 1.24 in transaction mode with `max_prepared_statements` > 0. Readiness waits for the probe
+    /// that no statement is mixed up.
     Named,
-    /// Without a pooler.
+    /// Without a pooler, so nothing can be mixed up.
     Direct,
 }
 
@@ -107,7 +108,7 @@ pub struct DatabaseArgs {
     /// `PostgreSQL`, through the pooler, as role `app`.
     #[arg(long, env, hide_env_values = true)]
     pub database_url: SecretString,
-    /// `named` behind `PgBouncer` in transaction mode, `direct` without a pooler.
+    /// `named` behind `PgBouncer` in transaction mode, which is probed before serving; `direct` without a pooler.
     #[arg(long, env, value_enum, default_value = "named")]
     pub pooler: Pooler,
     /// Connections of this process.
@@ -127,7 +128,7 @@ pub struct Config {
     /// Listener of `/livez`, `/readyz` and `/metrics`; never exposed to visitors.
     #[arg(long, env, default_value = "0.0.0.0:9090")]
     pub admin_addr: SocketAddr,
-    /// Where visitors reach this API, like https://doe.example.
+    /// Where visitors reach this API, like `https://doe.example`.
     #[arg(long, env)]
     pub public_url: PublicUrl,
     /// `development` or `production`.
@@ -145,7 +146,7 @@ pub struct Config {
     /// Payment providers, comma separated; the first is the default of a donation.
     #[arg(long, env, value_enum, value_delimiter = ',')]
     pub payments: Vec<Provider>,
-    /// Where e-mail goes: file:///folder, smtp://… or smtps://….
+    /// Where e-mail goes: `file:///folder`, `smtp://…` or `smtps://…`.
     #[arg(long, env, hide_env_values = true)]
     pub mail_url: MailTarget,
     /// Sender of e-mail.

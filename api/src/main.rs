@@ -84,7 +84,8 @@ enum Admin {
         slug: String,
     },
     /// Make a person an administrator; ends their sessions.
-    GrantAdmin {
+    #[command(name = "grant-admin")]
+    Grant {
         #[command(flatten)]
         database: DatabaseArgs,
         /// Their e-mail.
@@ -176,7 +177,7 @@ async fn admin(command: Admin) -> Result<ExitCode, AnyError> {
             }
             println!("{} is verified", slug.as_str());
         }
-        Admin::GrantAdmin { database, email } => {
+        Admin::Grant { database, email } => {
             let email = Email::parse(&email)?;
             let db = store::pool(&database.database_url, 2)?;
             if !administration::grant_admin(&db, &clock, &email).await? {

@@ -64,7 +64,7 @@ impl Task {
             Self::Folder => Duration::from_millis(250),
             Self::Outbox => Duration::from_secs(1),
             Self::Expiry | Self::CampaignEnd => Duration::from_secs(5),
-            Self::Purge => Duration::from_secs(60),
+            Self::Purge => Duration::from_mins(1),
             Self::Books => Duration::from_secs(10),
         }
     }

@@ -2,9 +2,10 @@
 
 /// Defines an enum whose variants have one text each, for serde, OpenAPI and text columns alike.
 ///
-/// sqlx's derive would look the type up by name on every new connection; this one uses the built-in `text`.
+/// sqlx's derive would look the type up by name on every new connection; this one uses the built-in `text`. The text is
+/// taken as `tt`: utoipa does not see through a `literal` and would document the variants' names.
 macro_rules! text_enum {
-    ($(#[$meta:meta])* pub enum $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
+    ($(#[$meta:meta])* pub enum $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $text:tt),+ $(,)? }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
         pub enum $name {

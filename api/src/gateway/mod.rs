@@ -72,9 +72,11 @@ impl Gateways {
         Self(
             providers
                 .iter()
-                .map(|provider| match provider {
-                    Provider::Simulado => Box::new(Simulado) as Box<dyn PaymentGateway>,
-                    Provider::PixEstatico => Box::new(PixEstatico),
+                .map(|provider| -> Box<dyn PaymentGateway> {
+                    match provider {
+                        Provider::Simulado => Box::new(Simulado),
+                        Provider::PixEstatico => Box::new(PixEstatico),
+                    }
                 })
                 .collect(),
         )

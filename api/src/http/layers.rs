@@ -58,6 +58,7 @@ async fn deadline(request: Request, next: Next) -> Response {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the layer hands it over")]
 fn panicked(payload: Box<dyn Any + Send>) -> Response {
     let text = payload.downcast_ref::<String>().cloned().or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()));
     Problem::internal(Panic(text.unwrap_or_else(|| "without a message".to_owned()))).into_response()
@@ -88,7 +89,7 @@ fn cors(allowed: &[HeaderValue]) -> CorsLayer {
             HeaderName::from_static(TOKEN_HEADER),
             REQUEST_ID,
         ])
-        .max_age(Duration::from_secs(600))
+        .max_age(Duration::from_mins(10))
 }
 
 /// Which pages may send unsafe requests.

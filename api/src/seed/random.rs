@@ -3,7 +3,7 @@
 use time::{Duration, OffsetDateTime};
 use uuid::{Builder, Uuid};
 
-/// The generator SplitMix64 (Steele, Lea, Flood: "Fast Splittable Pseudorandom Number Generators", 2014).
+/// The generator `SplitMix64` (Steele, Lea, Flood: "Fast Splittable Pseudorandom Number Generators", 2014).
 pub(super) struct Random(u64);
 
 impl Random {

@@ -1,4 +1,4 @@
-//! Rows for `COPY`, in PostgreSQL's binary format: nothing to escape, nothing to parse (manual, `COPY`, "Binary Format").
+//! Rows for `COPY` in its binary format: nothing to escape, nothing to parse (`PostgreSQL` manual, `COPY`, "Binary Format").
 //!
 //! `COPY` fires every trigger and checks every constraint. It goes over the simple protocol and prepares nothing, so it is
 //! safe behind a pooler.
@@ -15,7 +15,7 @@ const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 const HEADER: [u8; 8] = [0; 8];
 const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
 const NULL: [u8; 4] = (-1_i32).to_be_bytes();
-/// What PostgreSQL counts time from.
+/// What `PostgreSQL` counts time from.
 const EPOCH: OffsetDateTime = datetime!(2000-01-01 0:00 UTC);
 
 /// A column's value; the type must be the column's own.

@@ -211,7 +211,7 @@ pub(super) const CAUSES: &[Cause] = &[
     cause(Category::Saude, "Cadeiras de rodas sob medida", "entregar cadeiras ajustadas ao corpo de cada criança"),
     cause(Category::Educacao, "Cursinho popular gratuito", "imprimir apostilas e pagar a passagem dos estudantes"),
     cause(Category::Animais, "Ração para o abrigo de animais", "alimentar os animais resgatados até a adoção"),
-    cause(Category::MeioAmbiente, "Mutirão de limpeza da praia", "comprar luvas, sacos e o frete até a cooperativa de reciclagem"),
+    cause(Category::MeioAmbiente, "Mutirão de limpeza do parque", "comprar luvas, sacos e o frete até a cooperativa de reciclagem"),
     cause(Category::Emergencia, "Reconstrução depois do incêndio", "refazer as casas que o fogo levou"),
     cause(Category::Cultura, "Oficina de teatro para jovens", "pagar professores, figurinos e o aluguel do palco"),
     cause(Category::Esporte, "Natação para crianças com deficiência", "alugar raias adaptadas e contratar instrutores"),

@@ -34,6 +34,9 @@ const SIGN_UPS: (Duration, Duration) = (Duration::days(1), Duration::days(9));
 const CAMPAIGNS: (Duration, Duration) = (Duration::days(10), Duration::days(270));
 /// How long a campaign was a draft.
 const DRAFTED: Duration = Duration::days(1);
+/// The least and the largest donation that campaigns take, in centavos.
+const MINIMUM: i64 = 500;
+const MAXIMUM: i64 = 5_000_000;
 
 /// What the donations need to know about a person.
 pub(super) struct Person {
@@ -71,8 +74,8 @@ fn full_name(random: &mut Random) -> String {
     format!("{} {} {}", random.word(words::FIRST_NAMES), random.word(words::SURNAMES), random.word(words::SURNAMES))
 }
 
-/// A guest's name.
-pub(super) fn guest_name(random: &mut Random) -> String {
+/// First name and surname.
+pub(super) fn short_name(random: &mut Random) -> String {
     format!("{} {}", random.word(words::FIRST_NAMES), random.word(words::SURNAMES))
 }
 
@@ -178,7 +181,7 @@ pub(super) async fn organisations(
 
 fn organisation_name(index: u32) -> String {
     let index = usize::try_from(index).unwrap_or_default();
-    let kind = words::ORGANISATION_KINDS.iter().cycle().nth(index % words::ORGANISATION_KINDS.len()).copied().unwrap_or_default();
+    let kind = words::ORGANISATION_KINDS.get(index % words::ORGANISATION_KINDS.len()).copied().unwrap_or_default();
     let name = words::ORGANISATION_NAMES.get(index % words::ORGANISATION_NAMES.len()).copied().unwrap_or_default();
     format!("{kind} {name}")
 }
@@ -195,15 +198,15 @@ fn unique_slug(taken: &mut HashSet<String>, title: &str, fallback: &'static str,
 }
 
 /// The text of a campaign.
-struct Text<'a> {
-    cause: &'a Cause,
+struct Text {
+    cause: &'static Cause,
     title: String,
     description: String,
 }
 
-fn text<'a>(random: &mut Random, index: usize) -> Result<Text<'a>, SeedError> {
+fn text(random: &mut Random, index: usize) -> Result<Text, SeedError> {
     let cause = words::CAUSES.get(index % words::CAUSES.len()).ok_or(SeedError::Illegal("titulo"))?;
-    // The first one of each cause is the city's only one, the others carry their city in the title.
+    // A cause that comes again says where.
     let round = index / words::CAUSES.len();
     let city = words::CITIES.get((index + round) % words::CITIES.len()).copied().unwrap_or_default();
     let title = if round == 0 { cause.title.to_owned() } else { format!("{} em {city}", cause.title) };
@@ -291,10 +294,6 @@ pub(super) async fn campaigns<'a>(
     }
     Ok(campaigns)
 }
-
-/// The least and the largest donation of every campaign, in centavos.
-const MINIMUM: i64 = 500;
-const MAXIMUM: i64 = 5_000_000;
 
 /// Runs `insert`, which makes accounts; those of `kind` by their owner.
 async fn open_accounts(db: &mut PgConnection, insert: &'static str, kind: &str) -> Result<HashMap<Uuid, i64>, StoreError> {

@@ -25,12 +25,11 @@ pub async fn claim(core: &Core, pessoa: PessoaId, doacao: DoacaoId, token: Optio
     if donation.pessoa_id == Some(pessoa) {
         return Ok(donation);
     }
-    let proven = match token {
-        Some(token) => guest_token_matches(&core.keys.token, token, doacao.0),
-        None => {
-            let person = pessoas::get(&mut tx, pessoa).await?.ok_or(ClaimError::NotFound)?;
-            person.email_verificado_em.is_some() && donation.email_contato.as_deref() == Some(person.email.as_str())
-        }
+    let proven = if let Some(token) = token {
+        guest_token_matches(&core.keys.token, token, doacao.0)
+    } else {
+        let person = pessoas::get(&mut tx, pessoa).await?.ok_or(ClaimError::NotFound)?;
+        person.email_verificado_em.is_some() && donation.email_contato.as_deref() == Some(person.email.as_str())
     };
     if !proven || !store::claim(&mut tx, doacao, pessoa, core.clock.now()).await? {
         return Err(ClaimError::NotFound);

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use time::Duration;
+use sqlx::PgConnection;
+use time::{Duration, OffsetDateTime};
 
 use super::Actor;
 use super::once::{self, Answer, Attempt, OnceError};
@@ -17,7 +18,7 @@ use crate::store::StoreError;
 use crate::store::audit::{self, Deed};
 use crate::store::doacoes::{self as donations, Doacao, Step};
 use crate::store::idempotency::Scope;
-use crate::store::ledger::{self, Entry};
+use crate::store::ledger::{self, Entry, Posting};
 use crate::store::pagamentos::{self, Receipt};
 use crate::store::refunds::{self as store, Devolucao, NewRefund};
 use crate::store::totals::{self, Delta};
@@ -110,21 +111,18 @@ pub async fn refund(
         store::RefundError::Exceeds => RefundError::Exceeds { left },
         store::RefundError::Store(error) => RefundError::Store(error),
     })?;
-    let once = format!("devolucao:{}", new.id);
     let surplus = receipt.conciliacao == Reconciliation::Duplicada;
-    let mut reached = None;
-    if surplus {
-        ledger::post(&mut tx, core.clock.new_id(), &once, Entry::SurplusRefund, donation.organizadora_id, doacao, amount, now).await?;
-    } else {
-        let event = if amount.get() == left { DonationEvent::RefundAll } else { DonationEvent::RefundPart };
-        let to = donation.situacao.next(event).ok_or(RefundError::Transition(donation.situacao))?;
-        let step = Step { id: doacao, from: donation.situacao, to, actor: &actor, reason, settled: None, refunded: Some(amount) };
-        let event = donations::advance(&mut tx, &step, now).await?.ok_or(RefundError::Transition(donation.situacao))?;
-        let entry = Entry::Refund(donation.campanha_id);
-        ledger::post(&mut tx, core.clock.new_id(), &once, entry, donation.organizadora_id, doacao, amount, now).await?;
-        totals::push(&mut tx, donation.campanha_id, doacao, event, &Delta::Refunded(amount.get()), now).await?;
-        reached = Some(to);
-    }
+    let posting = Posting {
+        id: core.clock.new_id(),
+        once: &format!("devolucao:{}", new.id),
+        entry: if surplus { Entry::SurplusRefund } else { Entry::Refund(donation.campanha_id) },
+        organizadora: donation.organizadora_id,
+        doacao,
+        amount,
+    };
+    ledger::post(&mut tx, &posting, now).await?;
+    // Surplus was never in the campaign's total nor in the donation.
+    let reached = if surplus { None } else { Some(take_back(&mut tx, &donation, amount, left, &actor, reason, now).await?) };
     let detail = serde_json::json!({ "valor_centavos": amount.get(), "excedente": surplus });
     let deed = Deed { actor: &actor, action: "doacao.devolvida", target_kind: "doacao", target: doacao.0, detail };
     audit::record(&mut tx, core.clock.new_id(), &deed, now).await?;
@@ -140,6 +138,24 @@ pub async fn refund(
         core.metrics.donations(status, 1);
     }
     Ok(answer)
+}
+
+/// Takes `amount` of the `left` centavos off the donation and the campaign's totals; the state that it reached.
+async fn take_back(
+    db: &mut PgConnection,
+    donation: &Doacao,
+    amount: Centavos,
+    left: i64,
+    actor: &str,
+    reason: Option<&str>,
+    now: OffsetDateTime,
+) -> Result<DonationStatus, RefundError> {
+    let event = if amount.get() == left { DonationEvent::RefundAll } else { DonationEvent::RefundPart };
+    let to = donation.situacao.next(event).ok_or(RefundError::Transition(donation.situacao))?;
+    let step = Step { id: donation.id, from: donation.situacao, to, actor, reason, settled: None, refunded: Some(amount) };
+    let seq = donations::advance(db, &step, now).await?.ok_or(RefundError::Transition(donation.situacao))?;
+    totals::push(db, donation.campanha_id, donation.id, seq, &Delta::Refunded(amount.get()), now).await?;
+    Ok(to)
 }
 
 /// The receipt that was named, or the credited one: it is the first of the list.

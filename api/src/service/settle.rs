@@ -19,7 +19,7 @@ use crate::state::{Core, commit};
 use crate::store::audit::{self, Deed};
 use crate::store::doacoes::{self as donations, Doacao, Settlement, Step};
 use crate::store::idempotency::Scope;
-use crate::store::ledger::{self, Entry};
+use crate::store::ledger::{self, Entry, Posting};
 use crate::store::pagamentos::{self, NewReceipt, Receipt};
 use crate::store::totals::{self, Delta};
 use crate::store::{StoreError, members};
@@ -203,8 +203,15 @@ async fn credit(
     let event = donations::advance(db, &step, now).await?.ok_or(SettleError::Transition(charge.situacao))?;
     pagamentos::mark_paid(db, charge.doacao_id, charge.pagamento_id).await?;
     let once = format!("recebido:{}", e2eid.as_str());
-    let entry = Entry::Confirmation(charge.campanha_id);
-    ledger::post(db, core.clock.new_id(), &once, entry, charge.organizadora_id, charge.doacao_id, proof.valor, now).await?;
+    let posting = Posting {
+        id: core.clock.new_id(),
+        once: &once,
+        entry: Entry::Confirmation(charge.campanha_id),
+        organizadora: charge.organizadora_id,
+        doacao: charge.doacao_id,
+        amount: proof.valor,
+    };
+    ledger::post(db, &posting, now).await?;
     let delta = Delta::Confirmed { received: proof.valor.get(), evidence: proof.evidencia, donor: &charge.doador_chave };
     totals::push(db, charge.campanha_id, charge.doacao_id, event, &delta, now).await?;
     if let Some(address) = &charge.email_contato {
@@ -223,7 +230,15 @@ async fn hold_surplus(
     now: OffsetDateTime,
 ) -> Result<(), SettleError> {
     let once = format!("recebido:{}", e2eid.as_str());
-    ledger::post(db, core.clock.new_id(), &once, Entry::Surplus, charge.organizadora_id, charge.doacao_id, amount, now).await?;
+    let posting = Posting {
+        id: core.clock.new_id(),
+        once: &once,
+        entry: Entry::Surplus,
+        organizadora: charge.organizadora_id,
+        doacao: charge.doacao_id,
+        amount,
+    };
+    ledger::post(db, &posting, now).await?;
     for (name, address) in members::addresses(db, charge.organizadora_id, &[Role::Dona, Role::Financeiro]).await? {
         let mail = Mail::SurplusReceived { amount, campaign: &charge.campanha_titulo };
         post(db, &core.keys.body, &core.public_url, Some(&name), &address, &mail, now).await?;

@@ -33,22 +33,32 @@ pub async fn open_campanha(db: &mut PgConnection, id: CampanhaId) -> Result<(), 
     Ok(())
 }
 
-/// Posts a movement. `once` names it: the same name is never posted twice.
-pub async fn post(
-    db: &mut PgConnection,
-    id: Uuid,
-    once: &str,
-    entry: Entry,
-    organizadora: OrganizadoraId,
-    doacao: DoacaoId,
-    amount: Centavos,
-    now: OffsetDateTime,
-) -> Result<(), StoreError> {
-    let (kind, counterpart, owner, into_bank) = match entry {
-        Entry::Confirmation(campanha) => ("confirmacao", "campanha", campanha.0, amount.get()),
-        Entry::Surplus => ("excedente", "a_devolver", organizadora.0, amount.get()),
-        Entry::Refund(campanha) => ("devolucao", "campanha", campanha.0, -amount.get()),
-        Entry::SurplusRefund => ("devolucao_excedente", "a_devolver", organizadora.0, -amount.get()),
+/// A movement to post.
+#[derive(Clone, Copy, Debug)]
+pub struct Posting<'a> {
+    /// Its id.
+    pub id: Uuid,
+    /// Its name: the same name is never posted twice.
+    pub once: &'a str,
+    /// Between which accounts.
+    pub entry: Entry,
+    /// Whose bank account.
+    pub organizadora: OrganizadoraId,
+    /// For which donation.
+    pub doacao: DoacaoId,
+    /// How much.
+    pub amount: Centavos,
+}
+
+/// Posts a movement.
+pub async fn post(db: &mut PgConnection, posting: &Posting<'_>, now: OffsetDateTime) -> Result<(), StoreError> {
+    let organizadora = posting.organizadora;
+    let amount = posting.amount.get();
+    let (kind, counterpart, owner, into_bank) = match posting.entry {
+        Entry::Confirmation(campanha) => ("confirmacao", "campanha", campanha.0, amount),
+        Entry::Surplus => ("excedente", "a_devolver", organizadora.0, amount),
+        Entry::Refund(campanha) => ("devolucao", "campanha", campanha.0, -amount),
+        Entry::SurplusRefund => ("devolucao_excedente", "a_devolver", organizadora.0, -amount),
     };
     sqlx::query(
         "WITH novo AS (INSERT INTO lancamentos (id, idem, tipo, doacao_id, em) VALUES ($1, $2, $3, $4, $5) RETURNING id)
@@ -56,10 +66,10 @@ pub async fn post(
          SELECT novo.id, c.id, CASE WHEN c.tipo = 'banco' THEN $9 ELSE -$9 END
          FROM novo, contas c WHERE (c.tipo, c.dono) IN (('banco', $6), ($7, $8))",
     )
-    .bind(id)
-    .bind(once)
+    .bind(posting.id)
+    .bind(posting.once)
     .bind(kind)
-    .bind(doacao)
+    .bind(posting.doacao)
     .bind(now)
     .bind(organizadora)
     .bind(counterpart)

@@ -49,6 +49,16 @@ impl StoreError {
         self.0.as_database_error().and_then(sqlx::error::DatabaseError::constraint)
     }
 
+    /// Whether the server and this connection disagree about what was said: an unknown or doubled prepared statement, or a
+    /// message out of turn. A pooler that mixes up its clients looks like this.
+    pub fn is_garbled(&self) -> bool {
+        match &self.0 {
+            sqlx::Error::Protocol(_) | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => true,
+            sqlx::Error::Database(error) => matches!(error.code().as_deref(), Some("26000" | "42P05" | "08P01")),
+            _ => false,
+        }
+    }
+
     /// Whether trying again can help.
     pub fn class(&self) -> Class {
         match &self.0 {
@@ -75,12 +85,17 @@ fn is_passing(code: &str) -> bool {
 
 /// A pool on `url`, which connects when first needed.
 pub fn pool(url: &SecretString, size: u32) -> Result<PgPool, StoreError> {
-    let options: PgConnectOptions = url.expose_secret().parse::<PgConnectOptions>()?.application_name("doacoes-api");
+    let options: PgConnectOptions = url
+        .expose_secret()
+        .parse::<PgConnectOptions>()?
+        .application_name("doacoes-api")
+        // A start-up parameter that poolers refuse; no float is read that would need it.
+        .extra_float_digits(None);
     Ok(PgPoolOptions::new()
         .max_connections(size)
         .acquire_timeout(Duration::from_secs(1))
         // Pods leave a pooler that drains within this time.
-        .max_lifetime(Duration::from_secs(300))
+        .max_lifetime(Duration::from_mins(5))
         .connect_lazy_with(options))
 }
 

@@ -27,13 +27,13 @@ use crate::store::campanhas::NewCampaign;
 #[schema(as = NovaCampanha)]
 pub struct Body {
     /// Slug of the organizadora; it takes the role `dona` or `editora`.
-    #[schema(min_length = 3, max_length = 80, example = "casa-do-caminho")]
+    #[schema(min_length = 3, max_length = 80, pattern = "^[a-z0-9]+(-[a-z0-9]+)*$", example = "casa-do-caminho")]
     organizadora: String,
     /// Title.
-    #[schema(min_length = 3, max_length = 120, example = "Natal solidário")]
+    #[schema(format = "linha", min_length = 3, max_length = 120, example = "Natal solidário")]
     titulo: String,
     /// Text.
-    #[schema(min_length = 1, max_length = 20000, example = "Cestas para cem famílias.")]
+    #[schema(format = "texto", min_length = 1, max_length = 20000, example = "Cestas para cem famílias.")]
     descricao: String,
     categoria: Category,
     /// Name in URLs; made from the title where it is not given.

@@ -31,7 +31,7 @@ pub struct Body {
     valor_centavos: i64,
     /// Name to show.
     #[serde(default, deserialize_with = "present")]
-    #[schema(nullable = false, min_length = 1, max_length = 80, example = "Ana")]
+    #[schema(nullable = false, format = "linha", min_length = 1, max_length = 80, example = "Ana")]
     nome_exibicao: Option<String>,
     /// Where news of the donation goes; the account's address where it is not given.
     #[serde(default, deserialize_with = "present")]
@@ -47,7 +47,7 @@ pub struct Body {
     oculta_valor: Option<bool>,
     /// A message for the feed.
     #[serde(default, deserialize_with = "present")]
-    #[schema(nullable = false, min_length = 1, max_length = 280, example = "Força!")]
+    #[schema(nullable = false, format = "texto", min_length = 1, max_length = 280, example = "Força!")]
     mensagem: Option<String>,
     /// The payment provider; the platform's first one where it is not given.
     #[serde(default, deserialize_with = "present")]

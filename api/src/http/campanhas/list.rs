@@ -25,7 +25,7 @@ use crate::store::campanhas::{self, Filter, ListedCampaign, Order, Position};
 #[serde(deny_unknown_fields)]
 pub struct Query {
     /// Words of title and text, or a part of the title; accents do not matter.
-    #[param(min_length = 1, max_length = 100)]
+    #[param(format = "linha", min_length = 1, max_length = 100)]
     q: Option<String>,
     /// One category.
     #[param(inline)]
@@ -34,7 +34,7 @@ pub struct Query {
     #[param(inline)]
     situacao: Option<PublicStatus>,
     /// The campaigns of one organizadora.
-    #[param(min_length = 3, max_length = 80)]
+    #[param(min_length = 3, max_length = 80, pattern = "^[a-z0-9]+(-[a-z0-9]+)*$")]
     organizadora: Option<String>,
     /// The order; `encerrando` leaves out campaigns without an end.
     #[serde(default)]

@@ -25,11 +25,11 @@ use crate::store::campanhas::CampaignChanges;
 pub struct Body {
     /// Title.
     #[serde(default, deserialize_with = "present")]
-    #[schema(nullable = false, min_length = 3, max_length = 120, example = "Natal solidário 2026")]
+    #[schema(nullable = false, format = "linha", min_length = 3, max_length = 120, example = "Natal solidário 2026")]
     titulo: Option<String>,
     /// Text.
     #[serde(default, deserialize_with = "present")]
-    #[schema(nullable = false, min_length = 1, max_length = 20000)]
+    #[schema(nullable = false, format = "texto", min_length = 1, max_length = 20000)]
     descricao: Option<String>,
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
@@ -62,7 +62,7 @@ fn clearable_time<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<O
 
 /// Change a campaign
 #[utoipa::path(patch, path = "/campanhas/{slug}", tag = "campanhas", operation_id = "alterarCampanha", request_body = Body, security(("sessao" = [])),
-    params(("slug" = String, Path, description = "O endereço da campanha"), ("if-match" = String, Header, description = "ETag da última leitura")),
+    params(("slug" = String, Path, description = "O endereço da campanha"), ("if-match" = String, Header, description = "ETag da última leitura", pattern = "^\"[0-9]+\"$", example = "\"3\"")),
     responses((status = 200, description = "A campanha alterada", body = CampaignBody, headers(("etag" = String)))))]
 pub async fn update(
     State(state): State<AppState>,

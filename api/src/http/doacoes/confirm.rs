@@ -38,7 +38,7 @@ pub struct Body {
     e2eid: Option<String>,
     /// Why it is confirmed by hand.
     #[serde(default, deserialize_with = "present")]
-    #[schema(nullable = false, min_length = 1, max_length = 500, example = "extrato de hoje")]
+    #[schema(nullable = false, format = "linha", min_length = 1, max_length = 500, example = "extrato de hoje")]
     justificativa: Option<String>,
 }
 

@@ -33,11 +33,15 @@ pub struct Body {
     valor_centavos: Option<i64>,
     /// Why.
     #[serde(default, deserialize_with = "present")]
-    #[schema(nullable = false, min_length = 1, max_length = 500, example = "a pedido da doadora")]
+    #[schema(nullable = false, format = "linha", min_length = 1, max_length = 500, example = "a pedido da doadora")]
     motivo: Option<String>,
     /// Of which receipt; the credited one where it is not given.
     #[serde(default, deserialize_with = "present")]
-    #[schema(nullable = false, max_length = 43)]
+    #[schema(
+        nullable = false,
+        pattern = "^(E[0-9]{20}[A-Za-z0-9]{11}|manual:[0-9a-f-]{36})$",
+        example = "E12345678202611241030abcdefghijk"
+    )]
     e2eid: Option<String>,
 }
 

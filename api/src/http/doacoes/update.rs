@@ -31,14 +31,14 @@ pub struct Body {
     oculta_valor: Option<bool>,
     /// The message; `null` takes it away.
     #[serde(default, deserialize_with = "clearable")]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 280, example = "Força a todos!")]
+    #[schema(value_type = Option<String>, format = "texto", min_length = 1, max_length = 280, example = "Força a todos!")]
     mensagem: Option<Option<String>>,
 }
 
 /// Change who sees a donation, or its message
 #[utoipa::path(patch, path = "/doacoes/{id}", tag = "doacoes", operation_id = "alterarDoacao", request_body = Body,
     security(("sessao" = []), ("doacao" = [])),
-    params(("id" = uuid::Uuid, Path, description = "A doação"), ("if-match" = String, Header, description = "ETag da última leitura")),
+    params(("id" = uuid::Uuid, Path, description = "A doação"), ("if-match" = String, Header, description = "ETag da última leitura", pattern = "^\"[0-9]+\"$", example = "\"3\"")),
     responses((status = 200, description = "A doação alterada", body = DoacaoBody, headers(("etag" = String)))))]
 pub async fn update(
     State(state): State<AppState>,

@@ -19,6 +19,7 @@ use crate::state::AppState;
 #[schema(as = VerificacaoDeEmail)]
 pub struct Body {
     /// The code; valid for 24 hours, once.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
     codigo: String,
 }
 

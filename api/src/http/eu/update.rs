@@ -22,13 +22,13 @@ use crate::state::AppState;
 pub struct Body {
     /// New name.
     #[serde(default, deserialize_with = "present")]
-    #[schema(nullable = false, min_length = 1, max_length = 120, example = "Ana Souza Lima")]
+    #[schema(nullable = false, format = "linha", min_length = 1, max_length = 120, example = "Ana Souza Lima")]
     nome: Option<String>,
 }
 
 /// Change my account
 #[utoipa::path(patch, path = "/eu", tag = "contas", operation_id = "alterarConta", request_body = Body, security(("sessao" = [])),
-    params(("if-match" = String, Header, description = "ETag da última leitura")),
+    params(("if-match" = String, Header, description = "ETag da última leitura", pattern = "^\"[0-9]+\"$", example = "\"3\"")),
     responses((status = 200, description = "A conta alterada", body = PessoaBody, headers(("etag" = String)))))]
 pub async fn update(
     State(state): State<AppState>,

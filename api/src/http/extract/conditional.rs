@@ -19,9 +19,9 @@ impl FromRequestParts<AppState> for IfMatch {
         let Some(value) = parts.headers.get(header::IF_MATCH) else {
             return Err(Problem::new(Code::PreconditionRequired, "Envie em If-Match o ETag da última leitura, como `If-Match: \"3\"`."));
         };
+        // An ETag that this API never made, `"+3"` say, matches nothing.
         let version = value.to_str().ok().and_then(|text| text.strip_prefix('"')?.strip_suffix('"')?.parse().ok());
-        // An ETag that this API never made matches nothing.
-        version.map(Self).ok_or_else(|| Problem::new(Code::Stale, "If-Match não é um ETag deste recurso; leia de novo."))
+        version.filter(|version| etag(version) == value).map(Self).ok_or_else(|| Problem::new(Code::Stale, "If-Match não é um ETag deste recurso; leia de novo."))
     }
 }
 

@@ -24,7 +24,7 @@ use crate::state::AppState;
 #[schema(as = NovaOrganizadora)]
 pub struct Body {
     /// Name.
-    #[schema(min_length = 1, max_length = 120, example = "Casa do Caminho")]
+    #[schema(format = "linha", min_length = 1, max_length = 120, example = "Casa do Caminho")]
     nome: String,
     /// CNPJ, also alphanumeric, with or without punctuation.
     #[schema(example = "11.222.333/0001-81")]

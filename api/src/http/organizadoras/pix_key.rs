@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use crate::domain::br_code::{City, ReceiverName};
 use crate::domain::pix_key::{PixKey, PixKeyType};
+use crate::domain::text::Name;
 use crate::http::extract::body::ApiJson;
 use crate::http::extract::member::{AnyRole, Member, OfOrganizadora, Owner};
 use crate::http::extract::path::SlugPath;
@@ -23,16 +24,16 @@ use crate::store::organizadoras::{self as store, StoredPixKey};
 #[schema(as = ChavePix)]
 pub struct PixKeyInput {
     /// `cpf`, `cnpj`, `telefone`, `email` or `aleatoria`.
-    #[schema(example = "email")]
+    #[schema(pattern = "^(cpf|cnpj|telefone|email|aleatoria)$", example = "email")]
     tipo: String,
     /// The key, check digits included.
     #[schema(max_length = 77, example = "doe@casadocaminho.org.br")]
     chave: String,
     /// Who receives, as the payer's bank shows it; accents are dropped and 25 characters kept.
-    #[schema(min_length = 1, max_length = 120, example = "Casa do Caminho")]
+    #[schema(format = "linha", min_length = 1, max_length = 120, example = "Casa do Caminho")]
     nome_recebedor: String,
     /// Where; accents are dropped and 15 characters kept.
-    #[schema(min_length = 1, max_length = 120, example = "São Paulo")]
+    #[schema(format = "linha", min_length = 1, max_length = 120, example = "São Paulo")]
     cidade: String,
 }
 
@@ -42,8 +43,12 @@ impl PixKeyInput {
         let field = |name: &str| format!("{prefix}{name}");
         let kind = wrong.check(&field("tipo"), PixKeyType::parse(&self.tipo));
         let key = kind.and_then(|kind| wrong.check(&field("chave"), PixKey::parse(kind, &self.chave)));
-        let receiver = wrong.check(&field("nome_recebedor"), ReceiverName::parse(&self.nome_recebedor));
-        let city = wrong.check(&field("cidade"), City::parse(&self.cidade));
+        let receiver = wrong
+            .check(&field("nome_recebedor"), Name::parse(&self.nome_recebedor))
+            .and_then(|name| wrong.check(&field("nome_recebedor"), ReceiverName::parse(name.as_str())));
+        let city = wrong
+            .check(&field("cidade"), Name::parse(&self.cidade))
+            .and_then(|name| wrong.check(&field("cidade"), City::parse(name.as_str())));
         Some(NewKey { key: key?, receiver: receiver?, city: city? })
     }
 }

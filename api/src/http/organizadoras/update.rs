@@ -22,14 +22,14 @@ use crate::store::organizadoras;
 pub struct Body {
     /// New name.
     #[serde(default, deserialize_with = "present")]
-    #[schema(nullable = false, min_length = 1, max_length = 120, example = "Casa do Caminho Novo")]
+    #[schema(nullable = false, format = "linha", min_length = 1, max_length = 120, example = "Casa do Caminho Novo")]
     nome: Option<String>,
 }
 
 /// Change an organizadora
 #[utoipa::path(patch, path = "/organizadoras/{slug}", tag = "organizadoras", operation_id = "alterarOrganizadora", request_body = Body,
     security(("sessao" = [])),
-    params(("slug" = String, Path, description = "O endereço da organizadora"), ("if-match" = String, Header, description = "ETag da última leitura")),
+    params(("slug" = String, Path, description = "O endereço da organizadora"), ("if-match" = String, Header, description = "ETag da última leitura", pattern = "^\"[0-9]+\"$", example = "\"3\"")),
     responses((status = 200, description = "A organizadora alterada", body = OrganizadoraBody, headers(("etag" = String)))))]
 pub async fn update(
     State(state): State<AppState>,

@@ -20,7 +20,7 @@ use crate::state::AppState;
 #[schema(as = NovaPessoa)]
 pub struct Body {
     /// Name.
-    #[schema(min_length = 1, max_length = 120, example = "Ana Souza")]
+    #[schema(format = "linha", min_length = 1, max_length = 120, example = "Ana Souza")]
     nome: String,
     /// E-mail; a code is sent to it.
     #[schema(format = "email", max_length = 254, example = "ana@exemplo.org.br")]

@@ -19,6 +19,7 @@ use crate::state::AppState;
 #[schema(as = NovaSenha)]
 pub struct Body {
     /// The code from the mail; valid for 30 minutes, once.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
     codigo: String,
     /// The new password.
     #[schema(value_type = String, format = "password", min_length = 8, max_length = 150, example = "outra frase longa")]

@@ -1,5 +1,7 @@
 //! HTTP, as short as a test wants it.
 
+use std::time::Duration;
+
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
@@ -46,6 +48,7 @@ impl Answer {
 
 /// A request being put together.
 #[must_use]
+#[derive(Clone)]
 pub struct Request<'a> {
     app: &'a TestApp,
     method: Method,
@@ -119,5 +122,17 @@ impl Request<'_> {
 
     pub async fn send(self) -> Answer {
         self.try_send().await.unwrap()
+    }
+
+    /// Sends it again, unchanged, as long as the answer is a deliberate 503 with `Retry-After`.
+    pub async fn send_patiently(self) -> Answer {
+        loop {
+            let answer = self.clone().send().await;
+            if answer.status != 503 {
+                return answer;
+            }
+            answer.header("retry-after");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
     }
 }

@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use doacoes_api::keys::{random_hex, sha256};
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use super::{Answer, TestApp};
 
@@ -58,7 +57,7 @@ impl TestApp {
     pub async fn person(&self) -> Person {
         let number = serial();
         let email = format!("pessoa{number}@exemplo.org.br");
-        let id = Uuid::now_v7();
+        let id = self.state.clock.new_id();
         let token = random_hex();
         let now = self.state.clock.now();
         sqlx::query(

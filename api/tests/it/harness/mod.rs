@@ -2,10 +2,12 @@
 
 mod client;
 mod fixtures;
+mod operations;
 mod servers;
 
 pub use client::Answer;
 pub use fixtures::{Campaign, Org, Person, cnpj, e2eid};
+pub use operations::Operation;
 pub use servers::{Servers, servers};
 
 use std::net::SocketAddr;
@@ -38,12 +40,24 @@ pub struct Options {
     /// Whether the clock stands still until told to move.
     pub frozen: bool,
     pub pool_size: u32,
+    pub pooler: Pooler,
+    /// Where the database is, if not at the servers' own port: a pooler in front of it.
+    pub database_url: Option<String>,
     pub allowed_origins: Vec<String>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { profile: Profile::Development, payments: vec![], background: false, frozen: false, pool_size: 8, allowed_origins: vec![] }
+        Self {
+            profile: Profile::Development,
+            payments: vec![],
+            background: false,
+            frozen: false,
+            pool_size: 8,
+            pooler: Pooler::Direct,
+            database_url: None,
+            allowed_origins: vec![],
+        }
     }
 }
 
@@ -82,8 +96,8 @@ impl TestApp {
         let https = options.profile == Profile::Production;
         let config = Config {
             database: DatabaseArgs {
-                database_url: SecretString::from(servers.app_url(database)),
-                pooler: Pooler::Direct,
+                database_url: SecretString::from(options.database_url.clone().unwrap_or_else(|| servers.app_url(database))),
+                pooler: options.pooler,
                 database_pool_size: options.pool_size,
             },
             listen_addr: SocketAddr::from(([127, 0, 0, 1], 0)),

@@ -15,11 +15,11 @@ use tokio::sync::OnceCell;
 /// Running servers.
 pub struct Servers {
     env: Mutex<HashMap<String, String>>,
-    input: Mutex<ChildStdin>,
+    input: Mutex<Option<ChildStdin>>,
     output: Mutex<BufReader<std::process::ChildStdout>>,
     template: OnceCell<String>,
     folder: TempDir,
-    _child: Child,
+    child: Child,
 }
 
 /// The servers that most tests share.
@@ -43,11 +43,11 @@ impl Servers {
             .expect("hack/services starts");
         let servers = Self {
             env: Mutex::new(HashMap::new()),
-            input: Mutex::new(child.stdin.take().unwrap()),
+            input: Mutex::new(child.stdin.take()),
             output: Mutex::new(BufReader::new(child.stdout.take().unwrap())),
             template: OnceCell::new(),
             folder,
-            _child: child,
+            child,
         };
         servers.await_ready();
         servers
@@ -55,7 +55,7 @@ impl Servers {
 
     /// Starts again whatever of them does not run.
     pub fn revive(&self) {
-        self.input.lock().unwrap().write_all(b"\n").unwrap();
+        self.input.lock().unwrap().as_mut().unwrap().write_all(b"\n").unwrap();
         self.await_ready();
     }
 
@@ -99,6 +99,14 @@ impl Servers {
                 "modelo".to_owned()
             })
             .await
+    }
+}
+
+/// The end of the pipe is what stops them.
+impl Drop for Servers {
+    fn drop(&mut self) {
+        drop(self.input.lock().unwrap().take());
+        let _ = self.child.wait();
     }
 }
 

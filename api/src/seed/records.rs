@@ -1,0 +1,260 @@
+//! A donation as rows, with everything that hangs on it: events, charge, receipt, refund and ledger.
+
+use sqlx::PgConnection;
+use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
+
+use super::donations::{Donation, Fate, Receipt, Refund};
+use super::rows::{Rows, Value};
+use super::{SeedError, legal, words};
+use crate::domain::br_code::StaticCharge;
+use crate::domain::doacao::{DonationEvent, DonationStatus, Evidence, Reconciliation};
+use crate::domain::ids::{DoacaoId, PessoaId};
+use crate::domain::text::{DisplayName, Message, Reason};
+use crate::keys::KeyRing;
+use crate::service::Actor;
+use crate::service::doacoes::donor_key;
+use crate::state::PRIVACY_NOTICE;
+use crate::store::StoreError;
+use crate::store::pagamentos::PaymentStatus;
+
+/// How long after a donation its donor gave it up.
+const GIVEN_UP: Duration = Duration::minutes(7);
+
+/// Rows of some donations, by table.
+pub(super) struct Batch {
+    doacoes: Rows,
+    eventos: Rows,
+    pagamentos: Rows,
+    recebidos: Rows,
+    devolucoes: Rows,
+    lancamentos: Rows,
+    partidas: Rows,
+}
+
+/// What a donation's events lead to.
+struct Last {
+    status: DonationStatus,
+    seq: i32,
+    at: OffsetDateTime,
+}
+
+/// A movement of money into the bank, for the campaign; a negative amount goes back.
+struct Movement<'a> {
+    id: Uuid,
+    once: &'a str,
+    kind: &'static str,
+    amount: i64,
+    at: OffsetDateTime,
+}
+
+impl Batch {
+    pub(super) fn new() -> Self {
+        Self {
+            doacoes: Rows::of(
+                "doacoes (id, campanha_id, pessoa_id, doador_chave, nome_exibicao, email_contato, valor_centavos, recebido_centavos,
+                          devolvido_centavos, visibilidade, oculta_valor, mensagem, mensagem_situacao, provedor, situacao, evidencia,
+                          aviso_privacidade, consentimento_em, expira_em, confirmada_em, versao, criada_em, atualizada_em)",
+            ),
+            eventos: Rows::of("doacao_eventos (doacao_id, seq, de, para, ator, motivo, em)"),
+            pagamentos: Rows::of("pagamentos (id, doacao_id, provedor, txid, valor_centavos, br_code, situacao, expira_em, criado_em)"),
+            recebidos: Rows::of(
+                "pix_recebidos (e2eid, organizadora_id, txid, pagamento_id, valor_centavos, horario, evidencia, conciliacao, justificativa,
+                                registrado_por, criado_em)",
+            ),
+            devolucoes: Rows::of(
+                "devolucoes (id, doacao_id, pagamento_id, e2eid, id_devolucao, valor_centavos, motivo, situacao, criada_por, criada_em)",
+            ),
+            lancamentos: Rows::of("lancamentos (id, idem, tipo, doacao_id, em)"),
+            partidas: Rows::of("partidas (lancamento_id, conta_id, valor_centavos)"),
+        }
+    }
+
+    /// Stores the rows, each table after those it refers to; how many movements of money there were.
+    pub(super) async fn store(self, db: &mut PgConnection) -> Result<u64, StoreError> {
+        self.doacoes.store(db).await?;
+        self.eventos.store(db).await?;
+        self.pagamentos.store(db).await?;
+        self.recebidos.store(db).await?;
+        self.devolucoes.store(db).await?;
+        let movements = self.lancamentos.store(db).await?;
+        self.partidas.store(db).await?;
+        Ok(movements)
+    }
+
+    /// Adds a donation.
+    pub(super) fn push(&mut self, donation: &Donation<'_>, emails: &KeyRing) -> Result<(), SeedError> {
+        let last = self.push_events(donation)?;
+        self.push_donation(donation, emails, &last)?;
+        self.push_charge(donation);
+        if let Some(receipt) = &donation.receipt {
+            self.push_receipt(donation, receipt)?;
+            if let Some(refund) = &receipt.refund {
+                self.push_refund(donation, receipt, refund)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn push_events(&mut self, donation: &Donation<'_>) -> Result<Last, SeedError> {
+        let donor = donation.donor.person.map_or(Actor::Guest, |person| Actor::Pessoa(PessoaId(person.id))).to_string();
+        let owner = Actor::Pessoa(PessoaId(owner(donation))).to_string();
+        let provider = Actor::Psp.to_string();
+        let receipt = donation.receipt.as_ref();
+        let mut last = Last { status: DonationStatus::Criada, seq: 1, at: donation.created };
+        self.push_event(donation, None, &last, &donor, None);
+        for event in donation.fate.events() {
+            let (actor, reason, at) = match (event, receipt, receipt.and_then(|receipt| receipt.refund.as_ref())) {
+                (DonationEvent::Settle, Some(receipt), _) if is_declared(receipt) => (owner.as_str(), Some(words::DECLARED), receipt.at),
+                (DonationEvent::Settle, Some(receipt), _) => (provider.as_str(), None, receipt.at),
+                (DonationEvent::RefundPart | DonationEvent::RefundAll, _, Some(refund)) => (owner.as_str(), Some(refund.reason), refund.at),
+                (DonationEvent::Expire, ..) => ("sistema", None, donation.expires),
+                (DonationEvent::Cancel, ..) => (donor.as_str(), None, donation.created + GIVEN_UP),
+                _ => (donor.as_str(), None, donation.created),
+            };
+            let status = last.status.next(*event).ok_or(SeedError::Illegal("situacao"))?;
+            let next = Last { status, seq: last.seq + 1, at };
+            self.push_event(donation, Some(last.status), &next, actor, reason);
+            last = next;
+        }
+        Ok(last)
+    }
+
+    fn push_event(&mut self, donation: &Donation<'_>, from: Option<DonationStatus>, to: &Last, actor: &str, reason: Option<&str>) {
+        self.eventos.push([
+            donation.id.into(),
+            to.seq.into(),
+            from.map(DonationStatus::as_str).into(),
+            to.status.as_str().into(),
+            actor.into(),
+            reason.into(),
+            to.at.into(),
+        ]);
+    }
+
+    fn push_donation(&mut self, donation: &Donation<'_>, emails: &KeyRing, last: &Last) -> Result<(), SeedError> {
+        let donor = &donation.donor;
+        let receipt = donation.receipt.as_ref();
+        let refund = receipt.and_then(|receipt| receipt.refund.as_ref());
+        let name = donor.name.as_deref().map(|name| legal("nome_exibicao", DisplayName::parse(name))).transpose()?;
+        let message = donation.message.map(|message| legal("mensagem", Message::parse(message))).transpose()?;
+        let key = donor_key(emails, donor.email.as_deref(), DoacaoId(donation.id));
+        self.doacoes.push([
+            donation.id.into(),
+            donation.campaign.id.into(),
+            donor.person.map(|person| person.id).into(),
+            Value::Bytes(&key),
+            name.as_ref().map(DisplayName::as_str).into(),
+            donor.email.as_deref().into(),
+            donation.amount.get().into(),
+            receipt.map_or(0, |receipt| receipt.amount).into(),
+            refund.map_or(0, |refund| refund.amount).into(),
+            donation.visibility.as_str().into(),
+            donation.hides_amount.into(),
+            message.as_ref().map(Message::as_str).into(),
+            (if donation.moderated { "oculta" } else { "publicada" }).into(),
+            donation.provider.as_str().into(),
+            last.status.as_str().into(),
+            receipt.map(|receipt| receipt.evidence.as_str()).into(),
+            PRIVACY_NOTICE.into(),
+            donation.created.into(),
+            donation.expires.into(),
+            receipt.map(|receipt| receipt.at).into(),
+            // Made together with its first two events, and raised by each that followed.
+            (last.seq - 1).into(),
+            donation.created.into(),
+            last.at.into(),
+        ]);
+        Ok(())
+    }
+
+    fn push_charge(&mut self, donation: &Donation<'_>) {
+        let organisation = donation.campaign.organisation;
+        let br_code = StaticCharge {
+            key: &organisation.key,
+            receiver_name: &organisation.receiver,
+            city: &organisation.city,
+            amount: donation.amount,
+            txid: &donation.txid,
+        }
+        .encode();
+        let status = match donation.fate {
+            Fate::Paid | Fate::PartlyRefunded | Fate::Refunded => PaymentStatus::Pago,
+            Fate::Expired => PaymentStatus::Expirado,
+            Fate::Cancelled => PaymentStatus::Cancelado,
+            Fate::Waiting => PaymentStatus::Pendente,
+        };
+        self.pagamentos.push([
+            donation.payment.into(),
+            donation.id.into(),
+            donation.provider.as_str().into(),
+            donation.txid.as_str().into(),
+            donation.amount.get().into(),
+            br_code.as_str().into(),
+            status.as_str().into(),
+            donation.expires.into(),
+            donation.created.into(),
+        ]);
+    }
+
+    fn push_receipt(&mut self, donation: &Donation<'_>, receipt: &Receipt) -> Result<(), SeedError> {
+        let declared = is_declared(receipt);
+        let reason = declared.then(|| legal("justificativa", Reason::parse(words::DECLARED))).transpose()?;
+        self.recebidos.push([
+            receipt.id.as_str().into(),
+            donation.campaign.organisation.id.into(),
+            donation.txid.as_str().into(),
+            donation.payment.into(),
+            receipt.amount.into(),
+            receipt.at.into(),
+            receipt.evidence.as_str().into(),
+            Reconciliation::of(receipt.amount, donation.amount.get()).as_str().into(),
+            reason.as_ref().map(Reason::as_str).into(),
+            declared.then(|| owner(donation)).into(),
+            receipt.at.into(),
+        ]);
+        let once = format!("recebido:{}", receipt.id.as_str());
+        self.push_movement(
+            donation,
+            &Movement { id: receipt.movement, once: &once, kind: "confirmacao", amount: receipt.amount, at: receipt.at },
+        );
+        Ok(())
+    }
+
+    fn push_refund(&mut self, donation: &Donation<'_>, receipt: &Receipt, refund: &Refund) -> Result<(), SeedError> {
+        self.devolucoes.push([
+            refund.id.into(),
+            donation.id.into(),
+            donation.payment.into(),
+            receipt.id.as_str().into(),
+            refund.id.simple().to_string().as_str().into(),
+            refund.amount.into(),
+            legal("motivo", Reason::parse(refund.reason))?.as_str().into(),
+            "registrada".into(),
+            owner(donation).into(),
+            refund.at.into(),
+        ]);
+        let once = format!("devolucao:{}", refund.id);
+        self.push_movement(
+            donation,
+            &Movement { id: refund.movement, once: &once, kind: "devolucao", amount: -refund.amount, at: refund.at },
+        );
+        Ok(())
+    }
+
+    fn push_movement(&mut self, donation: &Donation<'_>, movement: &Movement<'_>) {
+        let campaign = donation.campaign;
+        self.lancamentos.push([movement.id.into(), movement.once.into(), movement.kind.into(), donation.id.into(), movement.at.into()]);
+        self.partidas.push([movement.id.into(), campaign.organisation.bank_account.into(), movement.amount.into()]);
+        self.partidas.push([movement.id.into(), campaign.account.into(), (-movement.amount).into()]);
+    }
+}
+
+/// Who acts for the organisation.
+fn owner(donation: &Donation<'_>) -> Uuid {
+    donation.campaign.organisation.owner
+}
+
+fn is_declared(receipt: &Receipt) -> bool {
+    receipt.evidence == Evidence::Declarada
+}

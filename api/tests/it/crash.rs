@@ -1,0 +1,126 @@
+//! PostgreSQL killed under writes: every acknowledged donation is there, once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::harness::{Options, Servers, TestApp, create_database, e2eid};
+
+/// What a client knows of one attempt.
+enum Outcome {
+    Acknowledged(String),
+    /// An error or no answer: it may or may not have happened.
+    Unknown,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_acknowledged_donation_survives_kill_nine() {
+    // Without --fast: a crash is what fsync is for.
+    let servers = Servers::start(&[]);
+    let database = create_database(&servers).await;
+    let app = Arc::new(TestApp::on(&servers, &database, Options { background: true, ..Options::default() }).await);
+    let campaign = app.campaign().await;
+    let path = Arc::new(format!("campanhas/{}/doacoes", campaign.slug));
+    let stop = Arc::new(AtomicBool::new(false));
+    let writers: Vec<_> = (0..8).map(|_| tokio::spawn(write_until(Arc::clone(&app), Arc::clone(&path), Arc::clone(&stop)))).collect();
+
+    for _ in 0..2 {
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        kill_nine(&servers.env("PG_PID"));
+        until_down(&app, &format!("campanhas/{}", campaign.slug)).await;
+        servers.revive();
+        back_within(&app, &path, Duration::from_secs(5)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    stop.store(true, Ordering::Relaxed);
+
+    let mut acknowledged = HashMap::new();
+    let mut unknown = Vec::new();
+    for writer in writers {
+        for (key, outcome) in writer.await.unwrap() {
+            match outcome {
+                Outcome::Acknowledged(body) => drop(acknowledged.insert(key, body)),
+                Outcome::Unknown => unknown.push(key),
+            }
+        }
+    }
+    assert!(acknowledged.len() > 50, "only {} donations were acknowledged", acknowledged.len());
+    assert!(!unknown.is_empty(), "no request met the crash");
+    // The same key gives the same answer to those who had one, and one answer to those who had none.
+    for (key, body) in &acknowledged {
+        let again = app.post(&path, app.donation(json!({}))).key(*key).send().await;
+        assert_eq!((again.status.as_u16(), &again.text), (201, body));
+    }
+    for key in &unknown {
+        app.post(&path, app.donation(json!({}))).key(*key).send().await.expect(201);
+    }
+    let attempts = i64::try_from(acknowledged.len() + unknown.len()).unwrap();
+    let probes = app.count("SELECT count(*) FROM doacoes WHERE valor_centavos = 7777").await;
+    assert_eq!(app.count("SELECT count(*) FROM doacoes").await - probes, attempts);
+    app.assert_books_agree().await;
+}
+
+/// One donation after another, each with a key of its own; every third is paid.
+async fn write_until(app: Arc<TestApp>, path: Arc<String>, stop: Arc<AtomicBool>) -> Vec<(Uuid, Outcome)> {
+    let mut history = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        let key = Uuid::new_v4();
+        let answer = app.post(&path, app.donation(json!({}))).key(key).try_send().await;
+        let outcome = match answer {
+            Ok(answer) if answer.status == 201 => {
+                if history.len() % 3 == 0 {
+                    let txid = answer.json()["pagamento"]["txid"].as_str().unwrap().to_owned();
+                    let body = json!({"valor_centavos": 5000, "e2eid": e2eid()});
+                    let _ = app.post(&format!("simulado/pagamentos/{txid}"), body).try_send().await;
+                }
+                Outcome::Acknowledged(answer.text)
+            }
+            Ok(answer) => {
+                assert_eq!(answer.status, 503, "{}", answer.text);
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                Outcome::Unknown
+            }
+            Err(_) => Outcome::Unknown,
+        };
+        history.push((key, outcome));
+    }
+    history
+}
+
+/// Returns once a read is turned away, as it should be. The backends outlive their postmaster for a moment.
+async fn until_down(app: &TestApp, path: &str) {
+    let killed = Instant::now();
+    loop {
+        let answer = app.get(path).send().await;
+        if answer.status != 200 {
+            answer.expect_problem(503, "indisponivel");
+            assert_eq!(answer.header("retry-after"), "1");
+            return;
+        }
+        assert!(killed.elapsed() < Duration::from_secs(5), "reads go on without a database");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Fails unless a donation is taken within `limit` of the server's return.
+async fn back_within(app: &TestApp, path: &str, limit: Duration) {
+    let returned = Instant::now();
+    loop {
+        let answer = app.post(path, app.donation(json!({"valor_centavos": 7777}))).new_key().send().await;
+        if answer.status == 201 {
+            return;
+        }
+        assert_eq!(answer.status, 503, "{}", answer.text);
+        assert!(returned.elapsed() < limit, "no donation was taken {limit:?} after the database came back");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn kill_nine(pid: &str) {
+    let status = std::process::Command::new("kill").args(["-9", pid]).status().unwrap();
+    assert!(status.success());
+}

@@ -1,0 +1,122 @@
+//! What the database itself refuses, to the application's role and to its owner.
+
+use serde_json::json;
+use sqlx::postgres::PgPool;
+
+use crate::harness::TestApp;
+
+async fn refusal(db: &PgPool, sql: &'static str) -> (String, String) {
+    let error = sqlx::raw_sql(sql).execute(db).await.expect_err(sql);
+    let error = error.as_database_error().unwrap_or_else(|| panic!("{sql}: {error}"));
+    (error.code().unwrap().into_owned(), error.constraint().unwrap_or_default().to_owned())
+}
+
+const DENIED: &str = "42501";
+const APPEND_ONLY: &str = "23001";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_ledger_is_append_only_for_both_roles() {
+    let app = TestApp::start().await;
+    let campaign = app.campaign().await;
+    app.confirmed(&campaign, json!({})).await;
+    for table in ["lancamentos", "partidas", "doacao_eventos", "auditoria"] {
+        for verb in ["DELETE FROM", "TRUNCATE"] {
+            let sql: &'static str = Box::leak(format!("{verb} {table}").into_boxed_str());
+            assert_eq!(refusal(&app.state.db, sql).await.0, DENIED, "{sql}");
+            if verb == "DELETE FROM" {
+                assert_eq!(refusal(&app.owner, sql).await.0, APPEND_ONLY, "{sql}");
+            }
+        }
+    }
+    assert_eq!(refusal(&app.owner, "UPDATE partidas SET valor_centavos = valor_centavos + 1").await.0, APPEND_ONLY);
+    assert_eq!(refusal(&app.owner, "TRUNCATE partidas").await.0, APPEND_ONLY);
+    assert_eq!(refusal(&app.owner, "UPDATE lancamentos SET tipo = 'excedente'").await.0, APPEND_ONLY);
+    assert_eq!(refusal(&app.state.db, "UPDATE partidas SET valor_centavos = 1").await.0, DENIED);
+    assert_eq!(refusal(&app.state.db, "DELETE FROM doacoes").await.0, DENIED);
+    assert_eq!(refusal(&app.state.db, "SELECT * FROM registro_acesso").await.0, DENIED);
+    assert_eq!(app.count("SELECT count(*) FROM registro_acesso WHERE acao = 'doacao' AND ip = '127.0.0.1'").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unbalanced_entry_fails_at_commit() {
+    let app = TestApp::start().await;
+    let campaign = app.campaign().await;
+    app.confirmed(&campaign, json!({})).await;
+    let lonely = "INSERT INTO lancamentos SELECT gen_random_uuid(), 'x', 'confirmacao', id, now() FROM doacoes";
+    assert_eq!(refusal(&app.state.db, lonely).await.1, "lancamentos_balanceados");
+    let lopsided = "BEGIN;
+        INSERT INTO lancamentos SELECT '00000000-0000-0000-0000-000000000001', 'x', 'confirmacao', id, now() FROM doacoes;
+        INSERT INTO partidas SELECT '00000000-0000-0000-0000-000000000001', id, CASE tipo WHEN 'banco' THEN 10 ELSE -9 END FROM contas WHERE tipo IN ('banco', 'campanha');
+        COMMIT;";
+    assert_eq!(refusal(&app.state.db, lopsided).await.1, "lancamentos_balanceados");
+    // Nor can an old entry be added to.
+    let late = "INSERT INTO partidas SELECT l.id, c.id, 1 FROM lancamentos l, contas c WHERE c.tipo = 'a_devolver'";
+    assert_eq!(refusal(&app.state.db, late).await.1, "lancamentos_balanceados");
+    app.assert_books_agree().await;
+}
+
+/// Every pair of states that the code's table does not have is refused by the database's, and the other way round.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_state_machine_of_the_database_is_that_of_the_code() {
+    use doacoes_api::domain::doacao::{DonationEvent, DonationStatus};
+
+    let app = TestApp::start().await;
+    let campaign = app.campaign().await;
+    let donation = app.donate(&campaign, json!({})).await.json();
+    let id: uuid::Uuid = donation["id"].as_str().unwrap().parse().unwrap();
+    for from in DonationStatus::ALL {
+        for to in DonationStatus::ALL.iter().filter(|to| *to != from) {
+            let mut tx = app.owner.begin().await.unwrap();
+            sqlx::query("ALTER TABLE doacoes DISABLE TRIGGER doacoes_transicao").execute(&mut *tx).await.unwrap();
+            set_status(&mut tx, id, *from).await.unwrap();
+            sqlx::query("ALTER TABLE doacoes ENABLE TRIGGER doacoes_transicao").execute(&mut *tx).await.unwrap();
+            let outcome = set_status(&mut tx, id, *to).await;
+            let legal = DonationEvent::ALL.iter().any(|event| from.next(*event) == Some(*to));
+            match outcome {
+                Ok(()) => assert!(legal, "{from:?} -> {to:?} must be refused"),
+                Err(error) => {
+                    let constraint = error.as_database_error().and_then(sqlx::error::DatabaseError::constraint).map(str::to_owned);
+                    assert_eq!((legal, constraint.as_deref()), (false, Some("doacoes_transicao_valida")), "{from:?} -> {to:?}: {error}");
+                }
+            }
+        }
+    }
+}
+
+async fn set_status(
+    db: &mut sqlx::PgConnection,
+    id: uuid::Uuid,
+    status: doacoes_api::domain::doacao::DonationStatus,
+) -> Result<(), sqlx::Error> {
+    let paid = status.is_paid();
+    sqlx::query(
+        "UPDATE doacoes SET situacao = $2, recebido_centavos = CASE WHEN $3 THEN 5000 ELSE 0 END, evidencia = CASE WHEN $3 THEN 'psp' END,
+             confirmada_em = CASE WHEN $3 THEN now() END WHERE id = $1",
+    )
+    .bind(id)
+    .bind(status.as_str())
+    .bind(paid)
+    .execute(db)
+    .await
+    .map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_check_of_the_books_sees_what_is_wrong() {
+    let app = TestApp::start().await;
+    let campaign = app.campaign().await;
+    app.confirmed(&campaign, json!({})).await;
+    app.fold().await;
+    app.assert_books_agree().await;
+    let found = async |sql: &'static str| {
+        sqlx::raw_sql(sql).execute(&app.owner).await.unwrap();
+        let findings = doacoes_api::service::administration::check_books(&app.owner).await.unwrap();
+        findings.into_iter().map(|finding| finding.check).collect::<Vec<_>>()
+    };
+    let totals = found("UPDATE campanha_totais SET arrecadado_centavos = arrecadado_centavos + 1").await;
+    assert_eq!(totals, ["totais_iguais_ao_razao", "totais_iguais_as_doacoes"]);
+    let both = found("UPDATE campanha_totais SET arrecadado_centavos = arrecadado_centavos - 1, doadores_qtd = 0").await;
+    assert_eq!(both, ["totais_iguais_as_doacoes"]);
+    let receipt = found("UPDATE campanha_totais SET doadores_qtd = 1; UPDATE pix_recebidos SET valor_centavos = valor_centavos + 1").await;
+    assert_eq!(receipt, ["confirmada_com_recibo"]);
+}

@@ -1,0 +1,271 @@
+//! Money that arrives early, late, twice, short or long, and money that goes back.
+
+use doacoes_api::background::Task;
+use serde_json::{Value, json};
+use time::Duration;
+use time::format_description::well_known::Rfc3339;
+
+use crate::harness::{Campaign, Options, TestApp, e2eid};
+
+async fn receive(app: &TestApp, txid: &Value, amount: i64) -> Value {
+    let path = format!("simulado/pagamentos/{}", txid.as_str().unwrap());
+    app.post(&path, json!({"valor_centavos": amount, "e2eid": e2eid()})).send().await.expect(200)
+}
+
+fn confirmation(app: &TestApp, amount: i64) -> Value {
+    json!({"valor_recebido_centavos": amount, "recebido_em": app.state.clock.now().format(&Rfc3339).unwrap()})
+}
+
+async fn confirm(app: &TestApp, campaign: &Campaign, donation: &Value, body: Value) -> crate::harness::Answer {
+    let path = format!("doacoes/{}/confirmacoes", donation["id"].as_str().unwrap());
+    app.post(&path, body).new_key().by(&campaign.org.owner).send().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_received_is_credited_not_what_was_promised() {
+    let app = TestApp::start().await;
+    let campaign = app.campaign().await;
+    for (amount, outcome) in [(4999, "a_menor"), (5000, "exata"), (5001, "a_maior")] {
+        let donation = app.donate(&campaign, json!({})).await.json();
+        assert_eq!(receive(&app, &donation["pagamento"]["txid"], amount).await["conciliacao"], outcome);
+    }
+    let totals = app.totals(&campaign).await;
+    assert_eq!(totals["arrecadado_centavos"], 15_000);
+    app.assert_books_agree().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_receipt_is_held_told_to_the_organizers_and_can_go_back() {
+    let app = TestApp::start().await;
+    let campaign = app.campaign().await;
+    let donation = app.donate(&campaign, json!({})).await.json();
+    receive(&app, &donation["pagamento"]["txid"], 5000).await;
+    let surplus = receive(&app, &donation["pagamento"]["txid"], 3000).await;
+    assert_eq!(surplus["conciliacao"], "duplicada");
+    assert_eq!(app.totals(&campaign).await["arrecadado_centavos"], 5000);
+    let letters = app.mail_to(&campaign.org.owner.email).await;
+    assert!(letters.iter().any(|letter| letter.body.contains("R$ 30,00")), "{letters:?}");
+
+    let path = format!("doacoes/{}/devolucoes", donation["id"].as_str().unwrap());
+    let refund = app.post(&path, json!({"e2eid": surplus["e2eid"]})).new_key().by(&campaign.org.owner).send().await.expect(201);
+    assert_eq!((&refund["valor_centavos"], &refund["situacao"]), (&json!(3000), &json!("confirmada")));
+    let totals = app.totals(&campaign).await;
+    assert_eq!((&totals["arrecadado_centavos"], &totals["devolvido_centavos"]), (&json!(5000), &json!(0)));
+    let held =
+        "SELECT coalesce(sum(valor_centavos), 0)::bigint FROM partidas p JOIN contas c ON c.id = p.conta_id WHERE c.tipo = 'a_devolver'";
+    assert_eq!(app.count(held).await, 0);
+    app.assert_books_agree().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn late_money_confirms_expired_and_cancelled_donations() {
+    let app = TestApp::frozen().await;
+    let campaign = app.campaign().await;
+    let expired = app.donate(&campaign, json!({})).await.json();
+    let cancelled = app.donate(&campaign, json!({})).await;
+    let path = format!("doacoes/{}/cancelamento", cancelled.json()["id"].as_str().unwrap());
+    let token = cancelled.header("doacao-token").to_owned();
+    let body = app.post(&path, json!({})).header("doacao-token", &token).send().await.expect(200);
+    assert_eq!((&body["situacao"], &body["pagamento"]["situacao"]), (&json!("cancelada"), &json!("cancelado")));
+    app.post(&path, json!({})).header("doacao-token", &token).send().await.expect_problem(409, "transicao-invalida");
+
+    app.clock.advance(Duration::hours(71));
+    app.turn(Task::Expiry).await;
+    assert_eq!(app.count("SELECT count(*) FROM doacoes WHERE situacao = 'expirada'").await, 0);
+    app.clock.advance(Duration::hours(2));
+    app.turn(Task::Expiry).await;
+    assert_eq!(app.count("SELECT count(*) FROM doacoes WHERE situacao = 'expirada'").await, 1);
+
+    for donation in [expired, cancelled.json()] {
+        assert_eq!(receive(&app, &donation["pagamento"]["txid"], 5000).await["situacao"], "confirmada");
+    }
+    assert_eq!(app.totals(&campaign).await["arrecadado_centavos"], 10_000);
+    app.assert_books_agree().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn either_charge_of_a_donation_can_be_paid_and_the_time_to_pay_starts_again() {
+    let app = TestApp::frozen().await;
+    let campaign = app.campaign().await;
+    let donation = app.donate(&campaign, json!({})).await;
+    let token = donation.header("doacao-token").to_owned();
+    let path = format!("doacoes/{}/pagamentos", donation.json()["id"].as_str().unwrap());
+    app.clock.advance(Duration::hours(70));
+    let key = uuid::Uuid::new_v4();
+    let second = app.post(&path, json!({})).key(key).header("doacao-token", &token).send().await;
+    second.expect(201);
+    let again = app.post(&path, json!({})).key(key).header("doacao-token", &token).send().await;
+    assert_eq!(again.text, second.text);
+    app.clock.advance(Duration::hours(10));
+    app.turn(Task::Expiry).await;
+    let first = donation.json()["pagamento"]["txid"].clone();
+    assert_ne!(first, second.json()["txid"]);
+    assert_eq!(receive(&app, &first, 5000).await["situacao"], "confirmada");
+    assert_eq!(receive(&app, &second.json()["txid"], 5000).await["conciliacao"], "duplicada");
+    app.post(&path, json!({})).new_key().header("doacao-token", &token).send().await.expect_problem(409, "transicao-invalida");
+
+    let other = app.donate(&campaign, json!({})).await;
+    let path = format!("doacoes/{}/pagamentos", other.json()["id"].as_str().unwrap());
+    for _ in 0..4 {
+        app.post(&path, json!({})).new_key().header("doacao-token", other.header("doacao-token")).send().await.expect(201);
+    }
+    app.post(&path, json!({}))
+        .new_key()
+        .header("doacao-token", other.header("doacao-token"))
+        .send()
+        .await
+        .expect_problem(409, "cobrancas-demais");
+    assert_eq!(app.totals(&campaign).await["arrecadado_centavos"], 5000);
+    app.assert_books_agree().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_to_end_id_belongs_to_one_charge_and_one_amount() {
+    let app = TestApp::start().await;
+    let campaign = app.campaign().await;
+    let one = app.donate(&campaign, json!({})).await.json();
+    let two = app.donate(&campaign, json!({})).await.json();
+    let e2eid = e2eid();
+    let pay = async |donation: &Value, amount: i64| {
+        let path = format!("simulado/pagamentos/{}", donation["pagamento"]["txid"].as_str().unwrap());
+        app.post(&path, json!({"valor_centavos": amount, "e2eid": e2eid})).send().await
+    };
+    pay(&one, 5000).await.expect(200);
+    pay(&two, 5000).await.expect_problem(409, "recebimento-ja-registrado");
+    pay(&one, 5001).await.expect_problem(409, "recebimento-ja-registrado");
+    pay(&one, 5000).await.expect(200);
+    let mut body = confirmation(&app, 5000);
+    body["e2eid"] = json!(e2eid);
+    confirm(&app, &campaign, &two, body).await.expect_problem(409, "recebimento-ja-registrado");
+    assert_eq!(app.totals(&campaign).await["arrecadado_centavos"], 5000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_confirmation_by_hand_is_declared_audited_and_bounded_in_time() {
+    let app = TestApp::frozen().await;
+    let campaign = app.campaign().await;
+    let donation = app.donate(&campaign, json!({"provedor": "pix_estatico", "email": "bia@exemplo.org.br"})).await.json();
+    for (hours, legal) in [(1, false), (-25, false), (-2, true)] {
+        let at = (app.state.clock.now() + Duration::hours(hours)).format(&Rfc3339).unwrap();
+        let answer =
+            confirm(&app, &campaign, &donation, json!({"valor_recebido_centavos": 5000, "recebido_em": at, "justificativa": "extrato"}))
+                .await;
+        if legal {
+            let body = answer.expect(201);
+            assert_eq!((&body["evidencia"], &body["situacao"]), (&json!("declarada"), &json!("confirmada")));
+            assert!(body["e2eid"].as_str().unwrap().starts_with("manual:"));
+        } else {
+            assert_eq!(answer.expect_problem(422, "dados-invalidos"), ["recebido_em"]);
+        }
+    }
+    let totals = app.totals(&campaign).await;
+    assert_eq!((&totals["arrecadado_centavos"], &totals["declarado_centavos"]), (&json!(5000), &json!(5000)));
+    assert_eq!(app.count("SELECT count(*) FROM auditoria WHERE acao = 'doacao.confirmada'").await, 1);
+    let letters = app.mail_to("bia@exemplo.org.br").await;
+    assert!(letters[0].body.contains("R$ 50,00"), "{letters:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refunds_need_a_receipt_and_end_after_ninety_days() {
+    let app = TestApp::frozen().await;
+    let campaign = app.campaign().await;
+    let waiting = app.donate(&campaign, json!({})).await.json();
+    let path = |donation: &Value| format!("doacoes/{}/devolucoes", donation["id"].as_str().unwrap());
+    app.post(&path(&waiting), json!({})).new_key().by(&campaign.org.owner).send().await.expect_problem(409, "transicao-invalida");
+    let paid = app.confirmed(&campaign, json!({})).await.json();
+    app.post(&path(&paid), json!({"valor_centavos": 5001}))
+        .new_key()
+        .by(&campaign.org.owner)
+        .send()
+        .await
+        .expect_problem(422, "dados-invalidos");
+    let key = uuid::Uuid::new_v4();
+    let first = app.post(&path(&paid), json!({"valor_centavos": 1000})).key(key).by(&campaign.org.owner).send().await;
+    first.expect(201);
+    let again = app.post(&path(&paid), json!({"valor_centavos": 1000})).key(key).by(&campaign.org.owner).send().await;
+    assert_eq!(first.text, again.text);
+    assert_eq!(app.count("SELECT count(*) FROM devolucoes").await, 1);
+    // Sessions end sooner than the window, so the payment is made older instead of the clock moved.
+    app.clock.advance(Duration::days(6));
+    sqlx::query("UPDATE pix_recebidos SET horario = horario - interval '85 days'").execute(&app.owner).await.unwrap();
+    app.post(&path(&paid), json!({})).new_key().by(&campaign.org.owner).send().await.expect_problem(409, "prazo-de-devolucao-encerrado");
+    app.assert_books_agree().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn donations_are_taken_only_while_the_campaign_takes_them() {
+    let app = TestApp::frozen().await;
+    let org = app.org().await;
+    let end = (app.state.clock.now() + Duration::hours(2)).format(&Rfc3339).unwrap();
+    let start = (app.state.clock.now() + Duration::hours(1)).format(&Rfc3339).unwrap();
+    let draft = app.draft(&org, json!({"inicio_em": start, "fim_em": end, "minimo_centavos": 1000, "maximo_centavos": 2000})).await;
+    let slug = draft["slug"].as_str().unwrap();
+    let give = async |amount: i64| {
+        app.post(&format!("campanhas/{slug}/doacoes"), app.donation(json!({"valor_centavos": amount}))).new_key().send().await
+    };
+    let step = async |name: &str| app.post(&format!("campanhas/{slug}/{name}"), json!({})).by(&org.owner).send().await;
+    give(1000).await.expect_problem(404, "nao-encontrado");
+    step("publicacao").await.expect(200);
+    give(1000).await.expect_problem(409, "campanha-fechada");
+    app.clock.advance(Duration::minutes(61));
+    for (amount, status) in [(999, 422), (1000, 201), (2000, 201), (2001, 422)] {
+        give(amount).await.expect(status);
+    }
+    step("pausa").await.expect(200);
+    give(1000).await.expect_problem(409, "campanha-fechada");
+    step("pausa").await.expect_problem(409, "transicao-invalida");
+    step("retomada").await.expect(200);
+    let last = give(1000).await.expect(201);
+    app.clock.advance(Duration::minutes(60));
+    give(1000).await.expect_problem(409, "campanha-fechada");
+    app.turn(Task::CampaignEnd).await;
+    let closed = app.get(&format!("campanhas/{slug}")).send().await.expect(200);
+    assert_eq!(closed["situacao"], "encerrada");
+    // What was promised before the end is still credited.
+    assert_eq!(receive(&app, &last["pagamento"]["txid"], 1000).await["situacao"], "confirmada");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn goal_and_deadline_are_frozen_once_published() {
+    let app = TestApp::start().await;
+    let org = app.org().await;
+    let draft = app.draft(&org, json!({"meta_centavos": 1000})).await;
+    let path = format!("campanhas/{}", draft["slug"].as_str().unwrap());
+    let change = async |version: Value, body: Value| app.patch(&path, body).if_match(&version).by(&org.owner).send().await;
+    let body = change(json!(1), json!({"meta_centavos": null})).await.expect(200);
+    assert_eq!(body["meta_centavos"], Value::Null);
+    app.post(&format!("{path}/publicacao"), json!({})).by(&org.owner).send().await.expect(200);
+    change(json!(3), json!({"meta_centavos": 2000})).await.expect_problem(409, "transicao-invalida");
+    change(json!(3), json!({"fim_em": "2030-01-01T00:00:00Z"})).await.expect_problem(409, "transicao-invalida");
+    let body = change(json!(3), json!({"titulo": "Outro título"})).await.expect(200);
+    assert_eq!((&body["titulo"], &body["versao"]), (&json!("Outro título"), &json!(4)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pix_key_change_waits_a_day_in_production() {
+    let app = TestApp::with(Options { profile: doacoes_api::config::Profile::Production, frozen: true, ..Options::default() }).await;
+    let org = app.org().await;
+    let campaign = app.draft(&org, json!({})).await;
+    let slug = campaign["slug"].as_str().unwrap();
+    let publish = async || app.post(&format!("campanhas/{slug}/publicacao"), json!({})).by(&org.owner).send().await;
+    publish().await.expect_problem(409, "organizadora-nao-verificada");
+    assert!(doacoes_api::service::administration::verify_organizadora(&app.state.db, &app.state.clock, &org.slug).await.unwrap());
+    publish().await.expect(200);
+
+    let path = format!("organizadoras/{}/chave-pix", org.slug);
+    let key = json!({"tipo": "email", "chave": "Nova@Exemplo.org.br", "nome_recebedor": "Casa", "cidade": "Recife"});
+    let put = async |senha: &str| app.request("PUT", &path).json(&json!({"chave_pix": key, "senha": senha})).by(&org.owner).send().await;
+    put("errada").await.expect_problem(403, "reautenticacao-necessaria");
+    let keys = put("uma frase longa").await.expect(200);
+    assert_eq!(keys["chaves"].as_array().unwrap().len(), 2);
+    assert_eq!(keys["chaves"][0]["chave"], "nova@exemplo.org.br");
+    let code = async || {
+        let answer = app.post(&format!("campanhas/{slug}/doacoes"), app.donation(json!({}))).new_key().send().await.expect(201);
+        answer["pagamento"]["pix_copia_e_cola"].as_str().unwrap().to_owned()
+    };
+    assert!(!code().await.contains("nova@exemplo.org.br"));
+    app.clock.advance(Duration::hours(24));
+    assert!(code().await.contains("nova@exemplo.org.br"));
+    assert_eq!(app.count("SELECT count(*) FROM auditoria WHERE acao = 'organizadora.chave_pix'").await, 1);
+    assert!(app.mail_to(&org.owner.email).await.iter().any(|letter| letter.subject.contains("chave PIX")));
+}
