@@ -140,8 +140,11 @@ impl Keys {
             if path.exists() {
                 continue;
             }
-            write_new(&path, &format!("k1 {}\n", random_hex())).map_err(|source| KeysError::Unwritable { path: path.clone(), source })?;
-            made.push(path);
+            if write_whole(&path, &format!("k1 {}\n", random_hex()))
+                .map_err(|source| KeysError::Unwritable { path: path.clone(), source })?
+            {
+                made.push(path);
+            }
         }
         Ok(made)
     }
@@ -261,10 +264,29 @@ fn hex(bytes: &[u8]) -> String {
     text
 }
 
+/// Makes a file whole or not at all; one that is there already, perhaps since a moment ago, stays as it is.
+/// Writes a file that appears under its name only when it is whole; false where another process was first.
+fn write_whole(path: &Path, text: &str) -> std::io::Result<bool> {
+    let draft = path.with_extension(random_hex());
+    write_new(&draft, text)?;
+    let linked = fs::hard_link(&draft, path);
+    fs::remove_file(&draft)?;
+    match linked {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 fn write_new(path: &Path, text: &str) -> std::io::Result<()> {
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
+    let draft = path.with_extension(format!("{}.new", random_hex()));
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).and_then(|()| fs::hard_link(&draft, path));
+    fs::remove_file(&draft)?;
+    match written {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    }
 }
 
 #[cfg(test)]
@@ -316,6 +338,24 @@ mod tests {
             assert!(!ring.verify_token(forged, b"dois"), "{forged}");
         }
         assert!(!ring.verify_token(&token[..token.len() - 1], b"um"));
+    }
+
+    #[test]
+    fn whoever_makes_keys_at_once_shares_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let makers: Vec<_> = (0..8)
+            .map(|_| {
+                let path = dir.path().to_owned();
+                std::thread::spawn(move || {
+                    let made = Keys::create_missing(&path).unwrap().len();
+                    (made, Keys::load(&path).unwrap().token.token(b"m"))
+                })
+            })
+            .collect();
+        let results: Vec<_> = makers.into_iter().map(|maker| maker.join().unwrap()).collect();
+        assert_eq!(results.iter().map(|(made, _)| made).sum::<usize>(), 4);
+        assert!(results.iter().all(|(_, token)| *token == results.first().unwrap().1));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 4);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use doacoes_api::domain::slug::Slug;
 use doacoes_api::http::openapi;
 use doacoes_api::keys::Keys;
 use doacoes_api::password::Passwords;
+use doacoes_api::seed::SeedError;
 use doacoes_api::service::administration;
 use doacoes_api::shutdown::signalled;
 use doacoes_api::store::{self, consistency};
@@ -24,9 +25,9 @@ type AnyError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Parser)]
 #[command(version, about)]
 struct Cli {
-    /// What is logged, as a `tracing` filter.
-    #[arg(long, env = "LOG", global = true, default_value = "info")]
-    log: String,
+    /// What is logged, as a `tracing` filter: `info` for `serve`, `error` for what a person runs and reads.
+    #[arg(long, env = "LOG", global = true)]
+    log: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -100,7 +101,8 @@ enum Admin {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    telemetry::init(&cli.log);
+    let default = if matches!(cli.command, Command::Serve(_)) { "info" } else { "error" };
+    telemetry::init(cli.log.as_deref().unwrap_or(default));
     let result = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -156,8 +158,12 @@ async fn fill(args: SeedArgs) -> Result<(), AnyError> {
         return Ok(());
     }
     let keys = Keys::load(&args.secrets_dir)?;
-    let report = seed::run(&db, &keys, &Passwords::new()?, seed::Scale::default(), |step| println!("{step}")).await?;
-    println!("{report}");
+    match seed::run(&db, &keys, &Passwords::new()?, seed::Scale::default(), |step| println!("{step}")).await {
+        Ok(report) => println!("{report}"),
+        // Somebody else was first, a moment ago.
+        Err(SeedError::NotEmpty) if args.if_empty => println!("there is data already; nothing was added"),
+        Err(error) => return Err(error.into()),
+    }
     Ok(())
 }
 

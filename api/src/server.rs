@@ -24,7 +24,7 @@ use crate::telemetry::chain;
 /// A client has this long to send a request's head.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// A head has at most this many bytes.
-const HEAD_LIMIT: usize = 64 * 1024;
+const HEAD_LIMIT: usize = 32 * 1024;
 /// Connections at a time; further ones wait in the kernel's queue.
 const CONNECTIONS: usize = 8_192;
 /// Requests in flight have this long to end when the process stops.

@@ -62,10 +62,9 @@ impl Task {
     const fn every(self) -> Duration {
         match self {
             Self::Folder => Duration::from_millis(250),
-            Self::Outbox => Duration::from_secs(1),
+            Self::Outbox | Self::Books => Duration::from_secs(1),
             Self::Expiry | Self::CampaignEnd => Duration::from_secs(5),
             Self::Purge => Duration::from_mins(1),
-            Self::Books => Duration::from_secs(10),
         }
     }
 }

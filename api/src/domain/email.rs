@@ -33,19 +33,21 @@ impl std::fmt::Debug for Email {
     }
 }
 
-/// A new password, 8 to 150 characters.
+/// A new password, 8 to 150 characters that can be typed.
 #[derive(Clone, Debug)]
 pub struct Password(SecretString);
 
-/// A password that is too short or too long.
+/// A password that is too short or too long, or that nobody can type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a senha tem de 8 a 150 caracteres")]
+#[error("a senha tem de 8 a 150 caracteres, nenhum deles de controle")]
 pub struct PasswordError;
 
 impl Password {
-    /// Checks the length; spaces count and nothing is trimmed.
+    /// Checks the length and that there are no control characters; spaces count and nothing is trimmed.
     pub fn parse(input: SecretString) -> Result<Self, PasswordError> {
-        if (8..=150).contains(&input.expose_secret().chars().count()) { Ok(Self(input)) } else { Err(PasswordError) }
+        let text = input.expose_secret();
+        let legal = (8..=150).contains(&text.chars().count()) && !text.contains(char::is_control);
+        if legal { Ok(Self(input)) } else { Err(PasswordError) }
     }
 
     /// The password, for hashing.
@@ -73,5 +75,6 @@ mod tests {
         assert!(Password::parse("çççççççç".into()).is_ok());
         assert!(Password::parse("curta".into()).is_err());
         assert!(Password::parse("x".repeat(151).into()).is_err());
+        assert!(Password::parse("uma frase\0longa".into()).is_err());
     }
 }

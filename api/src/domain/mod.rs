@@ -3,6 +3,7 @@
 //! Every type here is parsed at the edge; inside, an invalid value cannot exist.
 
 pub mod br_code;
+pub mod calendar;
 pub mod campanha;
 pub mod cnpj;
 pub mod cpf;

@@ -5,10 +5,12 @@ use std::any::Any;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use http_body_util::BodyExt as _;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tracing::Instrument as _;
@@ -21,6 +23,12 @@ use crate::telemetry::chain;
 
 /// Bodies have at most this many bytes.
 pub const BODY_LIMIT: usize = 64 * 1024;
+/// After this many bytes a client that is over the limit is no longer listened to.
+const PATIENCE_LIMIT: usize = 1024 * 1024;
+/// And after a silence of this length.
+const ON_ITS_WAY: Duration = Duration::from_millis(100);
+/// A client whose body stops for this long has failed, not we.
+const SILENCE: Duration = Duration::from_secs(1);
 /// A request is answered within this time or with 503.
 const DEADLINE: Duration = Duration::from_millis(1_800);
 
@@ -32,8 +40,7 @@ pub fn around(router: Router<AppState>, state: AppState, allowed_origins: &[Head
     router
         .fallback(|| async { Problem::new(Code::NotFound, "Não há nada neste endereço; veja /docs.") })
         .method_not_allowed_fallback(|| async { Problem::new(Code::MethodNotAllowed, "Veja os métodos em /docs.") })
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .layer(from_fn(limit_announced_body))
+        .layer(from_fn(whole_body))
         .layer(from_fn_with_state(cross_site, refuse_cross_site))
         .layer(cors(allowed_origins))
         .layer(from_fn(deadline))
@@ -42,13 +49,38 @@ pub fn around(router: Router<AppState>, state: AppState, allowed_origins: &[Head
         .with_state(state)
 }
 
-/// A body that says it is too large need not be read, not even by handlers that take none.
-async fn limit_announced_body(request: Request, next: Next) -> Response {
-    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if length.is_some_and(|length| length > u64::try_from(BODY_LIMIT).unwrap_or(u64::MAX)) {
+/// Reads the body before anything looks at the request. One that is too large is read on for a while and thrown away: a client
+/// that is still sending would lose the answer along with its connection.
+async fn whole_body(request: Request, next: Next) -> Response {
+    let (parts, mut body) = request.into_parts();
+    // Nothing is gained by listening to one that says it will never come to the end of our patience.
+    let announced = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > PATIENCE_LIMIT) {
         return too_large().into_response();
     }
-    next.run(request).await
+    let mut bytes = Vec::new();
+    let mut read = 0;
+    loop {
+        // Over the limit, only what is on its way already is waited for.
+        let patience = if read > BODY_LIMIT { ON_ITS_WAY } else { SILENCE };
+        let frame = match tokio::time::timeout(patience, body.frame()).await {
+            Ok(Some(Ok(frame))) => frame,
+            Ok(None) => break,
+            Err(_) if read > BODY_LIMIT => break,
+            Ok(Some(Err(_))) | Err(_) => return Problem::new(Code::Malformed, "O corpo não chegou inteiro.").into_response(),
+        };
+        let Some(data) = frame.data_ref() else { continue };
+        read += data.len();
+        if read <= BODY_LIMIT {
+            bytes.extend_from_slice(data);
+        } else if read > PATIENCE_LIMIT {
+            break;
+        }
+    }
+    if read > BODY_LIMIT {
+        return too_large().into_response();
+    }
+    next.run(Request::from_parts(parts, Body::from(bytes))).await
 }
 
 async fn deadline(request: Request, next: Next) -> Response {
@@ -67,6 +99,15 @@ fn panicked(payload: Box<dyn Any + Send>) -> Response {
 #[derive(Debug, thiserror::Error)]
 #[error("a handler panicked: {0}")]
 struct Panic(String);
+
+/// What the CORS layer sets whoever asks.
+const CORS_HEADERS: [HeaderName; 5] = [
+    header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+    header::ACCESS_CONTROL_ALLOW_HEADERS,
+    header::ACCESS_CONTROL_ALLOW_METHODS,
+    header::ACCESS_CONTROL_EXPOSE_HEADERS,
+    header::ACCESS_CONTROL_MAX_AGE,
+];
 
 fn cors(allowed: &[HeaderValue]) -> CorsLayer {
     CorsLayer::new()
@@ -179,6 +220,12 @@ fn keep_headers(response: &Response) -> HeaderMap {
 }
 
 fn finish_headers(headers: &mut HeaderMap, id: &str, secure: bool) {
+    // Pages of other origins are told nothing, not even what they would be allowed.
+    if !headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN) {
+        for name in CORS_HEADERS {
+            headers.remove(name);
+        }
+    }
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);
     }

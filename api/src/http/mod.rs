@@ -28,9 +28,14 @@ use utoipa_axum::routes;
 use crate::config::Profile;
 use crate::state::AppState;
 
-/// Every route under `/api/v1` with its description.
-pub fn api(profile: Profile) -> OpenApiRouter<AppState> {
-    let api = OpenApiRouter::with_openapi(openapi::base())
+/// Every route with its description, below `/api/v1`.
+pub fn described(profile: Profile) -> OpenApiRouter<AppState> {
+    // Of nested documents only the outermost one's title and version count.
+    OpenApiRouter::with_openapi(openapi::base()).nest("/api/v1", api(profile))
+}
+
+fn api(profile: Profile) -> OpenApiRouter<AppState> {
+    let api = OpenApiRouter::new()
         .routes(routes!(pessoas::create::create))
         .routes(routes!(sessoes::log_in::log_in))
         .routes(routes!(sessoes::log_out::log_out))
@@ -73,7 +78,7 @@ pub fn api(profile: Profile) -> OpenApiRouter<AppState> {
 
 /// The whole public router.
 pub fn router(state: AppState, allowed_origins: &[HeaderValue]) -> Router {
-    let (api, mut document) = OpenApiRouter::new().nest("/api/v1", api(state.profile)).split_for_parts();
+    let (api, mut document) = described(state.profile).split_for_parts();
     openapi::finish(&mut document);
     let router = api.merge(openapi::routes(document));
     layers::around(router, state, allowed_origins)

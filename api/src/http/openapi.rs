@@ -54,7 +54,7 @@ pub fn base() -> OpenApi {
 
 /// The whole document, as served under `profile`.
 pub fn document(profile: crate::config::Profile) -> OpenApi {
-    let (_, mut document) = utoipa_axum::router::OpenApiRouter::<AppState>::new().nest("/api/v1", super::api(profile)).split_for_parts();
+    let mut document = super::described(profile).into_openapi();
     finish(&mut document);
     document
 }

@@ -18,7 +18,7 @@ use crate::domain::money::Centavos;
 use crate::domain::text::{DisplayName, Message};
 use crate::gateway::{ChargeError, ChargeRequest, PaymentGateway};
 use crate::keys::{KeyRing, sha256};
-use crate::state::{Core, commit};
+use crate::state::{Core, commit, conclude};
 use crate::store::access_log::{self, Access};
 use crate::store::campanhas::DonationTarget;
 use crate::store::doacoes::{self as store, Doacao, NewDonation, Step};
@@ -95,20 +95,37 @@ pub async fn create(
     ip: IpAddr,
     render: Render,
 ) -> Result<Answer, CreateError> {
-    let now = core.clock.now();
     let mut tx = core.begin().await?;
-    let target =
-        campanhas::donation_target(&mut tx, &slug).await?.filter(|target| target.situacao.is_public()).ok_or(CreateError::NotFound)?;
+    let made = create_once(&core, &mut tx, &slug, donor, order, &attempt, ip, render).await;
+    let (answer, fresh) = conclude(tx, made).await?;
+    core.metrics.donations(DonationStatus::AguardandoPagamento, usize::from(fresh));
+    Ok(answer)
+}
+
+/// The answer, and whether it is new.
+#[expect(clippy::too_many_arguments, reason = "the request's parts, each of a type of its own")]
+async fn create_once(
+    core: &Core,
+    db: &mut PgConnection,
+    slug: &str,
+    donor: Option<PessoaId>,
+    order: Order,
+    attempt: &Attempt,
+    ip: IpAddr,
+    render: Render,
+) -> Result<(Answer, bool), CreateError> {
+    let now = core.clock.now();
+    let target = campanhas::donation_target(db, slug).await?.filter(|target| target.situacao.is_public()).ok_or(CreateError::NotFound)?;
     let owner = scope_of(donor, target.id);
     let scope = Scope { owner, route: "POST /campanhas/{slug}/doacoes", key: attempt.key };
-    if let Some(answer) = once::claim(&core, &mut tx, &scope, &attempt).await? {
-        return Ok(answer);
+    if let Some(answer) = once::claim(core, db, &scope, attempt).await? {
+        return Ok((answer, false));
     }
     let gateway = core.gateways.get(order.provedor).ok_or(CreateError::Provider)?;
     check(&target, &order, gateway, now)?;
     let email = match (&order.email, donor) {
         (Some(email), _) => Some(email.as_str().to_owned()),
-        (None, Some(pessoa)) => pessoas::address(&mut tx, pessoa).await?.map(|(_, email)| email),
+        (None, Some(pessoa)) => pessoas::address(db, pessoa).await?.map(|(_, email)| email),
         (None, None) => None,
     };
     let id = DoacaoId(core.clock.new_id());
@@ -128,15 +145,13 @@ pub async fn create(
         expira_em: now + gateway.lifetime(),
     };
     let actor = donor.map_or(Actor::Guest, Actor::Pessoa).to_string();
-    store::insert(&mut tx, &new, &actor, now).await?;
-    let payment = charge(&core, &mut tx, gateway, &target, id, order.valor, now).await?;
-    access_log::record(&mut tx, core.clock.new_id(), ip, Access::Donation(id, donor), now).await?;
-    let made = store::get(&mut tx, id).await?.ok_or(CreateError::NotFound)?;
+    store::insert(db, &new, &actor, now).await?;
+    let payment = charge(core, db, gateway, &target, id, order.valor, now).await?;
+    access_log::record(db, core.clock.new_id(), ip, Access::Donation(id, donor), now).await?;
+    let made = store::get(db, id).await?.ok_or(CreateError::NotFound)?;
     let answer = Answer { subject: id.0, location: Some(format!("/api/v1/doacoes/{id}")), body: render(&made, &[payment]) };
-    once::keep(&core, &mut tx, &scope, &attempt, &answer).await?;
-    commit(tx).await?;
-    core.metrics.donations(DonationStatus::AguardandoPagamento, 1);
-    Ok(answer)
+    once::keep(core, db, &scope, attempt, &answer).await?;
+    Ok((answer, true))
 }
 
 fn check(target: &DonationTarget, order: &Order, gateway: &dyn PaymentGateway, now: OffsetDateTime) -> Result<(), CreateError> {
@@ -246,30 +261,41 @@ pub async fn second_charge(
     owner: String,
     render: fn(&Pagamento) -> String,
 ) -> Result<Answer, DonorError> {
-    let now = core.clock.now();
     let mut tx = core.begin().await?;
+    let charged = charge_once(&core, &mut tx, id, &attempt, owner, render).await;
+    conclude(tx, charged).await
+}
+
+async fn charge_once(
+    core: &Core,
+    db: &mut PgConnection,
+    id: DoacaoId,
+    attempt: &Attempt,
+    owner: String,
+    render: fn(&Pagamento) -> String,
+) -> Result<Answer, DonorError> {
+    let now = core.clock.now();
     let scope = Scope { owner, route: "POST /doacoes/{id}/pagamentos", key: attempt.key };
-    if let Some(answer) = once::claim(&core, &mut tx, &scope, &attempt).await.map_err(CreateError::from)? {
+    if let Some(answer) = once::claim(core, db, &scope, attempt).await.map_err(CreateError::from)? {
         return Ok(answer);
     }
-    let donation = store::lock(&mut tx, id).await?.ok_or(DonorError::NotFound)?;
+    let donation = store::lock(db, id).await?.ok_or(DonorError::NotFound)?;
     if donation.situacao != DonationStatus::AguardandoPagamento {
         return Err(DonorError::Transition(donation.situacao));
     }
-    if pagamentos::of_donations(&mut tx, &[id]).await?.len() >= MAX_CHARGES {
+    if pagamentos::of_donations(db, &[id]).await?.len() >= MAX_CHARGES {
         return Err(DonorError::TooManyCharges);
     }
-    let target = campanhas::donation_target(&mut tx, &donation.campanha_slug).await?.ok_or(DonorError::NotFound)?;
+    let target = campanhas::donation_target(db, &donation.campanha_slug).await?.ok_or(DonorError::NotFound)?;
     if target.situacao != CampaignStatus::Publicada {
         return Err(CreateError::Closed.into());
     }
     let gateway = core.gateways.get(Some(donation.provedor)).ok_or(CreateError::Provider)?;
     let amount = Centavos::try_from(donation.valor_centavos).map_err(|_| StoreError::from(sqlx::Error::RowNotFound))?;
-    let payment = charge(&core, &mut tx, gateway, &target, id, amount, now).await?;
-    store::extend(&mut tx, id, payment.expira_em, now).await?;
+    let payment = charge(core, db, gateway, &target, id, amount, now).await?;
+    store::extend(db, id, payment.expira_em, now).await?;
     let answer = Answer { subject: id.0, location: Some(format!("/api/v1/doacoes/{id}")), body: render(&payment) };
-    once::keep(&core, &mut tx, &scope, &attempt, &answer).await.map_err(CreateError::from)?;
-    commit(tx).await?;
+    once::keep(core, db, &scope, attempt, &answer).await.map_err(CreateError::from)?;
     Ok(answer)
 }
 

@@ -13,7 +13,7 @@ use crate::domain::money::Centavos;
 use crate::domain::pix_receipt::EndToEndId;
 use crate::domain::text::Reason;
 use crate::mail::{Mail, post};
-use crate::state::{Core, commit};
+use crate::state::{Core, conclude};
 use crate::store::StoreError;
 use crate::store::audit::{self, Deed};
 use crate::store::doacoes::{self as donations, Doacao, Step};
@@ -75,20 +75,38 @@ pub async fn refund(
     attempt: Attempt,
     render: fn(&Doacao, &Devolucao) -> String,
 ) -> Result<Answer, RefundError> {
-    let now = core.clock.now();
     let mut tx = core.begin().await?;
+    let refunded = refund_once(&core, &mut tx, doacao, by, &order, &attempt, render).await;
+    let (answer, reached) = conclude(tx, refunded).await?;
+    if let Some(status) = reached {
+        core.metrics.donations(status, 1);
+    }
+    Ok(answer)
+}
+
+/// The answer, and the state that the donation newly reached.
+async fn refund_once(
+    core: &Core,
+    db: &mut PgConnection,
+    doacao: DoacaoId,
+    by: PessoaId,
+    order: &RefundOrder,
+    attempt: &Attempt,
+    render: fn(&Doacao, &Devolucao) -> String,
+) -> Result<(Answer, Option<DonationStatus>), RefundError> {
+    let now = core.clock.now();
     let scope = Scope { owner: format!("pessoa:{by}"), route: "POST /doacoes/{id}/devolucoes", key: attempt.key };
-    if let Some(answer) = once::claim(&core, &mut tx, &scope, &attempt).await? {
-        return Ok(answer);
+    if let Some(answer) = once::claim(core, db, &scope, attempt).await? {
+        return Ok((answer, None));
     }
     // The donation's lock makes refunds of one donation come one after the other, so what is left is exact.
-    let donation = donations::lock(&mut tx, doacao).await?.ok_or(RefundError::NotFound)?;
-    let receipt = pick(pagamentos::receipts_of(&mut tx, doacao).await?, order.e2eid.as_ref()).ok_or(RefundError::NoReceipt)?;
+    let donation = donations::lock(db, doacao).await?.ok_or(RefundError::NotFound)?;
+    let receipt = pick(pagamentos::receipts_of(db, doacao).await?, order.e2eid.as_ref()).ok_or(RefundError::NoReceipt)?;
     let payment = receipt.pagamento_id.ok_or(RefundError::NoReceipt)?;
     if receipt.horario + WINDOW < now {
         return Err(RefundError::TooLate);
     }
-    let left = receipt.valor_centavos - store::refunded(&mut tx, &receipt.e2eid).await?;
+    let left = receipt.valor_centavos - store::refunded(db, &receipt.e2eid).await?;
     let amount = match order.valor {
         Some(amount) => amount,
         None => Centavos::try_from(left).map_err(|_| RefundError::Exceeds { left })?,
@@ -107,7 +125,7 @@ pub async fn refund(
         motivo: reason,
         criada_por: by,
     };
-    let made = store::insert(&mut tx, &new, now).await.map_err(|error| match error {
+    let made = store::insert(db, &new, now).await.map_err(|error| match error {
         store::RefundError::Exceeds => RefundError::Exceeds { left },
         store::RefundError::Store(error) => RefundError::Store(error),
     })?;
@@ -120,24 +138,20 @@ pub async fn refund(
         doacao,
         amount,
     };
-    ledger::post(&mut tx, &posting, now).await?;
+    ledger::post(db, &posting, now).await?;
     // Surplus was never in the campaign's total nor in the donation.
-    let reached = if surplus { None } else { Some(take_back(&mut tx, &donation, amount, left, &actor, reason, now).await?) };
+    let reached = if surplus { None } else { Some(take_back(db, &donation, amount, left, &actor, reason, now).await?) };
     let detail = serde_json::json!({ "valor_centavos": amount.get(), "excedente": surplus });
     let deed = Deed { actor: &actor, action: "doacao.devolvida", target_kind: "doacao", target: doacao.0, detail };
-    audit::record(&mut tx, core.clock.new_id(), &deed, now).await?;
+    audit::record(db, core.clock.new_id(), &deed, now).await?;
     if let Some(address) = &donation.email_contato {
         let mail = Mail::DonationRefunded { amount, campaign: &donation.campanha_titulo };
-        post(&mut tx, &core.keys.body, &core.public_url, None, address, &mail, now).await?;
+        post(db, &core.keys.body, &core.public_url, None, address, &mail, now).await?;
     }
-    let after = donations::get(&mut tx, doacao).await?.ok_or(RefundError::NotFound)?;
+    let after = donations::get(db, doacao).await?.ok_or(RefundError::NotFound)?;
     let answer = Answer { subject: doacao.0, location: Some(format!("/api/v1/doacoes/{doacao}")), body: render(&after, &made) };
-    once::keep(&core, &mut tx, &scope, &attempt, &answer).await?;
-    commit(tx).await?;
-    if let Some(status) = reached {
-        core.metrics.donations(status, 1);
-    }
-    Ok(answer)
+    once::keep(core, db, &scope, attempt, &answer).await?;
+    Ok((answer, reached))
 }
 
 /// Takes `amount` of the `left` centavos off the donation and the campaign's totals; the state that it reached.

@@ -15,7 +15,7 @@ use crate::domain::role::Role;
 use crate::domain::text::Reason;
 use crate::domain::txid::Txid;
 use crate::mail::{Mail, post};
-use crate::state::{Core, commit};
+use crate::state::{Core, conclude};
 use crate::store::audit::{self, Deed};
 use crate::store::doacoes::{self as donations, Doacao, Settlement, Step};
 use crate::store::idempotency::Scope;
@@ -83,10 +83,15 @@ pub enum SettleError {
 /// Takes the provider's word for the charge of `txid`. The same receipt told twice counts once and answers the same.
 pub async fn by_provider(core: Arc<Core>, txid: Txid, proof: Proof) -> Result<Settled, SettleError> {
     let mut tx = core.begin().await?;
-    let payment = pagamentos::find_by_txid(&mut tx, &txid).await?.ok_or(SettleError::NotFound)?;
-    let settled = settle(&core, &mut tx, payment, &proof, Actor::Psp).await?;
-    finish(&core, tx, &settled).await?;
+    let settled = settle_txid(&core, &mut tx, &txid, &proof).await;
+    let settled = conclude(tx, settled).await?;
+    count(&core, &settled);
     Ok(settled)
+}
+
+async fn settle_txid(core: &Core, db: &mut PgConnection, txid: &Txid, proof: &Proof) -> Result<Settled, SettleError> {
+    let payment = pagamentos::find_by_txid(db, txid).await?.ok_or(SettleError::NotFound)?;
+    settle(core, db, payment, proof, Actor::Psp).await
 }
 
 /// Takes the word of a member of the organizadora, once per key.
@@ -99,31 +104,46 @@ pub async fn by_member(
     render: fn(&Settled) -> String,
 ) -> Result<Answer, SettleError> {
     let mut tx = core.begin().await?;
-    let scope = Scope { owner: format!("pessoa:{member}"), route: "POST /doacoes/{id}/confirmacoes", key: attempt.key };
-    if let Some(answer) = once::claim(&core, &mut tx, &scope, &attempt).await? {
-        return Ok(answer);
+    let declared = declare_once(&core, &mut tx, doacao, member, &proof, &attempt, render).await;
+    let (answer, settled) = conclude(tx, declared).await?;
+    if let Some(settled) = settled {
+        count(&core, &settled);
     }
-    let payment = pagamentos::newest_of(&mut tx, doacao).await?.ok_or(SettleError::NotFound)?;
-    let settled = settle(&core, &mut tx, payment, &proof, Actor::Pessoa(member)).await?;
+    Ok(answer)
+}
+
+/// The answer, and what was settled unless it was kept from before.
+async fn declare_once(
+    core: &Core,
+    db: &mut PgConnection,
+    doacao: DoacaoId,
+    member: PessoaId,
+    proof: &Proof,
+    attempt: &Attempt,
+    render: fn(&Settled) -> String,
+) -> Result<(Answer, Option<Settled>), SettleError> {
+    let scope = Scope { owner: format!("pessoa:{member}"), route: "POST /doacoes/{id}/confirmacoes", key: attempt.key };
+    if let Some(answer) = once::claim(core, db, &scope, attempt).await? {
+        return Ok((answer, None));
+    }
+    let payment = pagamentos::newest_of(db, doacao).await?.ok_or(SettleError::NotFound)?;
+    let settled = settle(core, db, payment, proof, Actor::Pessoa(member)).await?;
     if !settled.fresh {
         return Err(SettleError::ReceiptTaken);
     }
     let actor = Actor::Pessoa(member).to_string();
     let detail = serde_json::json!({ "valor_centavos": proof.valor.get(), "conciliacao": settled.recebimento.conciliacao });
     let deed = Deed { actor: &actor, action: "doacao.confirmada", target_kind: "doacao", target: doacao.0, detail };
-    audit::record(&mut tx, core.clock.new_id(), &deed, core.clock.now()).await?;
+    audit::record(db, core.clock.new_id(), &deed, core.clock.now()).await?;
     let answer = Answer { subject: doacao.0, location: Some(format!("/api/v1/doacoes/{doacao}")), body: render(&settled) };
-    once::keep(&core, &mut tx, &scope, &attempt, &answer).await?;
-    finish(&core, tx, &settled).await?;
-    Ok(answer)
+    once::keep(core, db, &scope, attempt, &answer).await?;
+    Ok((answer, Some(settled)))
 }
 
-async fn finish(core: &Core, tx: sqlx::Transaction<'static, sqlx::Postgres>, settled: &Settled) -> Result<(), SettleError> {
-    commit(tx).await?;
+fn count(core: &Core, settled: &Settled) {
     if settled.fresh && settled.recebimento.conciliacao != Reconciliation::Duplicada {
         core.metrics.donations(DonationStatus::Confirmada, 1);
     }
-    Ok(())
 }
 
 /// Credits a receipt: the donation's first one confirms it, every further one is held to be returned.

@@ -69,22 +69,31 @@ pub const CHECKS: &[Check] = &[
     },
     Check {
         name: "confirmada_com_recibo",
-        sql: "SELECT d.id FROM doacoes d
-              LEFT JOIN LATERAL (SELECT sum(r.valor_centavos) AS valor FROM pagamentos p JOIN pix_recebidos r ON r.pagamento_id = p.id
-                                 WHERE p.doacao_id = d.id AND r.conciliacao IN ('exata', 'a_maior', 'a_menor')) r ON true
+        sql: "WITH recibos AS (
+                  SELECT d.id, sum(r.valor_centavos) AS valor
+                  FROM doacoes d JOIN pagamentos p ON p.doacao_id = d.id JOIN pix_recebidos r ON r.pagamento_id = p.id
+                  WHERE d.campanha_id = ANY($1) AND r.conciliacao IN ('exata', 'a_maior', 'a_menor') GROUP BY d.id
+              )
+              SELECT d.id FROM doacoes d LEFT JOIN recibos r USING (id)
               WHERE d.campanha_id = ANY($1) AND d.recebido_centavos <> coalesce(r.valor, 0)",
     },
     Check {
         name: "devolucoes_iguais_a_doacao",
-        sql: "SELECT d.id FROM doacoes d
-              LEFT JOIN LATERAL (SELECT sum(v.valor_centavos) AS valor FROM devolucoes v JOIN pix_recebidos r ON r.e2eid = v.e2eid
-                                 WHERE v.doacao_id = d.id AND r.conciliacao <> 'duplicada') v ON true
+        sql: "WITH voltas AS (
+                  SELECT d.id, sum(v.valor_centavos) AS valor
+                  FROM doacoes d JOIN devolucoes v ON v.doacao_id = d.id JOIN pix_recebidos r ON r.e2eid = v.e2eid
+                  WHERE d.campanha_id = ANY($1) AND r.conciliacao <> 'duplicada' GROUP BY d.id
+              )
+              SELECT d.id FROM doacoes d LEFT JOIN voltas v USING (id)
               WHERE d.campanha_id = ANY($1) AND d.devolvido_centavos <> coalesce(v.valor, 0)",
     },
     Check {
         name: "situacao_igual_ao_ultimo_evento",
-        sql: "SELECT d.id FROM doacoes d
-              LEFT JOIN LATERAL (SELECT para FROM doacao_eventos e WHERE e.doacao_id = d.id ORDER BY seq DESC LIMIT 1) e ON true
+        sql: "WITH ultimos AS (
+                  SELECT DISTINCT ON (d.id) d.id, e.para FROM doacoes d JOIN doacao_eventos e ON e.doacao_id = d.id
+                  WHERE d.campanha_id = ANY($1) ORDER BY d.id, e.seq DESC
+              )
+              SELECT d.id FROM doacoes d LEFT JOIN ultimos e USING (id)
               WHERE d.campanha_id = ANY($1) AND d.situacao IS DISTINCT FROM e.para",
     },
 ];

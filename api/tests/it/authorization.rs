@@ -512,22 +512,6 @@ async fn assert_worthless(app: &TestApp, org: &Org, cookie: &str) {
     assert!(answer.send().await.headers.contains_key("doacao-token"));
 }
 
-/// A further session of a person, made behind the API.
-async fn another_session(app: &TestApp, person: &Person) -> Person {
-    let token = doacoes_api::keys::random_hex();
-    sqlx::query(
-        "INSERT INTO sessoes (id, hash, pessoa_id, versao_auth, criada_em, visto_em, reautenticada_em, expira_em)
-         SELECT gen_random_uuid(), $2, id, versao_auth, $3, $3, $3, $3 + interval '30 days' FROM pessoas WHERE id::text = $1",
-    )
-    .bind(&person.id)
-    .bind(doacoes_api::keys::sha256(token.as_bytes()).as_slice())
-    .bind(app.state.clock.now())
-    .execute(&app.owner)
-    .await
-    .unwrap();
-    Person { cookie: format!("sessao={token}"), ..person.clone() }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_ends_after_a_week_without_use_and_after_thirty_days_in_any_case() {
     let app = TestApp::frozen().await;
@@ -554,7 +538,7 @@ async fn a_new_password_ends_every_session_and_opens_none() {
     let app = TestApp::start().await;
     let org = app.org().await;
     let person = app.member(&org, "dona").await;
-    let elsewhere = another_session(&app, &person).await;
+    let elsewhere = app.person_again(&person).await;
     app.get("eu").by(&elsewhere).send().await.expect(200);
     accounts::ask_reset(&app.state, &Email::parse(&person.email).unwrap()).await.unwrap();
     let code = app.code_for(&person.email).await;
@@ -588,7 +572,7 @@ async fn an_ended_session_is_worth_nothing_and_the_others_go_on() {
     let app = TestApp::start().await;
     let org = app.org().await;
     let here = org.owner.clone();
-    let (there, lost) = (another_session(&app, &here).await, another_session(&app, &here).await);
+    let (there, lost) = (app.person_again(&here).await, app.person_again(&here).await);
     let sessions = app.get("eu/sessoes").by(&lost).send().await.expect(200);
     let current = sessions["itens"].as_array().unwrap().iter().find(|session| session["atual"] == true).unwrap();
     let path = format!("eu/sessoes/{}", current["id"].as_str().unwrap());

@@ -1,6 +1,9 @@
 //! The demonstration data: complete, repeatable, refused where there is data, and with books that agree.
 
 use doacoes_api::domain::br_code::BrCode;
+use doacoes_api::domain::money::Centavos;
+use doacoes_api::domain::pix_key::PixKey;
+use doacoes_api::domain::txid::Txid;
 use doacoes_api::seed::{self, Report, Scale, SeedError};
 use serde_json::json;
 
@@ -70,9 +73,9 @@ async fn every_charge_can_be_scanned_and_says_what_is_stored_beside_it() {
     assert_eq!(charges.len(), 2_000);
     for (text, txid, amount, key) in charges {
         let code = BrCode::parse(&text).unwrap();
-        assert_eq!(code.txid().map(|txid| txid.as_str()), Some(txid.as_str()));
-        assert_eq!(code.amount().map(|amount| amount.get()), Some(amount));
-        assert_eq!(code.key().map(|key| key.as_str()), Some(key.as_str()));
+        assert_eq!(code.txid().map(Txid::as_str), Some(txid.as_str()));
+        assert_eq!(code.amount().map(Centavos::get), Some(amount));
+        assert_eq!(code.key().map(PixKey::as_str), Some(key.as_str()));
     }
 }
 

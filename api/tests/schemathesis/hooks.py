@@ -1,7 +1,7 @@
 """What Schemathesis cannot know from the OpenAPI document: who sends a request, and which ids, tags and codes exist.
 
 A generated value gives way to a real one only where the document allows it; what is wrong on purpose stays wrong, and
-Schemathesis notices what was replaced. Ids that the API itself told in an earlier answer stay as well.
+Schemathesis notices what was replaced. In the stateful phase, ids that the API told in an earlier answer stay as well.
 
 Environment: API_URL, MAIL_FOLDER, and ROLE, one of:
   nobody   no credentials
@@ -14,10 +14,12 @@ import uuid
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 import schemathesis
 from hypothesis import strategies
 from schemathesis.core.parameters import ParameterLocation
+from schemathesis.generation.meta import TestPhase
 from world import PASSWORD, PRIVACY_NOTICE, World
 
 ROLE = os.environ["ROLE"]
@@ -46,13 +48,13 @@ class Feed:
     def legal(self, location: ParameterLocation) -> bool:
         return not self.case.meta.is_negative_at(location)
 
-    def path(self, **values: str) -> bool:
-        """Whether the path names what `values` do."""
+    def path(self, *, always: bool = False, **values: str) -> None:
+        """Puts `values` into the path, unless it is wrong on purpose or follows from an earlier answer; or `always`."""
         given = self.case.path_parameters or {}
-        if not self.legal(ParameterLocation.PATH) or told.intersection(map(str, given.values())):
-            return False
-        self.case.path_parameters = {**given, **values}
-        return True
+        stateful = self.case.meta.phase.name == TestPhase.STATEFUL
+        follows = stateful and not always and told.intersection(map(str, given.values()))
+        if self.legal(ParameterLocation.PATH) and not follows:
+            self.case.path_parameters = {**given, **values}
 
     def cursor(self) -> None:
         """A cursor that the list has given, if it has one."""
@@ -77,9 +79,12 @@ class Feed:
             if isinstance(value, float) and value.is_integer():
                 body[name] = int(value)
 
-    def if_match(self, path: str, **headers: str) -> None:
-        if self.legal(ParameterLocation.HEADER):
-            self.case.headers["if-match"] = world.etag(path, **headers)
+    def if_match(self) -> None:
+        """The tag of what the path names."""
+        if self.legal(ParameterLocation.HEADER) and "if-match" in self.case.headers:
+            token = {"Doacao-Token": self.token} if self.token else {}
+            response = world.raw("GET", "/" + self.case.formatted_path.lstrip("/"), cookie=self.cookie, headers=token)
+            self.case.headers["if-match"] = response.headers.get("ETag", '"1"')
 
     def body(self, **values: object) -> dict | None:
         """The body with `values` in it, if it is one that the document allows."""
@@ -88,10 +93,10 @@ class Feed:
         self.case.body = {**self.case.body, **values}
         return self.case.body
 
-    def every(self, nth: int, *, but: bool = False) -> bool:
-        """Once in `nth` requests of the operation, or with `but` in all the others."""
+    def every(self, nth: int) -> bool:
+        """Whether it is the first, or the first after `nth` others, of the operation's requests."""
         turns[self.operation] += 1
-        return (turns[self.operation] % nth == 0) != but
+        return turns[self.operation] % nth == 1
 
     def donation(self) -> dict:
         """A donation of whoever asks."""
@@ -103,15 +108,10 @@ def organizadora(feed: Feed) -> None:
     feed.path(slug=world.organizadora)
 
 
-def change_organizadora(feed: Feed) -> None:
-    feed.path(slug=world.organizadora)
-    feed.if_match(f"organizadoras/{world.organizadora}")
-
-
 def change_key(feed: Feed) -> None:
     feed.path(slug=world.organizadora)
     feed.body(chave_pix=world.pix_key())
-    if feed.every(4, but=True):
+    if feed.body() and not feed.every(4):
         feed.body(senha=PASSWORD)
 
 
@@ -122,7 +122,8 @@ def new_organizadora(feed: Feed) -> None:
 
 def member(feed: Feed) -> None:
     world.membership(True)
-    feed.path(slug=world.organizadora, pessoa_id=world.other_id)
+    # Never the owner.
+    feed.path(always=True, slug=world.organizadora, pessoa_id=world.other_id)
 
 
 def new_member(feed: Feed) -> None:
@@ -154,9 +155,7 @@ def new_campaign(feed: Feed) -> None:
 
 
 def change_campaign(feed: Feed) -> None:
-    draft = world.new_campaign(published=False)["slug"]
-    if feed.path(slug=draft):
-        feed.if_match(f"campanhas/{draft}")
+    feed.path(slug=world.new_campaign(published=False)["slug"])
     if (body := feed.body()) and "minimo_centavos" in body:
         feed.body(minimo_centavos=1)
 
@@ -170,16 +169,14 @@ def donate(feed: Feed) -> None:
         body.pop("email", None)
     if body.get("visibilidade") == "secreta":
         body["provedor"] = "simulado"
+    target = world.raw("GET", f"campanhas/{quote(str(feed.case.path_parameters['slug']), safe='')}")
+    if target.ok:
+        limits = target.json()
+        body["valor_centavos"] = max(limits["minimo_centavos"], min(body["valor_centavos"], limits["maximo_centavos"]))
 
 
 def own_donation(feed: Feed) -> None:
     feed.path(id=feed.donation()["id"])
-
-
-def change_donation(feed: Feed) -> None:
-    donation = feed.donation()["id"]
-    if feed.path(id=donation):
-        feed.if_match(f"doacoes/{donation}", **({"Doacao-Token": feed.token} if feed.token else {}))
 
 
 def qr_code(feed: Feed) -> None:
@@ -189,12 +186,14 @@ def qr_code(feed: Feed) -> None:
 
 def confirm(feed: Feed) -> None:
     feed.path(id=world.new_donation()[0]["id"])
-    feed.body(recebido_em=datetime.now(UTC).isoformat())
+    if "e2eid" in (feed.body(recebido_em=datetime.now(UTC).isoformat()) or {}):
+        feed.body(e2eid=world.e2eid())
 
 
 def refund(feed: Feed) -> None:
     donation, e2eid = world.paid_donation()
-    feed.path(id=donation["id"])
+    # What is left of another one, if anything, is not known.
+    feed.path(always=True, id=donation["id"])
     if body := feed.body():
         if "e2eid" in body:
             body["e2eid"] = e2eid
@@ -204,6 +203,7 @@ def refund(feed: Feed) -> None:
 
 def pay(feed: Feed) -> None:
     feed.path(txid=world.new_donation()[0]["pagamento"]["txid"])
+    feed.body(e2eid=world.e2eid())
 
 
 def claim(feed: Feed) -> None:
@@ -212,13 +212,13 @@ def claim(feed: Feed) -> None:
 
 
 def verify(feed: Feed) -> None:
-    # A mail takes a second.
-    if feed.every(10):
+    # Not each time, since a mail takes a second.
+    if feed.body() and feed.every(8):
         feed.body(codigo=world.sign_up()[1])
 
 
 def reset(feed: Feed) -> None:
-    if feed.every(10):
+    if feed.body() and feed.every(8):
         feed.body(codigo=world.reset_code())
 
 
@@ -227,7 +227,7 @@ def sign_up(feed: Feed) -> None:
 
 
 def log_in(feed: Feed) -> None:
-    if feed.every(2):
+    if feed.body() and feed.every(2):
         feed.body(email=world.owner, senha=PASSWORD)
 
 
@@ -238,16 +238,13 @@ def log_out(feed: Feed) -> None:
 
 def reauthenticate(feed: Feed) -> None:
     log_out(feed)
-    if feed.every(4, but=True):
+    if feed.body() and not feed.every(4):
         feed.body(senha=PASSWORD)
 
 
 def end_session(feed: Feed) -> None:
-    feed.path(id=world.session_id())
-
-
-def change_account(feed: Feed) -> None:
-    feed.if_match("eu")
+    # Never the one that all others are sent with.
+    feed.path(always=True, id=world.session_id())
 
 
 FEEDS = {
@@ -256,13 +253,12 @@ FEEDS = {
     "sair": log_out,
     "redefinirSenha": reset,
     "verificarEmail": verify,
-    "alterarConta": change_account,
     "encerrarSessao": end_session,
     "reautenticar": reauthenticate,
     "reivindicarDoacao": claim,
     "criarOrganizadora": new_organizadora,
     "lerOrganizadora": organizadora,
-    "alterarOrganizadora": change_organizadora,
+    "alterarOrganizadora": organizadora,
     "lerChavePix": organizadora,
     "trocarChavePix": change_key,
     "listarCampanhasDaOrganizadora": organizadora,
@@ -282,7 +278,7 @@ FEEDS = {
     "listarDoacoesDaCampanha": campaign,
     "doar": donate,
     "lerDoacao": own_donation,
-    "alterarDoacao": change_donation,
+    "alterarDoacao": own_donation,
     "cancelarDoacao": own_donation,
     "novaCobranca": own_donation,
     "lerQrCode": qr_code,
@@ -298,6 +294,7 @@ def before_call(context, case, kwargs):
     feed = Feed(case, operation)
     if operation in FEEDS:
         FEEDS[operation](feed)
+    feed.if_match()
     feed.cursor()
     feed.new_key()
     feed.whole_numbers()

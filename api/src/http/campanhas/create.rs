@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 
 use super::CampaignBody;
+use crate::domain::calendar::within_calendar;
 use crate::domain::campanha::Category;
 use crate::domain::money::{Centavos, Goal, MAX_CENTAVOS};
 use crate::domain::slug::Slug;
@@ -96,7 +97,9 @@ impl Body {
         if minimo > maximo && maximo.is_some() {
             wrong.add("maximo_centavos", "não pode ser menor que `minimo_centavos`");
         }
-        if self.inicio_em.zip(self.fim_em).is_some_and(|(start, end)| end <= start) {
+        let inicio_em = wrong.check_optional("inicio_em", self.inicio_em, within_calendar);
+        let fim_em = wrong.check_optional("fim_em", self.fim_em, within_calendar);
+        if inicio_em.zip(fim_em).is_some_and(|(start, end)| end <= start) {
             wrong.add("fim_em", "tem de vir depois de `inicio_em`");
         }
         wrong.finish()?;
@@ -110,8 +113,8 @@ impl Body {
             meta,
             minimo,
             maximo,
-            inicio_em: self.inicio_em,
-            fim_em: self.fim_em,
+            inicio_em,
+            fim_em,
             mostra_valores: self.mostra_valores.unwrap_or(true),
         };
         Ok((owner, slug, new))

@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 
 use super::{CampaignBody, Tagged, tagged};
+use crate::domain::calendar::within_calendar;
 use crate::domain::campanha::Category;
 use crate::domain::money::{Centavos, Goal};
 use crate::domain::text::{Description, Title};
@@ -85,7 +86,7 @@ impl Body {
             meta: self.meta_centavos.map(|meta| wrong.check_optional("meta_centavos", meta, Goal::try_from)),
             minimo: wrong.check_optional("minimo_centavos", self.minimo_centavos, Centavos::try_from),
             maximo: wrong.check_optional("maximo_centavos", self.maximo_centavos, Centavos::try_from),
-            fim_em: self.fim_em,
+            fim_em: self.fim_em.map(|end| wrong.check_optional("fim_em", end, within_calendar)),
             mostra_valores: self.mostra_valores,
         };
         wrong.finish()?;

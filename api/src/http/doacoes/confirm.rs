@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 
 use super::{created, to_json};
+use crate::domain::calendar::within_calendar;
 use crate::domain::doacao::{DonationStatus, Evidence, Reconciliation};
 use crate::domain::ids::DoacaoId;
 use crate::domain::money::Centavos;
@@ -91,10 +92,11 @@ impl Body {
     fn parse(self) -> Result<Proof, Problem> {
         let mut wrong = Violations::default();
         let valor = wrong.check("valor_recebido_centavos", Centavos::try_from(self.valor_recebido_centavos));
+        let recebido_em = wrong.check("recebido_em", within_calendar(self.recebido_em));
         let e2eid = wrong.check_optional("e2eid", self.e2eid, |text| EndToEndId::parse(&text));
         let justificativa = wrong.check_optional("justificativa", self.justificativa, |text| Reason::parse(&text));
         wrong.finish()?;
-        let Some(valor) = valor else { return Err(wrong.problem()) };
-        Ok(Proof { valor, horario: self.recebido_em, e2eid, evidencia: Evidence::Declarada, justificativa, registrado_por: None })
+        let (Some(valor), Some(horario)) = (valor, recebido_em) else { return Err(wrong.problem()) };
+        Ok(Proof { valor, horario, e2eid, evidencia: Evidence::Declarada, justificativa, registrado_por: None })
     }
 }

@@ -1,12 +1,14 @@
 //! JSON bodies and query strings, with errors that name the field and the rule.
 
+use std::marker::PhantomData;
+
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
 
 use crate::http::problem::{Code, Problem};
 use crate::state::AppState;
@@ -21,6 +23,9 @@ impl<T: DeserializeOwned> FromRequest<AppState> for ApiJson<T> {
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
         if !is_json(request.headers()) {
             return Err(Problem::new(Code::UnsupportedMediaType, "Envie o cabeçalho `Content-Type: application/json`."));
+        }
+        if request.headers().contains_key(header::CONTENT_ENCODING) {
+            return Err(Problem::new(Code::UnsupportedMediaType, "Envie o corpo como é, sem Content-Encoding."));
         }
         let bytes = read(request, state).await?;
         let value = parse(&bytes)?;
@@ -57,22 +62,33 @@ impl<T: DeserializeOwned + Send> FromRequestParts<AppState> for ApiQuery<T> {
 
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Problem> {
         let query = parts.uri.query().unwrap_or_default();
+        if !is_encoded(query) {
+            return Err(Problem::new(Code::Malformed, "Há `%` sem dois algarismos hexadecimais na consulta, ou ela não é UTF-8."));
+        }
         let pairs = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
         serde_path_to_error::deserialize(pairs).map(Self).map_err(|error| invalid(&error.path().to_string(), &error.inner().to_string()))
     }
 }
 
-async fn read(request: Request, state: &AppState) -> Result<Bytes, Problem> {
-    Bytes::from_request(request, state).await.map_err(|rejection| {
-        if rejection.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE {
-            too_large()
-        } else {
-            match rejection {
-                BytesRejection::FailedToBufferBody(_) => Problem::new(Code::Malformed, "O corpo não chegou inteiro."),
-                _ => Problem::new(Code::Malformed, "O corpo não pôde ser lido."),
-            }
+/// Whether every `%` has its two digits and all of it is UTF-8; the parser would put something else in place of the rest.
+fn is_encoded(query: &str) -> bool {
+    let mut parts = query.split('%');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        let Some((digits, rest)) = part.split_at_checked(2) else { return false };
+        let Ok(byte) = u8::from_str_radix(digits, 16) else { return false };
+        if digits.starts_with('+') {
+            return false;
         }
-    })
+        bytes.push(byte);
+        bytes.extend_from_slice(rest.as_bytes());
+    }
+    std::str::from_utf8(&bytes).is_ok()
+}
+
+/// The body is whole and within its limit already; see `layers`.
+async fn read(request: Request, state: &AppState) -> Result<Bytes, Problem> {
+    Bytes::from_request(request, state).await.map_err(|_| Problem::new(Code::Malformed, "O corpo não pôde ser lido."))
 }
 
 /// The problem of a body over the limit.
@@ -88,11 +104,16 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    // serde takes an array for a struct, field by field; the contract does not.
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
+        return Err(Problem::invalid("corpo", "use um objeto"));
+    }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
         let inner = error.inner();
-        if inner.is_data() {
+        // An array where a word of a closed set belongs is a syntax error to serde_json, though the text is JSON.
+        if inner.is_data() || serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok() {
             invalid(&path, &inner.to_string())
         } else {
             Problem::new(Code::BadJson, format!("Erro na linha {}, coluna {}.", inner.line(), inner.column()))
@@ -144,6 +165,30 @@ pub fn present<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(deserializ
     T::deserialize(deserializer).map(Some)
 }
 
+/// An object within the body. serde by itself takes an array for a struct, field by field; the contract does not.
+pub fn object<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    struct Object<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+        type Value = T;
+
+        fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            formatter.write_str("struct")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(map))
+        }
+    }
+
+    deserializer.deserialize_map(Object(PhantomData))
+}
+
+/// Like [`object`], and may be absent but not null.
+pub fn present_object<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    object(deserializer).map(Some)
+}
+
 /// A field that may be absent (stays), null (is taken away) or a value.
 pub fn clearable<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
     Option::<T>::deserialize(deserializer).map(Some)
@@ -185,6 +230,16 @@ mod tests {
         assert_eq!(refusal("[1]").0, "corpo");
         for bad in ["", "{", "{\"valor_centavos\":1} x", "\u{feff}{}", "{\"valor_centavos\":1e400}"] {
             assert_eq!(refusal(bad).0, "json-invalido", "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_query_is_percent_encoded_utf8() {
+        for good in ["", "q=a%20b&x=%C3%A7", "q=100%25"] {
+            assert!(is_encoded(good), "{good}");
+        }
+        for bad in ["%", "q=%z1", "q=%1", "q=%+1", "q=%ff", "q=%C3", "q=%C3&%A7", "%ç"] {
+            assert!(!is_encoded(bad), "{bad}");
         }
     }
 

@@ -21,7 +21,10 @@ impl FromRequestParts<AppState> for IfMatch {
         };
         // An ETag that this API never made, `"+3"` say, matches nothing.
         let version = value.to_str().ok().and_then(|text| text.strip_prefix('"')?.strip_suffix('"')?.parse().ok());
-        version.filter(|version| etag(version) == value).map(Self).ok_or_else(|| Problem::new(Code::Stale, "If-Match não é um ETag deste recurso; leia de novo."))
+        version
+            .filter(|version| etag(version) == value)
+            .map(Self)
+            .ok_or_else(|| Problem::new(Code::Stale, "If-Match não é um ETag deste recurso; leia de novo."))
     }
 }
 

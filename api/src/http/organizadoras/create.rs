@@ -11,7 +11,7 @@ use super::pix_key::PixKeyInput;
 use crate::domain::cnpj::Cnpj;
 use crate::domain::slug::Slug;
 use crate::domain::text::Name;
-use crate::http::extract::body::{ApiJson, present};
+use crate::http::extract::body::{ApiJson, present, present_object};
 use crate::http::extract::conditional::etag;
 use crate::http::extract::session::SignedIn;
 use crate::http::problem::{Problem, Violations};
@@ -34,7 +34,7 @@ pub struct Body {
     #[schema(nullable = false, min_length = 3, max_length = 80, pattern = "^[a-z0-9]+(-[a-z0-9]+)*$", example = "casa-do-caminho")]
     slug: Option<String>,
     /// PIX key that donations go to; can be set later.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present_object")]
     #[schema(nullable = false)]
     chave_pix: Option<PixKeyInput>,
 }

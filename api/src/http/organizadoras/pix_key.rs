@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use crate::domain::br_code::{City, ReceiverName};
 use crate::domain::pix_key::{PixKey, PixKeyType};
 use crate::domain::text::Name;
-use crate::http::extract::body::ApiJson;
+use crate::http::extract::body::{ApiJson, object};
 use crate::http::extract::member::{AnyRole, Member, OfOrganizadora, Owner};
 use crate::http::extract::path::SlugPath;
 use crate::http::problem::{Problem, Violations};
@@ -59,6 +59,7 @@ impl PixKeyInput {
 #[schema(as = TrocaDeChavePix)]
 pub struct Body {
     /// The new key.
+    #[serde(deserialize_with = "object")]
     chave_pix: PixKeyInput,
     /// The password of whoever asks, once more.
     #[schema(value_type = String, format = "password", example = "uma frase longa")]

@@ -26,7 +26,7 @@ pub struct Body {
     #[schema(format = "email", max_length = 254, example = "ana@exemplo.org.br")]
     email: String,
     /// Password.
-    #[schema(value_type = String, format = "password", min_length = 8, max_length = 150, example = "uma frase longa")]
+    #[schema(value_type = String, format = "password", min_length = 8, max_length = 150, pattern = "^[^\\u0000-\\u001F\\u007F-\\u009F]*$", example = "uma frase longa")]
     senha: SecretString,
     /// Version of the privacy notice that was shown.
     #[schema(example = "2026-11")]

@@ -22,7 +22,7 @@ pub struct Body {
     #[schema(pattern = "^[0-9a-f]{64}$")]
     codigo: String,
     /// The new password.
-    #[schema(value_type = String, format = "password", min_length = 8, max_length = 150, example = "outra frase longa")]
+    #[schema(value_type = String, format = "password", min_length = 8, max_length = 150, pattern = "^[^\\u0000-\\u001F\\u007F-\\u009F]*$", example = "outra frase longa")]
     senha: SecretString,
 }
 

@@ -80,6 +80,23 @@ impl TestApp {
         Person { id: id.to_string(), email, cookie: format!("{name}={token}") }
     }
 
+    /// The person in a further session, with the password just entered.
+    pub async fn person_again(&self, person: &Person) -> Person {
+        let token = random_hex();
+        sqlx::query(
+            "INSERT INTO sessoes (id, hash, pessoa_id, versao_auth, criada_em, visto_em, reautenticada_em, expira_em)
+             SELECT gen_random_uuid(), $2, id, versao_auth, $3, $3, $3, $3 + interval '30 days' FROM pessoas WHERE id::text = $1",
+        )
+        .bind(&person.id)
+        .bind(sha256(token.as_bytes()).as_slice())
+        .bind(self.state.clock.now())
+        .execute(&self.owner)
+        .await
+        .unwrap();
+        let (name, _) = person.cookie.split_once('=').unwrap();
+        Person { cookie: format!("{name}={token}"), ..person.clone() }
+    }
+
     /// An organisation of a new person's, with a PIX key.
     pub async fn org(&self) -> Org {
         let owner = self.person().await;

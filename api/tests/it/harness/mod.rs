@@ -5,7 +5,7 @@ mod fixtures;
 mod operations;
 mod servers;
 
-pub use client::Answer;
+pub use client::{Answer, Request};
 pub use fixtures::{Campaign, Org, Person, cnpj, e2eid};
 pub use operations::Operation;
 pub use servers::{Servers, servers};

@@ -1,0 +1,283 @@
+//! Signing up, logging in and out, passwords, and that none of it tells a stranger who has an account.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Person, TestApp};
+
+const SENHA: &str = "uma frase longa";
+
+fn sign_up(email: &str, senha: &str) -> Value {
+    json!({"nome": "Ana Souza", "email": email, "senha": senha, "aviso_privacidade": "2026-11", "consentimento": true})
+}
+
+async fn log_in(app: &TestApp, email: &str, senha: &str) -> Answer {
+    app.post("sessoes", json!({"email": email, "senha": senha})).send_patiently().await
+}
+
+fn cookie(answer: &Answer) -> String {
+    answer.header("set-cookie").split(';').next().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_exists_only_once_its_address_was_proven() {
+    let app = TestApp::start().await;
+    app.post("pessoas", sign_up("Ana@Exemplo.org.br", SENHA)).send().await.expect(202);
+    log_in(&app, "ana@exemplo.org.br", SENHA).await.expect_problem(401, "credenciais-invalidas");
+    let code = app.code_for("ana@exemplo.org.br").await;
+    let body = app.post("emails/verificacoes", json!({"codigo": code})).send().await.expect(201);
+    assert_eq!(body["email"], "ana@exemplo.org.br");
+    assert!(body["email_verificado_em"].is_string());
+    app.post("emails/verificacoes", json!({"codigo": code})).send().await.expect_problem(400, "codigo-invalido");
+    let session = log_in(&app, " ANA@exemplo.org.br", SENHA).await;
+    session.expect(201);
+    let set_cookie = session.header("set-cookie");
+    for attribute in ["HttpOnly", "SameSite=Lax", "Path=/"] {
+        assert!(set_cookie.contains(attribute), "{set_cookie}");
+    }
+    log_in(&app, "ana@exemplo.org.br", "outra frase").await.expect_problem(401, "credenciais-invalidas");
+    assert_eq!(app.count("SELECT count(*) FROM registro_acesso WHERE acao IN ('cadastro', 'entrada')").await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_sign_ups_with_one_address_the_proven_one_counts_and_leaves_no_other_password() {
+    let app = TestApp::start().await;
+    let email = "bia@exemplo.org.br";
+    app.post("pessoas", sign_up(email, "senha da estranha")).send().await.expect(202);
+    let strangers = app.code_for(email).await;
+    app.post("pessoas", sign_up(email, "senha da dona")).send().await.expect(202);
+    let owners = app.code_for(email).await;
+    app.post("emails/verificacoes", json!({"codigo": owners})).send().await.expect(201);
+    app.post("emails/verificacoes", json!({"codigo": strangers})).send().await.expect_problem(400, "codigo-invalido");
+    log_in(&app, email, "senha da estranha").await.expect_problem(401, "credenciais-invalidas");
+    log_in(&app, email, "senha da dona").await.expect(201);
+    // A third sign-up changes nothing and tells the owner.
+    app.post("pessoas", sign_up(email, "mais uma senha")).send().await.expect(202);
+    assert_eq!(app.mail_to(email).await.last().unwrap().subject, "Você já tem uma conta");
+    log_in(&app, email, "senha da dona").await.expect(201);
+    assert_eq!(app.count("SELECT count(*) FROM pessoas").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn codes_end_by_themselves() {
+    let app = TestApp::frozen().await;
+    app.post("pessoas", sign_up("caio@exemplo.org.br", SENHA)).send().await.expect(202);
+    let code = app.code_for("caio@exemplo.org.br").await;
+    app.clock.advance(time::Duration::hours(25));
+    app.post("emails/verificacoes", json!({"codigo": code})).send().await.expect_problem(400, "codigo-invalido");
+
+    let person = app.person().await;
+    let code = reset_code(&app, &person).await;
+    app.clock.advance(time::Duration::minutes(31));
+    app.post("senhas/redefinicoes", json!({"codigo": code, "senha": "nova frase"})).send().await.expect_problem(400, "codigo-invalido");
+}
+
+/// Asks for a reset and waits for its mail: the answer does not wait for it.
+async fn reset_code(app: &TestApp, person: &Person) -> String {
+    app.post("senhas/pedidos", json!({"email": person.email})).send().await.expect(202);
+    let asked = Instant::now();
+    while app.mail_to(&person.email).await.is_empty() {
+        assert!(asked.elapsed() < Duration::from_secs(5), "no mail");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    app.code_for(&person.email).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reset_ends_every_session_tells_the_person_and_opens_none() {
+    let app = TestApp::start().await;
+    let person = app.person().await;
+    let other = cookie(&log_in(&app, &person.email, SENHA).await);
+    let code = reset_code(&app, &person).await;
+    let reset = json!({"codigo": code, "senha": "nova frase longa"});
+    let done = app.post("senhas/redefinicoes", reset.clone()).send().await;
+    done.expect(204);
+    assert!(!done.headers.contains_key("set-cookie"));
+    app.post("senhas/redefinicoes", reset).send().await.expect_problem(400, "codigo-invalido");
+    app.get("eu").by(&person).send().await.expect_problem(401, "nao-autenticada");
+    app.get("eu").header("cookie", &other).send().await.expect_problem(401, "nao-autenticada");
+    log_in(&app, &person.email, SENHA).await.expect_problem(401, "credenciais-invalidas");
+    log_in(&app, &person.email, "nova frase longa").await.expect(201);
+    assert_eq!(app.mail_to(&person.email).await.last().unwrap().subject, "Sua senha foi alterada");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_are_listed_and_ended_one_by_one() {
+    let app = TestApp::start().await;
+    let person = app.person().await;
+    let second = cookie(&log_in(&app, &person.email, SENHA).await);
+    let list = app.get("eu/sessoes").by(&person).send().await.expect(200);
+    let sessions = list["itens"].as_array().unwrap();
+    assert_eq!(sessions.iter().filter(|session| session["atual"] == true).count(), 1);
+    let id = sessions.iter().find(|session| session["atual"] == false).unwrap()["id"].as_str().unwrap().to_owned();
+    let stranger = app.person().await;
+    let end = |by: &Person| app.request("DELETE", &format!("eu/sessoes/{id}")).header("content-type", "application/json").by(by).send();
+    end(&stranger).await.expect_problem(404, "nao-encontrado");
+    end(&person).await.expect(204);
+    app.get("eu").header("cookie", &second).send().await.expect_problem(401, "nao-autenticada");
+    let out = app.request("DELETE", "sessoes/atual").header("content-type", "application/json").by(&person).send().await;
+    out.expect(204);
+    assert!(out.header("set-cookie").contains("Max-Age=0"));
+    app.get("eu").by(&person).send().await.expect_problem(401, "nao-autenticada");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unused_and_old_sessions_end() {
+    let app = TestApp::frozen().await;
+    let person = app.person().await;
+    for _ in 0..4 {
+        app.clock.advance(time::Duration::days(6));
+        app.get("eu").by(&person).send().await.expect(200);
+    }
+    // 24 days old and in use; at 30 days it ends all the same.
+    app.clock.advance(time::Duration::days(6));
+    app.get("eu").by(&person).send().await.expect_problem(401, "nao-autenticada");
+    let idle = app.person().await;
+    app.clock.advance(time::Duration::days(7) + time::Duration::seconds(1));
+    app.get("eu").by(&idle).send().await.expect_problem(401, "nao-autenticada");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_profile_changes_only_from_its_newest_version() {
+    let app = TestApp::start().await;
+    let person = app.person().await;
+    let read = app.get("eu").by(&person).send().await;
+    assert_eq!(read.header("etag"), "\"1\"");
+    assert_eq!(app.get("eu").by(&person).header("if-none-match", "\"1\"").send().await.status, 304);
+    let change = |name: &'static str| app.patch("eu", json!({"nome": name})).by(&person);
+    change("Ana").send().await.expect_problem(428, "precondicao-obrigatoria");
+    change("Ana").header("if-match", "\"7\"").send().await.expect_problem(412, "versao-desatualizada");
+    let changed = change("Ana").header("if-match", "\"1\"").send().await;
+    assert_eq!((&changed.expect(200)["nome"], changed.header("etag")), (&json!("Ana"), "\"2\""));
+    change("Bia").header("if-match", "\"1\"").send().await.expect_problem(412, "versao-desatualizada");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn confirming_money_takes_a_password_of_the_last_ten_minutes() {
+    let app = TestApp::frozen().await;
+    let campaign = app.campaign().await;
+    let owner = &campaign.org.owner;
+    let donation = app.donate(&campaign, json!({"provedor": "pix_estatico"})).await.json();
+    let path = format!("doacoes/{}/confirmacoes", donation["id"].as_str().unwrap());
+    let received = app.state.clock.now().format(&time::format_description::well_known::Rfc3339).unwrap();
+    let body = json!({"valor_recebido_centavos": 5000, "recebido_em": received});
+    app.clock.advance(time::Duration::minutes(10) + time::Duration::seconds(1));
+    app.post(&path, body.clone()).new_key().by(owner).send().await.expect_problem(403, "reautenticacao-necessaria");
+    let again = async |senha: &str| app.post("eu/reautenticacao", json!({"senha": senha})).by(owner).send_patiently().await;
+    again("errada").await.expect_problem(401, "credenciais-invalidas");
+    let renewed = again(SENHA).await;
+    renewed.expect(200);
+    let renewed = cookie(&renewed);
+    assert_ne!(renewed, owner.cookie);
+    app.get("eu").by(owner).send().await.expect_problem(401, "nao-autenticada");
+    app.post(&path, body).new_key().header("cookie", &renewed).send().await.expect(201);
+}
+
+/// What differs between two answers that must not differ.
+fn told(answer: &Answer) -> (u16, Vec<String>, String) {
+    let mut headers: Vec<_> = answer.headers.keys().map(ToString::to_string).collect();
+    headers.sort();
+    let id = answer.header("x-request-id");
+    (answer.status.as_u16(), headers, answer.text.replace(id, "ID"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn known_and_unknown_addresses_are_answered_alike() {
+    let app = TestApp::start().await;
+    let known = app.person().await.email;
+    let unknown = "ninguem@exemplo.org.br";
+    assert_eq!(told(&log_in(&app, &known, "errada").await), told(&log_in(&app, unknown, "errada").await));
+    let ask = async |email: &str| told(&app.post("senhas/pedidos", json!({"email": email})).send().await);
+    assert_eq!(ask(&known).await, ask(unknown).await);
+    let join = async |email: &str| told(&app.post("pessoas", sign_up(email, SENHA)).send_patiently().await);
+    assert_eq!(join(&known).await, join(unknown).await);
+}
+
+/// Pairs of requests, known and unknown address in turn and in both orders, so that whatever else the machine does hits both.
+/// As many pairs as it takes to know the median of their differences: few on a quiet machine. A hash that only one side
+/// computes would be most of the time.
+#[tokio::test(flavor = "multi_thread")]
+async fn known_and_unknown_addresses_take_the_same_time() {
+    const PAIRS: std::ops::RangeInclusive<usize> = 40..=400;
+    let app = TestApp::start().await;
+    let known = app.person().await.email;
+    let routes: [(&str, fn(&str) -> Value); 3] = [
+        ("sessoes", |email| json!({"email": email, "senha": "errada"})),
+        ("pessoas", |email| sign_up(email, SENHA)),
+        ("senhas/pedidos", |email| json!({"email": email})),
+    ];
+    for (route, body) in routes {
+        let timed = async |email: &str| {
+            let began = Instant::now();
+            let status = app.post(route, body(email)).send().await.status.as_u16();
+            assert!(matches!(status, 202 | 401), "{route}: {status}");
+            began.elapsed().as_secs_f64()
+        };
+        let mut times = Times::default();
+        while times.known.len() < *PAIRS.end() {
+            let pair = times.known.len();
+            let unknown = format!("ninguem{pair}@exemplo.org.br");
+            if pair % 2 == 0 {
+                times.known.push(timed(&known).await);
+                times.unknown.push(timed(&unknown).await);
+            } else {
+                times.unknown.push(timed(&unknown).await);
+                times.known.push(timed(&known).await);
+            }
+            if pair >= *PAIRS.start() && times.are_surely_alike() {
+                break;
+            }
+        }
+        assert!(times.known.len() < *PAIRS.end() || times.may_be_alike(), "{route}: {:?}", times.apart());
+    }
+}
+
+/// What pairs of requests took, in seconds.
+#[derive(Default)]
+struct Times {
+    known: Vec<f64>,
+    unknown: Vec<f64>,
+}
+
+impl Times {
+    fn differences(&self) -> Vec<f64> {
+        sorted(self.known.iter().zip(&self.unknown).map(|(known, unknown)| known - unknown).collect())
+    }
+
+    /// What counts as the same: a tenth of the typical time, and 3 ms where that is less.
+    fn tolerance(&self) -> f64 {
+        (median(self.known.clone()).min(median(self.unknown.clone())) * 0.1).max(0.003)
+    }
+
+    /// Whether the median of the differences is within the tolerance in 997 of 1000 cases (order statistics, z = 3).
+    fn are_surely_alike(&self) -> bool {
+        let differences = self.differences();
+        let count = differences.len();
+        // 1.5 √n places to either side of the middle.
+        let reach = (count * 9 / 4).isqrt();
+        let tolerance = self.tolerance();
+        differences[count / 2 - reach] > -tolerance && differences[count / 2 + reach] < tolerance
+    }
+
+    /// The median of the differences, and the difference of the fastest tenths. What one side does in addition is in both,
+    /// what else the machine does hardly in the second.
+    fn apart(&self) -> [f64; 2] {
+        let fast = |times: &Vec<f64>| sorted(times.clone())[times.len() / 10];
+        [median(self.differences()), fast(&self.known) - fast(&self.unknown)]
+    }
+
+    fn may_be_alike(&self) -> bool {
+        self.apart().iter().any(|apart| apart.abs() < self.tolerance())
+    }
+}
+
+fn sorted(mut values: Vec<f64>) -> Vec<f64> {
+    values.sort_by(f64::total_cmp);
+    values
+}
+
+fn median(values: Vec<f64>) -> f64 {
+    let middle = values.len() / 2;
+    sorted(values)[middle]
+}
