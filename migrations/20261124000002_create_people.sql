@@ -21,7 +21,7 @@ CREATE TABLE pessoas (
 CREATE UNIQUE INDEX pessoas_email_unico ON pessoas (lower(email)) WHERE apagada_em IS NULL;
 
 -- A sign-up waits here until its e-mail is proven. Each carries its own password, so a stranger's earlier
--- sign-up with the same address can neither block the owner nor leave a password behind.
+-- sign-up with the same address does not block the owner's.
 CREATE TABLE cadastros (
     token_hash         bytea PRIMARY KEY CONSTRAINT cadastros_token_sha256 CHECK (octet_length(token_hash) = 32),
     pessoa_id          uuid NOT NULL UNIQUE,

@@ -43,7 +43,8 @@ CREATE INDEX membros_pessoa ON organizadora_membros (pessoa_id);
 CREATE FUNCTION exigir_dona() RETURNS trigger
     LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM FROM organizadoras WHERE id = OLD.organizadora_id FOR UPDATE;
+    -- Not against the key locks that every confirmation takes.
+    PERFORM FROM organizadoras WHERE id = OLD.organizadora_id FOR NO KEY UPDATE;
     IF NOT EXISTS (SELECT FROM organizadora_membros
                    WHERE organizadora_id = OLD.organizadora_id AND papel = 'dona' AND pessoa_id <> OLD.pessoa_id)
     THEN

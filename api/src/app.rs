@@ -7,13 +7,13 @@ use tokio::net::TcpListener;
 
 use crate::background;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Pooler};
 use crate::http;
 use crate::keys::{Keys, KeysError};
 use crate::mail::{MailError, Mailer};
 use crate::metrics::Metrics;
 use crate::password::{Passwords, PasswordsError};
-use crate::probe;
+use crate::probe::{self, ProbeState};
 use crate::server;
 use crate::shutdown::Shutdown;
 use crate::state::{AppState, Core};
@@ -108,10 +108,8 @@ impl BoundApp {
         let Self { app, public, admin, .. } = self;
         let state = app.state;
         let router = http::router(Arc::clone(&state), &app.config.allowed_origins);
-        state.shutdown.spawn(probe::run(Arc::clone(&state), app.config.database.pooler));
-        if background {
-            background::spawn_all(&state, app.mailer);
-        }
+        let mailer = background.then_some(app.mailer);
+        state.shutdown.spawn(probe_then_work(Arc::clone(&state), app.config.database.pooler, mailer));
         let admin_stop = Shutdown::default();
         let admin_server = tokio::spawn(server::serve(admin, http::admin::router(Arc::clone(&state)), admin_stop.clone()));
         server::serve(public, router, state.shutdown.clone()).await;
@@ -120,5 +118,13 @@ impl BoundApp {
         admin_stop.begin();
         let _ = admin_server.await;
         state.db.close().await;
+    }
+}
+
+/// Nothing works in the background on statements that may be another's.
+async fn probe_then_work(state: AppState, pooler: Pooler, mailer: Option<Mailer>) {
+    probe::run(Arc::clone(&state), pooler).await;
+    if let (Some(mailer), ProbeState::Passed) = (mailer, state.probe.state()) {
+        background::spawn_all(&state, mailer);
     }
 }

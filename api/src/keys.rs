@@ -1,7 +1,8 @@
 //! Keys that protect data: files in `SECRETS_DIR`, one per purpose, shared by all replicas and rotatable.
 //!
-//! A file holds one key a line, newest first: `{key id} {64 hex digits}`. The newest key seals and signs; all of them open
-//! and verify, so a rotation adds a line and the old line goes once nothing made with it is alive.
+//! A file holds one key a line: `{key id} {64 hex digits}`. The first key seals and signs; all of them open and verify. A
+//! rotation therefore takes two steps, or replicas that have not restarted yet could not open what the others made: append the
+//! new key and restart all, then move it to the top and restart again. `email.key` is not rotated: rows are compared by its hashes.
 
 use std::fmt::Write as _;
 use std::fs;

@@ -11,6 +11,7 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use crate::config::{MailTarget, PublicUrl};
+use crate::domain::ids::DoacaoId;
 use crate::domain::money::Centavos;
 use crate::keys::KeyRing;
 use crate::store::{StoreError, outbox};
@@ -54,6 +55,10 @@ pub enum Mail<'a> {
         amount: Centavos,
         /// For what.
         campaign: &'a str,
+        /// Which donation, to refund it by.
+        donation: DoacaoId,
+        /// Which receipt, to refund it by.
+        e2eid: &'a str,
     },
     /// To the owners: the PIX key changes.
     PixKeyChanged {
@@ -130,10 +135,10 @@ impl Mail<'_> {
                     amount.display_brl()
                 ),
             ),
-            Self::SurplusReceived { amount, campaign } => (
+            Self::SurplusReceived { amount, campaign, donation, e2eid } => (
                 "Pagamento em dobro a devolver".to_owned(),
                 format!(
-                    "Uma doação já paga da campanha “{campaign}” recebeu mais um pagamento, de {}. O valor não entra no total da campanha e espera devolução.\n\n{site}",
+                    "Uma doação já paga da campanha “{campaign}” recebeu mais um pagamento, de {}. O valor não entra no total da campanha e espera devolução.\n\nDoação: {donation}\nRecebimento (e2eid): {e2eid}\n\n{site}",
                     amount.display_brl()
                 ),
             ),
@@ -195,6 +200,20 @@ pub enum MailError {
     /// The folder could not be made.
     #[error("the mail folder cannot be made")]
     Folder(#[from] std::io::Error),
+}
+
+impl MailError {
+    /// What went wrong, without the server's own words: they repeat the address.
+    pub fn without_addresses(&self) -> String {
+        match self {
+            Self::Smtp(error) => match error.status() {
+                Some(code) => format!("{self}: {code}"),
+                None if error.is_timeout() => format!("{self}: time-out"),
+                None => self.to_string(),
+            },
+            other => other.to_string(),
+        }
+    }
 }
 
 enum Transport {

@@ -13,7 +13,7 @@ use crate::telemetry::chain;
 
 const BATCH: i64 = 20;
 const LEASE: Duration = Duration::minutes(5);
-/// Tries over about a day; then the message is parked for a person to look at.
+/// Tries over some six hours; then the message is parked for a person to look at.
 const TRIES: i32 = 12;
 
 pub(super) async fn watch(state: AppState, mailer: Mailer) {
@@ -34,7 +34,13 @@ async fn turn(core: &Core, mailer: &Mailer) -> Result<Option<Turn>, StoreError> 
     let messages = outbox::claim(&mut tx, BATCH, LEASE, now).await?;
     let turn = end_turn(tx, messages.len(), BATCH).await?;
     for message in messages {
-        deliver(core, mailer, message).await?;
+        // What is left when the process stops, or cannot be noted, comes back after its lease.
+        if core.shutdown.has_begun() {
+            break;
+        }
+        if let Err(error) = deliver(core, mailer, message).await {
+            tracing::warn!(error = chain(&error), "a delivery could not be noted");
+        }
     }
     Ok(turn)
 }
@@ -51,10 +57,10 @@ async fn deliver(core: &Core, mailer: &Mailer, message: Waiting) -> Result<(), S
                 message = message.id,
                 tries = message.tentativas,
                 parked = next.is_none(),
-                error = chain(&error),
+                error = error.without_addresses(),
                 "a message was not delivered"
             );
-            outbox::fail(&mut db, message.id, &error.to_string(), next, now).await
+            outbox::fail(&mut db, message.id, &error.without_addresses(), next, now).await
         }
     }
 }
@@ -70,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tries_spread_over_most_of_a_day() {
+    fn tries_spread_over_hours() {
         assert_eq!(backoff(1), Duration::seconds(10));
         assert_eq!(backoff(2), Duration::seconds(20));
         assert_eq!(backoff(50), Duration::hours(3));

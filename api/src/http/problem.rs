@@ -102,8 +102,6 @@ codes! {
     KeyReused = (UNPROCESSABLE_ENTITY, "chave-de-idempotencia-reutilizada", "A chave foi usada com outro corpo"),
     /// `If-Match` is missing.
     PreconditionRequired = (PRECONDITION_REQUIRED, "precondicao-obrigatoria", "Falta o cabeçalho If-Match"),
-    /// Headers are too large.
-    HeadersTooLarge = (REQUEST_HEADER_FIELDS_TOO_LARGE, "cabecalhos-grandes-demais", "Os cabeçalhos passam do limite"),
     /// A fault of ours.
     Internal = (INTERNAL_SERVER_ERROR, "erro-interno", "Erro interno"),
     /// Busy, starting, or without its database for now.

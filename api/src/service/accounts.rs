@@ -82,10 +82,19 @@ pub async fn ask_reset(core: &Core, email: &Email) -> Result<(), AccountError> {
 
 /// Sets a new password by code and ends every session.
 pub async fn reset(core: &Core, token: &str, password: Password, ip: IpAddr) -> Result<(), AccountError> {
-    let hash = core.passwords.hash(password.into_secret()).await?;
     let now = core.clock.now();
+    let token_hash = sha256(token.as_bytes());
+    // Before the hashing, or invented tokens would take its few places from those who log in.
+    let live = {
+        let mut db = core.connection().await?;
+        pessoas::reset_is_live(&mut db, &token_hash, now).await?
+    };
+    if !live {
+        return Err(AccountError::BadToken);
+    }
+    let hash = core.passwords.hash(password.into_secret()).await?;
     let mut tx = core.begin().await?;
-    let id = pessoas::take_reset(&mut tx, &sha256(token.as_bytes()), now).await?.ok_or(AccountError::BadToken)?;
+    let id = pessoas::take_reset(&mut tx, &token_hash, now).await?.ok_or(AccountError::BadToken)?;
     pessoas::set_password(&mut tx, id, &hash, now).await?;
     access_log::record(&mut tx, core.clock.new_id(), ip, Access::Reset(id), now).await?;
     if let Some((nome, email)) = pessoas::address(&mut tx, id).await? {

@@ -50,8 +50,8 @@ pub async fn check_books(db: &PgPool) -> Result<Vec<Finding>, StoreError> {
     let mut findings = Vec::new();
     let mut after = None;
     loop {
-        let (found, last) = check_batch(db, after).await?;
-        findings.extend(found);
+        let (campaigns, last) = next_campaigns(db, after).await?;
+        findings.extend(check_campaigns(db, &campaigns).await?);
         if last.is_none() {
             return Ok(findings);
         }
@@ -59,20 +59,30 @@ pub async fn check_books(db: &PgPool) -> Result<Vec<Finding>, StoreError> {
     }
 }
 
-/// Checks the books of the campaigns after `after`; what was found, and the last campaign, or nothing at the end.
-pub async fn check_batch(db: &PgPool, after: Option<Uuid>) -> Result<(Vec<Finding>, Option<Uuid>), StoreError> {
+async fn next_campaigns(db: &PgPool, after: Option<Uuid>) -> Result<(Vec<Uuid>, Option<Uuid>), StoreError> {
     let mut connection = db.acquire().await?;
     let campaigns = consistency::campaigns(&mut connection, after, BATCH).await?;
+    let last = campaigns.last().copied();
+    Ok((campaigns, last))
+}
+
+async fn check_campaigns(db: &PgPool, campaigns: &[Uuid]) -> Result<Vec<Finding>, StoreError> {
+    let mut connection = db.acquire().await?;
     let mut findings = Vec::new();
     for check in CHECKS {
-        findings.extend(consistency::run(&mut connection, check, &campaigns).await?);
+        findings.extend(consistency::run(&mut connection, check, campaigns).await?);
     }
-    Ok((findings, campaigns.last().copied()))
+    Ok(findings)
 }
 
 impl Core {
-    /// See [`check_batch`].
-    pub async fn check_batch(&self, after: Option<Uuid>) -> Result<(Vec<Finding>, Option<Uuid>), StoreError> {
-        check_batch(&self.db, after).await
+    /// The campaigns after `after` to check next, and the last of them, or nothing at the end.
+    pub async fn next_campaigns(&self, after: Option<Uuid>) -> Result<(Vec<Uuid>, Option<Uuid>), StoreError> {
+        next_campaigns(&self.db, after).await
+    }
+
+    /// What is wrong with the books of `campaigns`.
+    pub async fn check_campaigns(&self, campaigns: &[Uuid]) -> Result<Vec<Finding>, StoreError> {
+        check_campaigns(&self.db, campaigns).await
     }
 }

@@ -155,17 +155,21 @@ async fn create_once(
 }
 
 fn check(target: &DonationTarget, order: &Order, gateway: &dyn PaymentGateway, now: OffsetDateTime) -> Result<(), CreateError> {
-    let open = target.situacao == CampaignStatus::Publicada
-        && target.organizadora_situacao == "verificada"
-        && target.inicio_em.is_none_or(|start| start <= now)
-        && target.fim_em.is_none_or(|end| now < end);
-    if !open {
+    if !is_open(target, now) {
         return Err(CreateError::Closed);
     }
     if !(target.minimo_centavos..=target.maximo_centavos).contains(&order.valor.get()) {
         return Err(CreateError::Limits { minimo: target.minimo_centavos, maximo: target.maximo_centavos });
     }
     gateway.refuses(order.visibilidade).map_or(Ok(()), |reason| Err(CreateError::Visibility(reason)))
+}
+
+/// Whether the campaign takes money at `now`.
+fn is_open(target: &DonationTarget, now: OffsetDateTime) -> bool {
+    target.situacao == CampaignStatus::Publicada
+        && target.organizadora_situacao == "verificada"
+        && target.inicio_em.is_none_or(|start| start <= now)
+        && target.fim_em.is_none_or(|end| now < end)
 }
 
 async fn charge(
@@ -287,7 +291,7 @@ async fn charge_once(
         return Err(DonorError::TooManyCharges);
     }
     let target = campanhas::donation_target(db, &donation.campanha_slug).await?.ok_or(DonorError::NotFound)?;
-    if target.situacao != CampaignStatus::Publicada {
+    if !is_open(&target, now) {
         return Err(CreateError::Closed.into());
     }
     let gateway = core.gateways.get(Some(donation.provedor)).ok_or(CreateError::Provider)?;

@@ -103,7 +103,8 @@ async fn refund_once(
     let donation = donations::lock(db, doacao).await?.ok_or(RefundError::NotFound)?;
     let receipt = pick(pagamentos::receipts_of(db, doacao).await?, order.e2eid.as_ref()).ok_or(RefundError::NoReceipt)?;
     let payment = receipt.pagamento_id.ok_or(RefundError::NoReceipt)?;
-    if receipt.horario + WINDOW < now {
+    // Surplus must go back however late it is found.
+    if receipt.conciliacao != Reconciliation::Duplicada && receipt.horario + WINDOW < now {
         return Err(RefundError::TooLate);
     }
     let left = receipt.valor_centavos - store::refunded(db, &receipt.e2eid).await?;

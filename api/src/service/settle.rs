@@ -159,6 +159,9 @@ async fn settle(core: &Core, db: &mut PgConnection, payment: PagamentoId, proof:
         return repeated(known, payment, proof, before);
     }
     let first = !charge.situacao.is_paid();
+    if !first && proof.evidencia == Evidence::Declarada && told_by_hand_before(db, &charge, proof.valor).await? {
+        return Err(SettleError::ReceiptTaken);
+    }
     let conciliacao = if first { Reconciliation::of(proof.valor.get(), charge.valor_centavos) } else { Reconciliation::Duplicada };
     let receipt = NewReceipt {
         e2eid: &e2eid,
@@ -190,6 +193,15 @@ async fn settle(core: &Core, db: &mut PgConnection, payment: PagamentoId, proof:
         conciliacao,
     };
     Ok(Settled { doacao, recebimento, fresh: true })
+}
+
+/// Whether the donation was credited by hand, without the bank's id, with just this amount: two colleagues look at one line of
+/// the statement.
+async fn told_by_hand_before(db: &mut PgConnection, charge: &Settlement, amount: Centavos) -> Result<bool, StoreError> {
+    let receipts = pagamentos::receipts_of(db, charge.doacao_id).await?;
+    Ok(receipts.iter().any(|known| {
+        known.e2eid.starts_with("manual:") && known.valor_centavos == amount.get() && known.conciliacao != Reconciliation::Duplicada
+    }))
 }
 
 fn repeated(known: Receipt, payment: PagamentoId, proof: &Proof, doacao: Doacao) -> Result<Settled, SettleError> {
@@ -260,7 +272,7 @@ async fn hold_surplus(
     };
     ledger::post(db, &posting, now).await?;
     for (name, address) in members::addresses(db, charge.organizadora_id, &[Role::Dona, Role::Financeiro]).await? {
-        let mail = Mail::SurplusReceived { amount, campaign: &charge.campanha_titulo };
+        let mail = Mail::SurplusReceived { amount, campaign: &charge.campanha_titulo, donation: charge.doacao_id, e2eid: e2eid.as_str() };
         post(db, &core.keys.body, &core.public_url, Some(&name), &address, &mail, now).await?;
     }
     Ok(())

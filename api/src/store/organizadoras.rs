@@ -149,10 +149,10 @@ pub async fn rename(
     .await?)
 }
 
-/// Marks an organisation as verified; which, where there is one.
+/// Marks an organisation that waits for it as verified; which, where there is one.
 pub async fn verify(db: &mut PgConnection, slug: &str, now: OffsetDateTime) -> Result<Option<OrganizadoraId>, StoreError> {
     Ok(sqlx::query_scalar(
-        "UPDATE organizadoras SET situacao = 'verificada', versao = versao + 1, atualizada_em = $2 WHERE slug = $1 RETURNING id",
+        "UPDATE organizadoras SET situacao = 'verificada', versao = versao + 1, atualizada_em = $2 WHERE slug = $1 AND situacao = 'pendente' RETURNING id",
     )
     .bind(slug)
     .bind(now)
@@ -199,11 +199,15 @@ pub async fn insert_pix_key(db: &mut PgConnection, new: &NewPixKey<'_>, now: Off
     Ok(())
 }
 
-/// The key in force at `now`.
+/// The key in force at `now`. A change that was followed by another within its cool-down never comes into force: that is how
+/// an intruder's change is taken back.
 pub async fn pix_key(db: &mut PgConnection, id: OrganizadoraId, now: OffsetDateTime) -> Result<Option<StoredPixKey>, StoreError> {
     Ok(sqlx::query_as(
-        "SELECT tipo, chave, nome_recebedor, cidade, vigora_em FROM organizadora_chaves_pix
-         WHERE organizadora_id = $1 AND vigora_em <= $2 ORDER BY vigora_em DESC, id DESC LIMIT 1",
+        "SELECT tipo, chave, nome_recebedor, cidade, vigora_em FROM organizadora_chaves_pix k
+         WHERE organizadora_id = $1 AND vigora_em <= $2 AND NOT EXISTS (
+             SELECT FROM organizadora_chaves_pix n
+             WHERE n.organizadora_id = k.organizadora_id AND n.criada_em > k.criada_em AND n.criada_em < k.vigora_em)
+         ORDER BY vigora_em DESC, id DESC LIMIT 1",
     )
     .bind(id)
     .bind(now)
@@ -214,11 +218,16 @@ pub async fn pix_key(db: &mut PgConnection, id: OrganizadoraId, now: OffsetDateT
 /// The key in force and those that wait for their time, newest first.
 pub async fn pix_keys(db: &mut PgConnection, id: OrganizadoraId, now: OffsetDateTime) -> Result<Vec<StoredPixKey>, StoreError> {
     Ok(sqlx::query_as(
-        "(SELECT tipo, chave, nome_recebedor, cidade, vigora_em FROM organizadora_chaves_pix
-          WHERE organizadora_id = $1 AND vigora_em > $2 ORDER BY vigora_em DESC, id DESC LIMIT 10)
+        "WITH validas AS (
+             SELECT id, tipo, chave, nome_recebedor, cidade, vigora_em FROM organizadora_chaves_pix k
+             WHERE organizadora_id = $1 AND NOT EXISTS (
+                 SELECT FROM organizadora_chaves_pix n
+                 WHERE n.organizadora_id = k.organizadora_id AND n.criada_em > k.criada_em AND n.criada_em < k.vigora_em))
+         (SELECT tipo, chave, nome_recebedor, cidade, vigora_em FROM validas
+          WHERE vigora_em > $2 ORDER BY vigora_em DESC, id DESC LIMIT 10)
          UNION ALL
-         (SELECT tipo, chave, nome_recebedor, cidade, vigora_em FROM organizadora_chaves_pix
-          WHERE organizadora_id = $1 AND vigora_em <= $2 ORDER BY vigora_em DESC, id DESC LIMIT 1)",
+         (SELECT tipo, chave, nome_recebedor, cidade, vigora_em FROM validas
+          WHERE vigora_em <= $2 ORDER BY vigora_em DESC, id DESC LIMIT 1)",
     )
     .bind(id)
     .bind(now)

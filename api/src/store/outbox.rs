@@ -12,7 +12,7 @@ pub struct Waiting {
     pub id: i64,
     /// Its sealed content.
     pub carga: Vec<u8>,
-    /// How often delivery was tried before.
+    /// How often delivery was tried, this time included.
     pub tentativas: i32,
 }
 

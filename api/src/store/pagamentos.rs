@@ -105,7 +105,10 @@ pub async fn of_donations(db: &mut PgConnection, ids: &[DoacaoId]) -> Result<Vec
 
 /// The charge of a txid.
 pub async fn find_by_txid(db: &mut PgConnection, txid: &Txid) -> Result<Option<PagamentoId>, StoreError> {
-    Ok(sqlx::query_scalar("SELECT id FROM pagamentos WHERE txid = $1 ORDER BY id LIMIT 1").bind(txid.as_str()).fetch_optional(db).await?)
+    Ok(sqlx::query_scalar("SELECT id FROM pagamentos WHERE provedor IN ('simulado', 'pix_estatico') AND txid = $1 LIMIT 1")
+        .bind(txid.as_str())
+        .fetch_optional(db)
+        .await?)
 }
 
 /// The charge of a donation that a confirmation without a charge named is about: the newest.
@@ -146,19 +149,21 @@ pub async fn pending(
     before: Option<Uuid>,
     limit: i64,
 ) -> Result<Vec<PendingPayment>, StoreError> {
-    Ok(sqlx::query_as(
+    // A text of its own for each, so that the plain one is planned with the index of what waits.
+    let wanted = if lapsed {
+        "d.situacao IN ('aguardando_pagamento', 'expirada', 'cancelada') AND p.situacao <> 'pago'"
+    } else {
+        "d.situacao = 'aguardando_pagamento' AND p.situacao = 'pendente'"
+    };
+    Ok(sqlx::query_as(sqlx::AssertSqlSafe(format!(
         "SELECT p.id AS pagamento_id, d.id AS doacao_id, c.slug AS campanha_slug,
                 CASE WHEN d.visibilidade <> 'secreta' THEN d.nome_exibicao END AS nome_exibicao,
                 p.provedor, p.txid, p.valor_centavos, p.situacao, p.criado_em, p.expira_em
          FROM campanhas c JOIN doacoes d ON d.campanha_id = c.id JOIN pagamentos p ON p.doacao_id = d.id
-         WHERE c.organizadora_id = $1
-           AND (d.situacao = 'aguardando_pagamento' AND p.situacao = 'pendente'
-                OR $2 AND d.situacao IN ('expirada', 'cancelada') AND p.situacao IN ('expirado', 'cancelado'))
-           AND ($3::uuid IS NULL OR p.id < $3)
-         ORDER BY p.id DESC LIMIT $4",
-    )
+         WHERE c.organizadora_id = $1 AND {wanted} AND ($2::uuid IS NULL OR p.id < $2)
+         ORDER BY p.id DESC LIMIT $3"
+    )))
     .bind(organizadora)
-    .bind(lapsed)
     .bind(before)
     .bind(limit)
     .fetch_all(db)

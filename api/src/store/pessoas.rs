@@ -166,6 +166,15 @@ pub async fn insert_reset(
     Ok(())
 }
 
+/// Whether the token of a password reset is still worth something.
+pub async fn reset_is_live(db: &mut PgConnection, hash: &[u8; 32], now: OffsetDateTime) -> Result<bool, StoreError> {
+    Ok(sqlx::query_scalar("SELECT EXISTS (SELECT FROM tokens_unicos WHERE hash = $1 AND usado_em IS NULL AND expira_em > $2)")
+        .bind(hash.as_slice())
+        .bind(now)
+        .fetch_one(db)
+        .await?)
+}
+
 /// Uses up the token of a password reset, and every other reset token of the person with it.
 pub async fn take_reset(db: &mut PgConnection, hash: &[u8; 32], now: OffsetDateTime) -> Result<Option<PessoaId>, StoreError> {
     let taken: Option<PessoaId> = sqlx::query_scalar(

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Person, TestApp};
+use crate::harness::{Answer, Person, TestApp, all_at_once};
 
 const SENHA: &str = "uma frase longa";
 
@@ -57,6 +57,30 @@ async fn of_two_sign_ups_with_one_address_the_proven_one_counts_and_leaves_no_ot
     assert_eq!(app.mail_to(email).await.last().unwrap().subject, "Você já tem uma conta");
     log_in(&app, email, "senha da dona").await.expect(201);
     assert_eq!(app.count("SELECT count(*) FROM pessoas").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn codes_of_one_address_used_at_once_make_one_account() {
+    let app = TestApp::start().await;
+    let email = "bia@exemplo.org.br";
+    let mut codes = vec![];
+    for number in 0..8 {
+        app.post("pessoas", sign_up(email, &format!("frase número {number}"))).send().await.expect(202);
+        codes.push(app.code_for(email).await);
+    }
+    let (http, url) = (app.http.clone(), format!("{}/api/v1/emails/verificacoes", app.base));
+    let statuses = all_at_once(codes.len(), |index| {
+        let request = http.post(&url).json(&json!({"codigo": codes[index]}));
+        async move { request.send().await.unwrap().status().as_u16() }
+    })
+    .await;
+    assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 1, "{statuses:?}");
+    assert_eq!(statuses.iter().filter(|status| **status == 400).count(), 7, "{statuses:?}");
+    let mut logged_in = 0;
+    for number in 0..8 {
+        logged_in += usize::from(log_in(&app, email, &format!("frase número {number}")).await.status == 201);
+    }
+    assert_eq!((logged_in, app.count("SELECT count(*) FROM pessoas").await), (1, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -202,12 +226,12 @@ async fn known_and_unknown_addresses_take_the_same_time() {
     const PAIRS: std::ops::RangeInclusive<usize> = 40..=400;
     let app = TestApp::start().await;
     let known = app.person().await.email;
-    let routes: [(&str, fn(&str) -> Value); 3] = [
-        ("sessoes", |email| json!({"email": email, "senha": "errada"})),
-        ("pessoas", |email| sign_up(email, SENHA)),
-        ("senhas/pedidos", |email| json!({"email": email})),
-    ];
-    for (route, body) in routes {
+    for route in ["sessoes", "pessoas", "senhas/pedidos"] {
+        let body = |email: &str| match route {
+            "sessoes" => json!({"email": email, "senha": "errada"}),
+            "pessoas" => sign_up(email, SENHA),
+            _ => json!({"email": email}),
+        };
         let timed = async |email: &str| {
             let began = Instant::now();
             let status = app.post(route, body(email)).send().await.status.as_u16();

@@ -332,7 +332,9 @@ async fn money_that_organizers_record_and_mail_they_get_name_no_donor() {
         let letters = app.mail_to(&member.email).await;
         assert_eq!(letters.iter().filter(|letter| letter.subject.contains("dobro")).count(), 8);
         for letter in letters {
-            let text = format!("{:?} {} {} {}", letter.name, letter.address, letter.subject, letter.body);
+            // The donation's id is theirs to know: they refund by it, and pending payments show it.
+            let body: String = letter.body.lines().filter(|line| !line.starts_with("Doação: ")).collect();
+            let text = format!("{:?} {} {} {body}", letter.name, letter.address, letter.subject);
             assert_eq!(feed.secrets.found_in(text.as_bytes()), None, "{text}");
         }
     }

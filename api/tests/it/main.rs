@@ -1,9 +1,7 @@
 //! The real application over real sockets, on a PostgreSQL and a Redis that the tests start themselves.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![expect(
-    clippy::format_collect,
     clippy::needless_pass_by_value,
-    clippy::type_complexity,
     clippy::unused_self,
     reason = "a test is read more often than it is run: the call is what should be short"
 )]

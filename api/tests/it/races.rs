@@ -271,7 +271,7 @@ async fn two_folders_count_each_delta_once() {
     }
     // Without the lock of the task: the statement itself must be safe.
     let fold = |index: usize| {
-        let app = Arc::clone(if index % 2 == 0 { &app } else { &other });
+        let app = Arc::clone(if index.is_multiple_of(2) { &app } else { &other });
         async move {
             let mut tx = app.state.begin().await.unwrap();
             let folded = totals::fold(&mut tx, 7, app.state.clock.now()).await.unwrap();

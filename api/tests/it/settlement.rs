@@ -269,3 +269,51 @@ async fn a_pix_key_change_waits_a_day_in_production() {
     assert_eq!(app.count("SELECT count(*) FROM auditoria WHERE acao = 'organizadora.chave_pix'").await, 1);
     assert!(app.mail_to(&org.owner.email).await.iter().any(|letter| letter.subject.contains("chave PIX")));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pix_key_change_can_be_taken_back_during_its_cool_down() {
+    let app = TestApp::with(Options { profile: doacoes_api::config::Profile::Production, frozen: true, ..Options::default() }).await;
+    let org = app.org().await;
+    let draft = app.draft(&org, json!({})).await;
+    let slug = draft["slug"].as_str().unwrap();
+    doacoes_api::service::administration::verify_organizadora(&app.state.db, &app.state.clock, &org.slug).await.unwrap();
+    app.post(&format!("campanhas/{slug}/publicacao"), json!({})).by(&org.owner).send().await.expect(200);
+    let path = format!("organizadoras/{}/chave-pix", org.slug);
+    let put = async |chave: &str| {
+        let key = json!({"tipo": "email", "chave": chave, "nome_recebedor": "Casa", "cidade": "Recife"});
+        let body = json!({"chave_pix": key, "senha": "uma frase longa"});
+        app.request("PUT", &path).json(&body).by(&org.owner).send_patiently().await.expect(200)
+    };
+    let code = async || {
+        let answer = app.post(&format!("campanhas/{slug}/doacoes"), app.donation(json!({}))).new_key().send().await.expect(201);
+        answer["pagamento"]["pix_copia_e_cola"].as_str().unwrap().to_owned()
+    };
+    put("intrusa@exemplo.org.br").await;
+    app.clock.advance(Duration::hours(8));
+    let keys = put("certa@exemplo.org.br").await;
+    assert!(!keys.to_string().contains("intrusa"), "{keys}");
+    for hours in [16, 1, 7] {
+        app.clock.advance(Duration::hours(hours));
+        assert!(!code().await.contains("intrusa"));
+    }
+    assert!(code().await.contains("certa@exemplo.org.br"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_colleagues_who_see_one_transfer_book_it_once() {
+    let app = TestApp::start().await;
+    let campaign = app.campaign().await;
+    let donation = app.donate(&campaign, json!({"provedor": "pix_estatico"})).await.json();
+    confirm(&app, &campaign, &donation, confirmation(&app, 5000)).await.expect(201);
+    let mut again = confirmation(&app, 5000);
+    again["e2eid"] = json!(e2eid());
+    confirm(&app, &campaign, &donation, again).await.expect_problem(409, "recebimento-ja-registrado");
+    // Another amount is another transfer.
+    let mut other = confirmation(&app, 4000);
+    other["e2eid"] = json!(e2eid());
+    assert_eq!(confirm(&app, &campaign, &donation, other).await.expect(201)["conciliacao"], "duplicada");
+    let letters = app.mail_to(&campaign.org.owner.email).await;
+    let id = donation["id"].as_str().unwrap();
+    assert!(letters.iter().any(|letter| letter.body.contains(id)), "the mail says which donation");
+    app.assert_books_agree().await;
+}

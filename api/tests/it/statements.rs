@@ -154,7 +154,7 @@ pausarCampanha                 6
 pedirSenha                     4
 publicarCampanha               7
 reautenticar                   3
-redefinirSenha                 8
+redefinirSenha                 9
 reivindicarDoacao              6
 removerMembro                  4
 retomarCampanha                7
@@ -385,6 +385,6 @@ async fn every_operation_takes_as_many_statements_as_its_budget_says() {
         .filter_map(|line| line.split_once(' '))
         .map(|(id, statements)| (id.to_owned(), statements.trim().parse().unwrap()))
         .collect();
-    let table = spent.iter().map(|(id, statements)| format!("{id:30} {statements}\n")).collect::<String>();
-    assert!(spent == budgets, "what was spent:\n{table}");
+    let table: Vec<String> = spent.iter().map(|(id, statements)| format!("{id:30} {statements}")).collect();
+    assert!(spent == budgets, "what was spent:\n{}", table.join("\n"));
 }

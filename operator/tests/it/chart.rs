@@ -1,30 +1,12 @@
 //! The chart against the operator.
 
-use std::{path::PathBuf, process::Command};
-
 use serde_json::{Value, json};
 
-use super::{
-    manifest::{printed, repository_file},
-    schema::definition,
-};
+use super::manifest::{printed, repository_file};
 
-/// YAML that this repository holds or that its own chart renders.
+/// YAML that this repository holds.
 fn yaml(text: &str) -> Value {
     serde_yaml::from_str(text).unwrap()
-}
-
-/// The definition that the chart renders with these settings, if it renders one.
-fn rendered(settings: &[&str]) -> Value {
-    let mut helm = Command::new("helm");
-    // Without a cluster Helm assumes a version that it was built with, which a build from source leaves at an old one.
-    helm.args(["template", "site", "--kube-version", "1.35.0"]).arg(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../charts/doacoes"));
-    for setting in settings {
-        helm.args(["--set", setting]);
-    }
-    let output = helm.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    yaml(&String::from_utf8(output.stdout).unwrap())
 }
 
 #[test]
@@ -60,28 +42,5 @@ fn the_chart_refuses_unknown_values_and_documents_known_ones() {
             assert_eq!(known.get(name).and_then(|field| field.get("default")), Some(value));
             assert!(readme.contains(&format!("`{group}.{name}`")));
         }
-    }
-}
-
-#[test]
-#[ignore = "needs helm on PATH"]
-fn helm_renders_exactly_the_generated_definition() {
-    for (setting, annotations) in [("crds.keep=true", json!({"helm.sh/resource-policy": "keep"})), ("crds.keep=false", Value::Null)] {
-        let mut object = rendered(&[setting]);
-        let metadata = object.get_mut("metadata").and_then(Value::as_object_mut).unwrap();
-        assert_eq!(metadata.remove("annotations").unwrap_or_default(), annotations);
-        assert!(metadata.remove("labels").is_some());
-        assert_eq!(normal(object), normal(definition()));
-    }
-    assert_eq!(rendered(&["crds.install=false"]), Value::Null);
-}
-
-/// Helm writes 100.0 as 100; both are the same number to Kubernetes.
-fn normal(value: Value) -> Value {
-    match value {
-        Value::Number(number) => json!(number.as_f64()),
-        Value::Array(items) => items.into_iter().map(normal).collect(),
-        Value::Object(members) => members.into_iter().map(|(key, member)| (key, normal(member))).collect(),
-        other => other,
     }
 }

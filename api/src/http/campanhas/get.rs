@@ -31,8 +31,12 @@ pub async fn get(
         campanhas::get(&mut db, slug.as_str()).await?.ok_or_else(Problem::not_found)?
     };
     let public = campaign.situacao.is_public();
-    if !public && member.is_err() {
-        return Err(Problem::not_found());
+    match member {
+        _ if public => {}
+        Ok(_) => {}
+        // That nobody could be asked is not that the draft is somebody else's.
+        Err(problem) if problem.code.status().is_server_error() => return Err(problem),
+        Err(_) => return Err(Problem::not_found()),
     }
     let mut response = not_modified_or(&headers, etag(campaign.versao), Json(CampaignBody::from(campaign)));
     if public {

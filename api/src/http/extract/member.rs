@@ -32,6 +32,9 @@ pub struct AnyRole;
 /// Who owns the organisation.
 #[derive(Debug)]
 pub struct Owner;
+/// Who owns the organisation and entered the password a moment ago: whoever decides on members decides on money.
+#[derive(Debug)]
+pub struct RecentOwner;
 /// Who works on campaigns.
 #[derive(Debug)]
 pub struct Editor;
@@ -47,6 +50,10 @@ impl Allowed for AnyRole {
 }
 impl Allowed for Owner {
     const ROLES: &'static [Role] = &[Role::Dona];
+}
+impl Allowed for RecentOwner {
+    const ROLES: &'static [Role] = &[Role::Dona];
+    const RECENT: bool = true;
 }
 impl Allowed for Editor {
     const ROLES: &'static [Role] = &[Role::Dona, Role::Editora];

@@ -36,7 +36,7 @@ async fn a_path_that_can_name_nothing_is_not_found() {
     let mut seen = 0;
     for operation in &stage.document.operations {
         for (name, _) in stage.names(operation) {
-            let before = stage.rows().await;
+            let before = stage.app.rows().await;
             for value in wrong {
                 let what = format!("{} with {name} = {value:.60}", operation.name());
                 let names =
@@ -49,7 +49,7 @@ async fn a_path_that_can_name_nothing_is_not_found() {
                 assert_eq!(slug(&refused(&answer, &what)), "nao-encontrado", "{what}: {}", answer.text);
                 seen += 1;
             }
-            assert_eq!(stage.rows().await, before, "{} with {name}", operation.name());
+            assert_eq!(stage.app.rows().await, before, "{} with {name}", operation.name());
         }
     }
     assert!(seen > 500, "{seen}");
@@ -168,7 +168,7 @@ fn head(stage: &Stage, operation: &Operation, headers: &str, body: &str) -> Stri
 async fn an_idempotency_key_is_one_uuid() {
     let stage = Stage::new().await;
     for operation in with_header(&stage, "idempotency-key") {
-        let (name, before) = (operation.name(), stage.rows().await);
+        let (name, before) = (operation.name(), stage.app.rows().await);
         let body = if operation.has_body() { stage.document.example(operation).to_string() } else { "{}".to_owned() };
         let key = Uuid::new_v4();
         let long = "a".repeat(10_000);
@@ -190,7 +190,7 @@ async fn an_idempotency_key_is_one_uuid() {
             assert_eq!(status, 400, "{name} {headers:.80}: {answer}");
             assert!(answer.contains("problemas/chave-de-idempotencia-obrigatoria"), "{name} {headers:.80}: {answer}");
         }
-        assert_eq!(stage.rows().await, before, "{name}");
+        assert_eq!(stage.app.rows().await, before, "{name}");
     }
 }
 
@@ -208,12 +208,12 @@ async fn an_idempotency_key_takes_one_body() {
         let [first, second] = bodies(operation.id());
         let made = stage.request(operation).key(key).json(&first).send().await;
         made.expect(201);
-        let before = stage.rows().await;
+        let before = stage.app.rows().await;
         let answer = stage.request(operation).key(key).json(&second).send().await;
         assert_eq!(answer.expect_problem(422, "chave-de-idempotencia-reutilizada"), Vec::<String>::new(), "{}", operation.name());
         let again = stage.request(operation).key(key).json(&first).send().await;
         assert_eq!((again.status, again.text), (made.status, made.text), "{}", operation.name());
-        assert_eq!(stage.rows().await, before, "{}", operation.name());
+        assert_eq!(stage.app.rows().await, before, "{}", operation.name());
     }
 }
 
@@ -221,7 +221,7 @@ async fn an_idempotency_key_takes_one_body() {
 async fn an_if_match_is_the_tag_that_was_read() {
     let stage = Stage::new().await;
     for operation in with_header(&stage, "if-match") {
-        let (name, before) = (operation.name(), stage.rows().await);
+        let (name, before) = (operation.name(), stage.app.rows().await);
         let body = stage.document.example(operation).to_string();
         let (status, answer) = send_bytes(&stage.app, head(&stage, operation, "", &body).as_bytes()).await;
         assert!(status == 428 && answer.contains("problemas/precondicao-obrigatoria"), "{name}: {answer}");
@@ -248,7 +248,7 @@ async fn an_if_match_is_the_tag_that_was_read() {
             let (status, answer) = send_bytes(&stage.app, head(&stage, operation, &format!("if-match: {tag}\r\n"), &body).as_bytes()).await;
             assert!(status == 412 && answer.contains("problemas/versao-desatualizada"), "{name} {tag:.40}: {answer}");
         }
-        assert_eq!(stage.rows().await, before, "{name}");
+        assert_eq!(stage.app.rows().await, before, "{name}");
     }
 }
 
@@ -257,7 +257,7 @@ async fn headers_that_are_too_large_or_no_text_are_refused() {
     let stage = Stage::new().await;
     let get = |headers: &[u8]| [b"GET /api/v1/eu HTTP/1.1\r\nhost: x\r\nconnection: close\r\n", headers, b"\r\n"].concat();
     let large = format!("x-large: {}\r\n", "a".repeat(64 * 1024));
-    let many: String = (0..3_000).map(|index| format!("x-{index}: a\r\n")).collect();
+    let many = "x: a\r\n".repeat(3_000);
     for headers in [large, many] {
         let (status, answer) = send_bytes(&stage.app, &get(headers.as_bytes())).await;
         assert_eq!(status, 431, "{answer}");

@@ -73,7 +73,7 @@ fn wrong_content(field: &Field) -> Vec<String> {
 async fn a_value_of_another_type_is_refused_with_its_fields_name_and_the_rule() {
     let stage = Stage::new().await;
     for operation in stage.document.with_body() {
-        let (body, before) = (stage.document.example(operation), stage.rows().await);
+        let (body, before) = (stage.document.example(operation), stage.app.rows().await);
         for field in stage.document.fields(operation) {
             for wrong in wrong_types(&field) {
                 let what = format!("{} {} = {wrong}", operation.name(), field.name());
@@ -83,7 +83,7 @@ async fn a_value_of_another_type_is_refused_with_its_fields_name_and_the_rule() 
                 assert_eq!(answer.status, 422, "{what}");
             }
         }
-        assert_eq!(stage.rows().await, before, "{}", operation.name());
+        assert_eq!(stage.app.rows().await, before, "{}", operation.name());
     }
 }
 
@@ -92,7 +92,7 @@ async fn a_value_that_no_such_field_can_have_is_refused_with_its_name_and_the_ru
     let stage = Stage::new().await;
     let mut refusals = 0;
     for operation in stage.document.with_body() {
-        let (body, before) = (stage.document.example(operation), stage.rows().await);
+        let (body, before) = (stage.document.example(operation), stage.app.rows().await);
         for field in stage.document.fields(operation) {
             for wrong in wrong_content(&field) {
                 let what = format!("{} {} = {wrong:.80}", operation.name(), field.name());
@@ -106,7 +106,7 @@ async fn a_value_that_no_such_field_can_have_is_refused_with_its_name_and_the_ru
                 refusals += 1;
             }
         }
-        assert_eq!(stage.rows().await, before, "{}", operation.name());
+        assert_eq!(stage.app.rows().await, before, "{}", operation.name());
     }
     assert!(refusals > 300, "{refusals}");
 }
@@ -115,7 +115,7 @@ async fn a_value_that_no_such_field_can_have_is_refused_with_its_name_and_the_ru
 async fn unknown_missing_and_repeated_fields_are_named() {
     let stage = Stage::new().await;
     for operation in stage.document.with_body() {
-        let (body, before) = (stage.document.example(operation), stage.rows().await);
+        let (body, before) = (stage.document.example(operation), stage.app.rows().await);
         for field in stage.document.fields(operation) {
             let (intruded, intruder) = field.with_neighbour(&body);
             let mut wrong = vec![(intruded, intruder, "campo desconhecido"), (field.repeated(&body), field.name(), "campo repetido")];
@@ -128,7 +128,7 @@ async fn unknown_missing_and_repeated_fields_are_named() {
                 assert_eq!(problem["violacoes"], json!([{"campo": name, "razao": rule}]), "{what}");
             }
         }
-        assert_eq!(stage.rows().await, before, "{}", operation.name());
+        assert_eq!(stage.app.rows().await, before, "{}", operation.name());
     }
 }
 
@@ -136,7 +136,7 @@ async fn unknown_missing_and_repeated_fields_are_named() {
 async fn what_is_not_one_json_object_is_refused() {
     let stage = Stage::new().await;
     for operation in stage.document.with_body() {
-        let (body, before) = (stage.document.example(operation), stage.rows().await);
+        let (body, before) = (stage.document.example(operation), stage.app.rows().await);
         let text = body.to_string();
         let mut wrong: Vec<Vec<u8>> = [
             "",
@@ -178,7 +178,7 @@ async fn what_is_not_one_json_object_is_refused() {
                 refused(&stage.request(operation).raw(bytes).send().await, &format!("{}: nested {}", operation.name(), field.name()));
             }
         }
-        assert_eq!(stage.rows().await, before, "{}", operation.name());
+        assert_eq!(stage.app.rows().await, before, "{}", operation.name());
     }
 }
 
@@ -188,7 +188,7 @@ async fn a_body_comes_as_json_and_as_it_is() {
     const GZIP: &[u8] = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff\xab\xae\x05\x00\x43\xbf\xa6\xa3\x02\x00\x00\x00";
     let stage = Stage::new().await;
     for operation in stage.document.with_body() {
-        let (body, before) = (stage.document.example(operation), stage.rows().await);
+        let (body, before) = (stage.document.example(operation), stage.app.rows().await);
         for kind in
             ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/jsonp", "*/*", "json"]
         {
@@ -202,7 +202,7 @@ async fn a_body_comes_as_json_and_as_it_is() {
         }
         let unsaid = stage.request(operation).raw(GZIP.to_vec()).send().await;
         assert_eq!(slug(&refused(&unsaid, &operation.name())), "json-invalido", "{}", operation.name());
-        assert_eq!(stage.rows().await, before, "{}", operation.name());
+        assert_eq!(stage.app.rows().await, before, "{}", operation.name());
     }
 }
 
@@ -212,13 +212,13 @@ async fn an_operation_without_a_body_takes_none_or_an_empty_object() {
     let mut seen = 0;
     for operation in stage.document.operations.iter().filter(|operation| operation.method == "POST" && !operation.has_body()) {
         seen += 1;
-        let before = stage.rows().await;
+        let before = stage.app.rows().await;
         let named = stage.request(operation).json(&json!({"intrusa": 1})).send().await;
         assert_eq!(blamed(&refused(&named, &operation.name())), ["intrusa"], "{}", operation.name());
         for wrong in ["[]", "[1]", "null", "1", "\"\"", "{", "{}{}", "\u{feff}{}", " "] {
             refused(&stage.request(operation).raw(wrong.as_bytes().to_vec()).send().await, &format!("{}: {wrong}", operation.name()));
         }
-        assert_eq!(stage.rows().await, before, "{}", operation.name());
+        assert_eq!(stage.app.rows().await, before, "{}", operation.name());
     }
     assert!(seen >= 6, "{seen}");
 }
@@ -243,7 +243,7 @@ async fn a_body_over_64_kib_is_refused_whether_or_not_it_says_so() {
     let stage = Stage::new().await;
     let operations: Vec<&Operation> = stage.document.operations.iter().filter(|operation| operation.method != "GET").collect();
     for operation in operations {
-        let (name, before) = (operation.name(), stage.rows().await);
+        let (name, before) = (operation.name(), stage.app.rows().await);
         let body = if operation.has_body() { stage.document.example(operation) } else { json!({}) };
         // The same JSON with as much white space behind it as it takes.
         let of_size = |size: usize| {
@@ -262,18 +262,13 @@ async fn a_body_over_64_kib_is_refused_whether_or_not_it_says_so() {
         let lie = send_bytes(&stage.app, head(&stage, operation, "content-length: 10000000000\r\n").as_bytes()).await;
         assert_eq!(lie.0, 413, "{name}: {}", lie.1);
         if operation.method != "DELETE" {
-            let chunks: String = of_size(LIMIT + 1)
-                .as_bytes()
-                .chunks(8192)
-                .map(|chunk| format!("{:x}\r\n{}\r\n", chunk.len(), String::from_utf8_lossy(chunk)))
-                .collect();
-            let chunked =
-                send_bytes(&stage.app, (head(&stage, operation, "transfer-encoding: chunked\r\n") + &chunks + "0\r\n\r\n").as_bytes())
-                    .await;
+            let (size, text) = (LIMIT + 1, of_size(LIMIT + 1));
+            let chunks = format!("1\r\n{}\r\n{:x}\r\n{}\r\n0\r\n\r\n", &text[..1], size - 1, &text[1..]);
+            let chunked = send_bytes(&stage.app, (head(&stage, operation, "transfer-encoding: chunked\r\n") + &chunks).as_bytes()).await;
             assert_eq!(chunked.0, 413, "{name}: {}", chunked.1);
             assert!(chunked.1.contains("corpo-grande-demais"), "{name}: {}", chunked.1);
         }
-        assert_eq!(stage.rows().await, before, "{name}");
+        assert_eq!(stage.app.rows().await, before, "{name}");
     }
     // One byte less is read, and found wanting for what it says.
     let operation = stage.document.with_body().into_iter().find(|operation| operation.id() == "criarOrganizadora").unwrap();
@@ -285,7 +280,7 @@ async fn a_body_over_64_kib_is_refused_whether_or_not_it_says_so() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_breaks_off_changes_nothing() {
     let stage = Stage::new().await;
-    let before = stage.rows().await;
+    let before = stage.app.rows().await;
     for operation in stage.document.with_body() {
         let body = stage.document.example(operation).to_string();
         let mut stream = tokio::net::TcpStream::connect(stage.app.base.strip_prefix("http://").unwrap()).await.unwrap();
@@ -295,7 +290,7 @@ async fn a_body_that_breaks_off_changes_nothing() {
     }
     // Something whole behind them, so that they have been looked at.
     stage.app.get("campanhas").send().await.expect(200);
-    assert_eq!(stage.rows().await, before);
+    assert_eq!(stage.app.rows().await, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -314,7 +309,7 @@ async fn a_body_that_does_not_come_is_the_clients_fault() {
 async fn a_date_at_an_end_of_the_calendar_is_refused_by_name() {
     let stage = Stage::new().await;
     for operation in stage.document.with_body() {
-        let (body, before) = (stage.document.example(operation), stage.rows().await);
+        let (body, before) = (stage.document.example(operation), stage.app.rows().await);
         for field in stage.document.fields(operation).iter().filter(|field| field.schema["format"] == "date-time") {
             for date in ["0000-01-01T00:00:00+23:59", "0000-01-01T00:00:00Z", "9999-12-31T23:59:59.999999999-23:59", "9999-12-31T23:59:59Z"]
             {
@@ -323,6 +318,6 @@ async fn a_date_at_an_end_of_the_calendar_is_refused_by_name() {
                 assert_eq!(blamed(&refused(&answer, &what)), [field.name()], "{what}");
             }
         }
-        assert_eq!(stage.rows().await, before, "{}", operation.name());
+        assert_eq!(stage.app.rows().await, before, "{}", operation.name());
     }
 }

@@ -86,19 +86,6 @@ impl Stage {
             Credentials::Session => request.by(&self.org.owner).header("sec-fetch-site", "same-origin"),
         }
     }
-
-    /// What is stored, every row of it.
-    async fn rows(&self) -> String {
-        sqlx::query_scalar(
-            "SELECT string_agg(t.table_name || (xpath('/row/h/text()', query_to_xml(format(
-                 'SELECT count(*) || '':'' || md5(coalesce(string_agg(r::text, chr(10) ORDER BY r::text), '''')) AS h FROM %I r',
-                 t.table_name), false, true, '')))[1]::text, E'\n' ORDER BY t.table_name)
-             FROM information_schema.tables t WHERE t.table_schema = 'public' AND t.table_type = 'BASE TABLE'",
-        )
-        .fetch_one(&self.app.owner)
-        .await
-        .unwrap()
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

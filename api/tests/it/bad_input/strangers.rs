@@ -18,7 +18,7 @@ async fn what_belongs_to_somebody_else_looks_as_if_it_were_not_there() {
             continue;
         }
         seen += 1;
-        let before = stage.rows().await;
+        let before = stage.app.rows().await;
         let body = if operation.has_body() { stage.document.example(operation) } else { json!({}) };
         let path = stage.path(operation);
         let missing = names.iter().fold(operation.path.clone(), |path, (name, _)| path.replace(&format!("{{{name}}}"), &nothing));
@@ -34,7 +34,7 @@ async fn what_belongs_to_somebody_else_looks_as_if_it_were_not_there() {
             answers.push(problem);
         }
         assert_eq!(answers[0], answers[1], "{}", operation.name());
-        assert_eq!(stage.rows().await, before, "{}", operation.name());
+        assert_eq!(stage.app.rows().await, before, "{}", operation.name());
     }
     assert!(seen >= 20, "{seen}");
 }
@@ -45,7 +45,7 @@ async fn a_foreign_name_in_a_body_is_refused() {
     let app = &stage.app;
     let other = app.campaign().await;
     let owner = &stage.org.owner;
-    let before = stage.rows().await;
+    let before = stage.app.rows().await;
     let campaign = json!({"organizadora": other.org.slug, "titulo": "Natal", "descricao": "Cestas.", "categoria": "social"});
     let foreign = app.post("campanhas", campaign.clone()).by(owner).send().await;
     assert_eq!(foreign.expect_problem(422, "dados-invalidos"), ["organizadora"]);
@@ -62,7 +62,7 @@ async fn a_foreign_name_in_a_body_is_refused() {
     let crossed =
         app.get(&format!("doacoes/{id}/pagamentos/{pid}/qr.svg")).header("doacao-token", mine.header("doacao-token")).send().await;
     crossed.expect_problem(404, "nao-encontrado");
-    assert_ne!(stage.rows().await, before, "only the donation is new");
+    assert_ne!(stage.app.rows().await, before, "only the donation is new");
     // Nor is one refunded by the receipt of another.
     let (paid, other_paid) = (&stage.paid, app.confirmed(&stage.campaign, json!({})).await.json());
     let receipt: String =
@@ -71,11 +71,11 @@ async fn a_foreign_name_in_a_body_is_refused() {
             .fetch_one(&app.owner)
             .await
             .unwrap();
-    let before = stage.rows().await;
+    let before = stage.app.rows().await;
     let refund = format!("doacoes/{}/devolucoes", paid["id"].as_str().unwrap());
     let crossed = app.post(&refund, json!({"e2eid": receipt})).new_key().by(owner).send().await;
     crossed.expect_problem(409, "transicao-invalida");
-    assert_eq!(stage.rows().await, before);
+    assert_eq!(stage.app.rows().await, before);
 }
 
 async fn sign_up(app: &TestApp, address: &str) -> String {

@@ -27,7 +27,6 @@ pub struct Org {
 #[derive(Clone, Debug)]
 pub struct Campaign {
     pub slug: String,
-    pub id: String,
     pub org: Org,
 }
 
@@ -134,7 +133,7 @@ impl TestApp {
         let draft = self.draft(org, json!({})).await;
         let slug = draft["slug"].as_str().unwrap().to_owned();
         self.post(&format!("campanhas/{slug}/publicacao"), json!({})).by(&org.owner).send().await.expect(200);
-        Campaign { slug, id: draft["id"].as_str().unwrap().to_owned(), org: org.clone() }
+        Campaign { slug, org: org.clone() }
     }
 
     /// A donation's body with some fields changed.

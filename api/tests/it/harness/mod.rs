@@ -161,6 +161,19 @@ impl TestApp {
         body.split_whitespace().find(|word| word.len() == 64).expect("the message has a code").to_owned()
     }
 
+    /// What is stored: of each table the number of rows and a hash of all that is in them.
+    pub async fn rows(&self) -> String {
+        sqlx::query_scalar(
+            "SELECT string_agg(t.table_name || (xpath('/row/h/text()', query_to_xml(format(
+                 'SELECT count(*) || '':'' || md5(coalesce(string_agg(r::text, chr(10) ORDER BY r::text), '''')) AS h FROM %I r',
+                 t.table_name), false, true, '')))[1]::text, E'\n' ORDER BY t.table_name)
+             FROM information_schema.tables t WHERE t.table_schema = 'public' AND t.table_type = 'BASE TABLE'",
+        )
+        .fetch_one(&self.owner)
+        .await
+        .unwrap()
+    }
+
     /// A number from the database, seen as its owner.
     pub async fn count(&self, sql: &'static str) -> i64 {
         sqlx::query_scalar(sql).fetch_one(&self.owner).await.unwrap()

@@ -10,7 +10,7 @@ use super::MemberBody;
 use crate::domain::ids::PessoaId;
 use crate::domain::role::Role;
 use crate::http::extract::body::ApiJson;
-use crate::http::extract::member::{Member, OfOrganizadora, Owner};
+use crate::http::extract::member::{Member, OfOrganizadora, RecentOwner};
 use crate::http::extract::path::SlugPath;
 use crate::http::problem::Problem;
 use crate::service::organizadoras;
@@ -33,7 +33,7 @@ pub struct Body {
     responses((status = 201, description = "O membro", body = MemberBody)))]
 pub async fn add(
     State(state): State<AppState>,
-    member: Member<OfOrganizadora, Owner>,
+    member: Member<OfOrganizadora, RecentOwner>,
     SlugPath(slug): SlugPath,
     ApiJson(body, _): ApiJson<Body>,
 ) -> Result<(StatusCode, Json<MemberBody>), Problem> {

@@ -9,7 +9,7 @@ use super::MemberBody;
 use crate::domain::ids::PessoaId;
 use crate::domain::role::Role;
 use crate::http::extract::body::ApiJson;
-use crate::http::extract::member::{Member, OfOrganizadora, Owner};
+use crate::http::extract::member::{Member, OfOrganizadora, RecentOwner};
 use crate::http::extract::path::PessoaPath;
 use crate::http::problem::Problem;
 use crate::service::organizadoras;
@@ -31,7 +31,7 @@ pub struct Body {
     responses((status = 200, description = "O membro", body = MemberBody)))]
 pub async fn change(
     State(state): State<AppState>,
-    member: Member<OfOrganizadora, Owner>,
+    member: Member<OfOrganizadora, RecentOwner>,
     PessoaPath(pessoa): PessoaPath,
     ApiJson(body, _): ApiJson<Body>,
 ) -> Result<Json<MemberBody>, Problem> {

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 
 use crate::domain::ids::PessoaId;
-use crate::http::extract::member::{Member, OfOrganizadora, Owner};
+use crate::http::extract::member::{Member, OfOrganizadora, RecentOwner};
 use crate::http::extract::path::PessoaPath;
 use crate::http::problem::Problem;
 use crate::service::organizadoras;
@@ -17,7 +17,7 @@ use crate::state::AppState;
     responses((status = 204, description = "Não é mais membro")))]
 pub async fn remove(
     State(state): State<AppState>,
-    member: Member<OfOrganizadora, Owner>,
+    member: Member<OfOrganizadora, RecentOwner>,
     PessoaPath(pessoa): PessoaPath,
 ) -> Result<StatusCode, Problem> {
     organizadoras::remove_member(&state, member.organizadora, member.pessoa, PessoaId(pessoa)).await?;
