@@ -20,7 +20,7 @@ use crate::state::AppState;
 #[openapi(
     info(
         title = "doacoes",
-        description = "Campanhas, doações e PIX. Valores são inteiros em centavos; horários são UTC; erros são `application/problem+json` com `type` estável. O formato `linha` é uma linha de texto e `texto` pode ter várias: sem caracteres de controle, de direção ou invisíveis; espaços nas pontas não contam.",
+        description = "Campanhas, doações e PIX. Valores são inteiros em centavos; horários são UTC, entre os anos 2000 e 2100; erros são `application/problem+json` com `type` estável. O formato `linha` é uma linha de texto e `texto` pode ter várias: sem caracteres de controle, de direção ou invisíveis; espaços nas pontas não contam.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     tags(

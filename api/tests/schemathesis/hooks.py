@@ -35,6 +35,9 @@ edge = strategies.characters(exclude_categories=["Cc", "Cs", "Z"], exclude_chara
 line = strategies.builds("{}{}{}".format, edge, strategies.text(shown, min_size=1, max_size=60), edge)
 schemathesis.openapi.format("linha", line)
 schemathesis.openapi.format("texto", strategies.builds("{}\n{}".format, line, strategies.just("fim")))
+# domain::calendar
+times = strategies.datetimes(datetime(2000, 1, 1), datetime(2100, 12, 31), timezones=strategies.just(UTC))
+schemathesis.openapi.format("date-time", times.map(datetime.isoformat))
 
 
 class Feed:
