@@ -216,12 +216,12 @@ def claim(feed: Feed) -> None:
 
 def verify(feed: Feed) -> None:
     # Not each time, since a mail takes a second.
-    if feed.body() and feed.every(8):
+    if feed.body() and feed.every(4):
         feed.body(codigo=world.sign_up()[1])
 
 
 def reset(feed: Feed) -> None:
-    if feed.body() and feed.every(8):
+    if feed.body() and feed.every(4):
         feed.body(codigo=world.reset_code())
 
 

@@ -113,7 +113,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         let path = error.path().to_string();
         let inner = error.inner();
         // An array where a word of a closed set belongs is a syntax error to serde_json, though the text is JSON.
-        if inner.is_data() || serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok() {
+        if inner.is_data() || serde_json::from_slice::<serde_json::Value>(bytes).is_ok() {
             invalid(&path, &inner.to_string())
         } else {
             Problem::new(Code::BadJson, format!("Erro na linha {}, coluna {}.", inner.line(), inner.column()))
