@@ -15,7 +15,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tracing::Instrument as _;
 
-use super::extract::body::too_large;
+use super::extract::body::{is_json, too_large};
 use super::extract::donor::TOKEN_HEADER;
 use super::problem::{Code, Problem};
 use crate::state::AppState;
@@ -155,10 +155,6 @@ impl CrossSite {
             (None, None) => !headers.contains_key(header::COOKIE) || is_json(headers),
         }
     }
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().to_ascii_lowercase().starts_with(b"application/json"))
 }
 
 async fn refuse_cross_site(State(rule): State<CrossSite>, request: Request, next: Next) -> Response {
