@@ -199,16 +199,25 @@ pub async fn insert_pix_key(db: &mut PgConnection, new: &NewPixKey<'_>, now: Off
     Ok(())
 }
 
+// A change that was followed by another within its cool-down never comes into force.
+macro_rules! valid_keys {
+    () => {
+        "WITH validas AS (
+             SELECT id, tipo, chave, nome_recebedor, cidade, vigora_em FROM organizadora_chaves_pix k
+             WHERE organizadora_id = $1 AND NOT EXISTS (
+                 SELECT FROM organizadora_chaves_pix n
+                 WHERE n.organizadora_id = k.organizadora_id AND n.criada_em > k.criada_em AND n.criada_em < k.vigora_em))"
+    };
+}
+
 /// The key in force at `now`. A change that was followed by another within its cool-down never comes into force: that is how
 /// an intruder's change is taken back.
 pub async fn pix_key(db: &mut PgConnection, id: OrganizadoraId, now: OffsetDateTime) -> Result<Option<StoredPixKey>, StoreError> {
-    Ok(sqlx::query_as(
-        "SELECT tipo, chave, nome_recebedor, cidade, vigora_em FROM organizadora_chaves_pix k
-         WHERE organizadora_id = $1 AND vigora_em <= $2 AND NOT EXISTS (
-             SELECT FROM organizadora_chaves_pix n
-             WHERE n.organizadora_id = k.organizadora_id AND n.criada_em > k.criada_em AND n.criada_em < k.vigora_em)
-         ORDER BY vigora_em DESC, id DESC LIMIT 1",
-    )
+    Ok(sqlx::query_as(concat!(
+        valid_keys!(),
+        " SELECT tipo, chave, nome_recebedor, cidade, vigora_em FROM validas
+          WHERE vigora_em <= $2 ORDER BY vigora_em DESC, id DESC LIMIT 1"
+    ))
     .bind(id)
     .bind(now)
     .fetch_optional(db)
@@ -217,18 +226,15 @@ pub async fn pix_key(db: &mut PgConnection, id: OrganizadoraId, now: OffsetDateT
 
 /// The key in force and those that wait for their time, newest first.
 pub async fn pix_keys(db: &mut PgConnection, id: OrganizadoraId, now: OffsetDateTime) -> Result<Vec<StoredPixKey>, StoreError> {
-    Ok(sqlx::query_as(
-        "WITH validas AS (
-             SELECT id, tipo, chave, nome_recebedor, cidade, vigora_em FROM organizadora_chaves_pix k
-             WHERE organizadora_id = $1 AND NOT EXISTS (
-                 SELECT FROM organizadora_chaves_pix n
-                 WHERE n.organizadora_id = k.organizadora_id AND n.criada_em > k.criada_em AND n.criada_em < k.vigora_em))
+    Ok(sqlx::query_as(concat!(
+        valid_keys!(),
+        "
          (SELECT tipo, chave, nome_recebedor, cidade, vigora_em FROM validas
           WHERE vigora_em > $2 ORDER BY vigora_em DESC, id DESC LIMIT 10)
          UNION ALL
          (SELECT tipo, chave, nome_recebedor, cidade, vigora_em FROM validas
-          WHERE vigora_em <= $2 ORDER BY vigora_em DESC, id DESC LIMIT 1)",
-    )
+          WHERE vigora_em <= $2 ORDER BY vigora_em DESC, id DESC LIMIT 1)"
+    ))
     .bind(id)
     .bind(now)
     .fetch_all(db)
