@@ -103,7 +103,7 @@ impl Mail<'_> {
             Self::VerifyEmail { token } => (
                 "Confirme seu e-mail".to_owned(),
                 format!(
-                    "Recebemos um cadastro com este e-mail em {site}.\n\nCódigo de confirmação (vale 24 horas, uma vez):\n{token}\n\nSe não foi você, ignore esta mensagem: nada será criado."
+                    "Recebemos um cadastro com este e-mail em {site}.\n\nPara confirmar, digite este código (vale 24 horas, uma vez) e a senha que escolheu no cadastro:\n{token}\n\nSe não foi você, ignore esta mensagem: nada será criado."
                 ),
             ),
             Self::AccountExists => (

@@ -46,6 +46,10 @@ impl From<AccountError> for Problem {
     fn from(error: AccountError) -> Self {
         match error {
             AccountError::BadToken => Self::new(Code::BadToken, "O código é desconhecido, já foi usado ou venceu. Peça outro."),
+            AccountError::WrongPassword => Self::new(
+                Code::BadCredentials,
+                "A senha tem de ser a que foi escolhida no cadastro deste código. Confira, ou cadastre-se de novo com outra.",
+            ),
             AccountError::Stale => stale(),
             AccountError::Passwords(error) => error.into(),
             AccountError::Store(error) => error.into(),

@@ -25,6 +25,9 @@ pub enum AccountError {
     /// The token is unknown, used or expired.
     #[error("the token is unknown, used or expired")]
     BadToken,
+    /// The password is not the one that the sign-up was made with.
+    #[error("the sign-up has another password")]
+    WrongPassword,
     /// The profile was changed by somebody else.
     #[error("the profile has another version")]
     Stale,
@@ -57,11 +60,21 @@ pub async fn sign_up(core: &Core, nome: Name, email: Email, password: Password) 
     Ok(commit(tx).await?)
 }
 
-/// Makes the account of a sign-up whose mail was answered.
-pub async fn verify_email(core: &Core, token: &str, ip: IpAddr) -> Result<Pessoa, AccountError> {
+/// Makes the account of a sign-up whose mail was answered by whoever made it. The code alone does not do: a stranger may
+/// have signed up with the address too, and the owner, holding both codes, must not get the stranger's password.
+pub async fn verify_email(core: &Core, token: &str, password: SecretString, ip: IpAddr) -> Result<Pessoa, AccountError> {
     let now = core.clock.now();
+    let token_hash = sha256(token.as_bytes());
+    // Before the hashing, or invented tokens would take its few places from those who log in.
+    let stored = {
+        let mut db = core.connection().await?;
+        pessoas::sign_up_password_hash(&mut db, &token_hash, now).await?.ok_or(AccountError::BadToken)?
+    };
+    if !core.passwords.verify(password, Some(stored)).await? {
+        return Err(AccountError::WrongPassword);
+    }
     let mut tx = core.begin().await?;
-    let id = pessoas::complete_sign_up(&mut tx, &sha256(token.as_bytes()), now).await?.ok_or(AccountError::BadToken)?;
+    let id = pessoas::complete_sign_up(&mut tx, &token_hash, now).await?.ok_or(AccountError::BadToken)?;
     access_log::record(&mut tx, core.clock.new_id(), ip, Access::SignUp(id), now).await?;
     let pessoa = pessoas::get(&mut tx, id).await?.ok_or(AccountError::BadToken)?;
     commit(tx).await?;

@@ -134,7 +134,7 @@ impl From<AccountError> for PixKeyError {
         match error {
             AccountError::Passwords(error) => Self::Passwords(error),
             AccountError::Store(error) => Self::Store(error),
-            AccountError::BadToken | AccountError::Stale => Self::WrongPassword,
+            AccountError::BadToken | AccountError::WrongPassword | AccountError::Stale => Self::WrongPassword,
         }
     }
 }

@@ -52,7 +52,7 @@ impl From<AccountError> for LogInError {
         match error {
             AccountError::Passwords(error) => Self::Passwords(error),
             AccountError::Store(error) => Self::Store(error),
-            AccountError::BadToken | AccountError::Stale => Self::Refused,
+            AccountError::BadToken | AccountError::WrongPassword | AccountError::Stale => Self::Refused,
         }
     }
 }

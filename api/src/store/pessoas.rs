@@ -111,6 +111,19 @@ pub async fn insert_sign_up(
     Ok(())
 }
 
+/// The password of a sign-up whose token is still worth something.
+pub async fn sign_up_password_hash(
+    db: &mut PgConnection,
+    token_hash: &[u8; 32],
+    now: OffsetDateTime,
+) -> Result<Option<String>, StoreError> {
+    Ok(sqlx::query_scalar("SELECT senha_hash FROM cadastros WHERE token_hash = $1 AND expira_em > $2")
+        .bind(token_hash.as_slice())
+        .bind(now)
+        .fetch_optional(db)
+        .await?)
+}
+
 /// Takes the sign-up of a token and makes the person. Nothing where the token is unknown, used or expired, or where
 /// the address got an account meanwhile.
 pub async fn complete_sign_up(db: &mut PgConnection, token_hash: &[u8; 32], now: OffsetDateTime) -> Result<Option<PessoaId>, StoreError> {

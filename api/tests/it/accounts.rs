@@ -12,6 +12,10 @@ fn sign_up(email: &str, senha: &str) -> Value {
     json!({"nome": "Ana Souza", "email": email, "senha": senha, "aviso_privacidade": "2026-11", "consentimento": true})
 }
 
+async fn verify(app: &TestApp, code: &str, senha: &str) -> Answer {
+    app.post("emails/verificacoes", json!({"codigo": code, "senha": senha})).send_patiently().await
+}
+
 async fn log_in(app: &TestApp, email: &str, senha: &str) -> Answer {
     app.post("sessoes", json!({"email": email, "senha": senha})).send_patiently().await
 }
@@ -26,10 +30,10 @@ async fn an_account_exists_only_once_its_address_was_proven() {
     app.post("pessoas", sign_up("Ana@Exemplo.org.br", SENHA)).send().await.expect(202);
     log_in(&app, "ana@exemplo.org.br", SENHA).await.expect_problem(401, "credenciais-invalidas");
     let code = app.code_for("ana@exemplo.org.br").await;
-    let body = app.post("emails/verificacoes", json!({"codigo": code})).send().await.expect(201);
+    let body = verify(&app, &code, SENHA).await.expect(201);
     assert_eq!(body["email"], "ana@exemplo.org.br");
     assert!(body["email_verificado_em"].is_string());
-    app.post("emails/verificacoes", json!({"codigo": code})).send().await.expect_problem(400, "codigo-invalido");
+    verify(&app, &code, SENHA).await.expect_problem(400, "codigo-invalido");
     let session = log_in(&app, " ANA@exemplo.org.br", SENHA).await;
     session.expect(201);
     let set_cookie = session.header("set-cookie");
@@ -48,8 +52,8 @@ async fn of_two_sign_ups_with_one_address_the_proven_one_counts_and_leaves_no_ot
     let strangers = app.code_for(email).await;
     app.post("pessoas", sign_up(email, "senha da dona")).send().await.expect(202);
     let owners = app.code_for(email).await;
-    app.post("emails/verificacoes", json!({"codigo": owners})).send().await.expect(201);
-    app.post("emails/verificacoes", json!({"codigo": strangers})).send().await.expect_problem(400, "codigo-invalido");
+    verify(&app, &owners, "senha da dona").await.expect(201);
+    verify(&app, &strangers, "senha da estranha").await.expect_problem(400, "codigo-invalido");
     log_in(&app, email, "senha da estranha").await.expect_problem(401, "credenciais-invalidas");
     log_in(&app, email, "senha da dona").await.expect(201);
     // A third sign-up changes nothing and tells the owner.
@@ -57,6 +61,25 @@ async fn of_two_sign_ups_with_one_address_the_proven_one_counts_and_leaves_no_ot
     assert_eq!(app.mail_to(email).await.last().unwrap().subject, "Você já tem uma conta");
     log_in(&app, email, "senha da dona").await.expect(201);
     assert_eq!(app.count("SELECT count(*) FROM pessoas").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_strangers_code_does_not_give_the_owner_the_strangers_password() {
+    let app = TestApp::start().await;
+    let email = "ana@exemplo.org.br";
+    app.post("pessoas", sign_up(email, "senha da estranha")).send().await.expect(202);
+    let strangers = app.code_for(email).await;
+    app.post("pessoas", sign_up(email, "senha da Ana")).send().await.expect(202);
+    let owners = app.code_for(email).await;
+    // Ana gets both mails and takes the wrong one.
+    let before = app.rows().await;
+    let refused = verify(&app, &strangers, "senha da Ana").await;
+    refused.expect_problem(401, "credenciais-invalidas");
+    assert!(refused.json()["detail"].as_str().unwrap().contains("cadastre-se de novo"), "{}", refused.text);
+    assert_eq!(app.rows().await, before);
+    verify(&app, &owners, "senha da Ana").await.expect(201);
+    log_in(&app, email, "senha da estranha").await.expect_problem(401, "credenciais-invalidas");
+    log_in(&app, email, "senha da Ana").await.expect(201);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,7 +93,7 @@ async fn codes_of_one_address_used_at_once_make_one_account() {
     }
     let (http, url) = (app.http.clone(), format!("{}/api/v1/emails/verificacoes", app.base));
     let statuses = all_at_once(codes.len(), |index| {
-        let request = http.post(&url).json(&json!({"codigo": codes[index]}));
+        let request = http.post(&url).json(&json!({"codigo": codes[index], "senha": format!("frase número {index}")}));
         async move { request.send().await.unwrap().status().as_u16() }
     })
     .await;
@@ -89,7 +112,7 @@ async fn codes_end_by_themselves() {
     app.post("pessoas", sign_up("caio@exemplo.org.br", SENHA)).send().await.expect(202);
     let code = app.code_for("caio@exemplo.org.br").await;
     app.clock.advance(time::Duration::hours(25));
-    app.post("emails/verificacoes", json!({"codigo": code})).send().await.expect_problem(400, "codigo-invalido");
+    verify(&app, &code, SENHA).await.expect_problem(400, "codigo-invalido");
 
     let person = app.person().await;
     let code = reset_code(&app, &person).await;

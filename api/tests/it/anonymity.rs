@@ -485,7 +485,7 @@ async fn logs_hold_no_personal_data_even_at_debug_level() {
         "aviso_privacidade": "2026-11", "consentimento": true});
     app.post("pessoas", sign_up).send().await.expect(202);
     let code = app.code_for("zulmira@exemplo.net").await;
-    app.post("emails/verificacoes", json!({"codigo": code})).send().await.expect(201);
+    app.post("emails/verificacoes", json!({"codigo": code, "senha": "segredo muito longo"})).send().await.expect(201);
     let log_in = app.post("sessoes", json!({"email": "zulmira@exemplo.net", "senha": "segredo muito longo"})).send().await;
     log_in.expect(201);
     let cookie = log_in.header("set-cookie").split(';').next().unwrap().to_owned();

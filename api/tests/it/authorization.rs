@@ -314,7 +314,7 @@ impl Wish {
             }
             ("POST /emails/verificacoes", _) => {
                 app.post("pessoas", sign_up).send().await.expect(202);
-                wish.body(json!({"codigo": app.code_for(&new_email).await}))
+                wish.body(json!({"codigo": app.code_for(&new_email).await, "senha": "uma frase longa"}))
             }
             ("DELETE /eu/sessoes/{id}", "the-donors") => {
                 let sessions = app.get("eu/sessoes").by(world.donor()).send().await.expect(200);

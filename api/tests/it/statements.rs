@@ -160,7 +160,7 @@ removerMembro                  4
 retomarCampanha                7
 sair                           2
 trocarChavePix                 9
-verificarEmail                 4
+verificarEmail                 5
 ";
 
 /// An organizadora with all that requests can be about.
@@ -238,7 +238,7 @@ impl World<'_> {
             "criarPessoa" => app.post("pessoas", body),
             "verificarEmail" => {
                 app.post("pessoas", body).send().await.expect(202);
-                app.post("emails/verificacoes", json!({"codigo": app.code_for("ana@exemplo.org.br").await}))
+                app.post("emails/verificacoes", json!({"codigo": app.code_for("ana@exemplo.org.br").await, "senha": SENHA}))
             }
             "entrar" => app.post("sessoes", json!({"email": donor.email, "senha": SENHA})),
             "sair" => app.request("DELETE", "sessoes/atual").by(&app.person_again(donor).await),

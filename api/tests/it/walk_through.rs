@@ -10,7 +10,7 @@ async fn an_organizer_signs_up_and_a_guests_donation_is_paid_claimed_and_refunde
     let sign_up = json!({"nome": "Ana Souza", "email": "ana@exemplo.org.br", "senha": "uma frase longa", "aviso_privacidade": "2026-11", "consentimento": true});
     app.post("pessoas", sign_up).send().await.expect(202);
     let code = app.code_for("ana@exemplo.org.br").await;
-    app.post("emails/verificacoes", json!({"codigo": code})).send().await.expect(201);
+    app.post("emails/verificacoes", json!({"codigo": code, "senha": "uma frase longa"})).send().await.expect(201);
     let log_in = app.post("sessoes", json!({"email": "ana@exemplo.org.br", "senha": "uma frase longa"})).send().await;
     log_in.expect(201);
     let cookie = log_in.header("set-cookie").split(';').next().unwrap().to_owned();

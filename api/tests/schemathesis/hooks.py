@@ -217,7 +217,7 @@ def claim(feed: Feed) -> None:
 def verify(feed: Feed) -> None:
     # Not each time, since a mail takes a second.
     if feed.body() and feed.every(4):
-        feed.body(codigo=world.sign_up()[1])
+        feed.body(codigo=world.sign_up()[1], senha=PASSWORD)
 
 
 def reset(feed: Feed) -> None:

@@ -73,7 +73,7 @@ class World:
     def new_account(self) -> str:
         """An account; its address. The password is PASSWORD."""
         address, code = self.sign_up()
-        self.send("POST", "emails/verificacoes", {"codigo": code})
+        self.send("POST", "emails/verificacoes", {"codigo": code, "senha": PASSWORD})
         return address
 
     def sign_up(self) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use secrecy::SecretString;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -13,7 +14,7 @@ use crate::http::problem::Problem;
 use crate::service::accounts;
 use crate::state::AppState;
 
-/// The code from the mail.
+/// The code from the mail and the password of the sign-up.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = VerificacaoDeEmail)]
@@ -21,18 +22,23 @@ pub struct Body {
     /// The code; valid for 24 hours, once.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     codigo: String,
+    /// The password that was chosen at the sign-up: it tells a stranger's code from one's own.
+    #[schema(value_type = String, format = "password", example = "uma frase longa")]
+    senha: SecretString,
 }
 
 /// Prove an e-mail address
 ///
 /// Makes the account. Nobody is logged in by it.
 #[utoipa::path(post, path = "/emails/verificacoes", tag = "contas", operation_id = "verificarEmail", request_body = Body,
-    responses((status = 201, description = "A conta existe", body = PessoaBody)))]
+    responses(
+        (status = 201, description = "A conta existe", body = PessoaBody),
+        (status = 401, description = "A senha não é a do cadastro", body = crate::http::problem::ProblemBody, content_type = "application/problem+json")))]
 pub async fn verify(
     State(state): State<AppState>,
     ClientIp(ip): ClientIp,
     ApiJson(body, _): ApiJson<Body>,
 ) -> Result<(StatusCode, Json<PessoaBody>), Problem> {
-    let pessoa = accounts::verify_email(&state, &body.codigo, ip).await?;
+    let pessoa = accounts::verify_email(&state, &body.codigo, body.senha, ip).await?;
     Ok((StatusCode::CREATED, Json(pessoa.into())))
 }

@@ -13,7 +13,7 @@ fn secret(operation: &Operation, field: &Field) -> Option<(u16, &'static str)> {
     match (operation.id(), field.name().as_str()) {
         ("entrar", _) | ("reautenticar", "senha") => Some((401, "credenciais-invalidas")),
         ("trocarChavePix", "senha") => Some((403, "reautenticacao-necessaria")),
-        ("verificarEmail" | "redefinirSenha", "codigo") => Some((400, "codigo-invalido")),
+        ("verificarEmail", _) | ("redefinirSenha", "codigo") => Some((400, "codigo-invalido")),
         ("reivindicarDoacao", "token") => Some((404, "nao-encontrado")),
         _ => None,
     }

@@ -87,7 +87,7 @@ async fn sign_up(app: &TestApp, address: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sign_up_code_works_once_within_24_hours() {
     let app = TestApp::frozen().await;
-    let verify = async |code: &str| app.post("emails/verificacoes", json!({"codigo": code})).send().await;
+    let verify = async |code: &str| app.post("emails/verificacoes", json!({"codigo": code, "senha": "uma frase longa"})).send().await;
     let late = sign_up(&app, "tarde@exemplo.org.br").await;
     app.clock.advance(Duration::hours(24));
     verify(&late).await.expect_problem(400, "codigo-invalido");
@@ -117,7 +117,10 @@ async fn a_password_code_works_once_within_30_minutes_and_only_for_that() {
     let (first, second) = (reset_code(&app, &person.email).await, reset_code(&app, &person.email).await);
     app.clock.advance(Duration::minutes(30) - Duration::seconds(1));
     // A code for one thing is none for another, and a wrong password does not use it up.
-    app.post("emails/verificacoes", json!({"codigo": first})).send().await.expect_problem(400, "codigo-invalido");
+    app.post("emails/verificacoes", json!({"codigo": first, "senha": "uma frase longa"}))
+        .send()
+        .await
+        .expect_problem(400, "codigo-invalido");
     assert_eq!(reset(&first, "curta").await.expect_problem(422, "dados-invalidos"), ["senha"]);
     reset(&first, "outra frase longa").await.expect(204);
     for used in [&first, &second] {
