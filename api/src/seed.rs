@@ -21,15 +21,15 @@ use self::random::Random;
 use crate::keys::Keys;
 use crate::password::{Passwords, PasswordsError};
 use crate::store::StoreError;
-use crate::store::consistency::{self, CHECKS, Finding};
+use crate::store::consistency::{self, Finding};
 
 /// The password of every person of the demonstration, `pessoa1@exemplo.org.br` and those that follow.
 pub const PASSWORD: &str = "demonstracao";
 
 /// Donations that are held in memory at once.
 const BATCH: u32 = 5_000;
-/// Campaigns that are checked at once.
-const CHECKED: i64 = 1_000;
+/// Campaigns that are checked at once, and donations in one statement.
+const CHECKED: (i64, i64) = (1_000, 5_000);
 
 /// How much to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,11 +189,9 @@ async fn check(db: &mut PgConnection) -> Result<(), SeedError> {
     let mut findings = Vec::new();
     let mut after: Option<Uuid> = None;
     loop {
-        let campaigns = consistency::campaigns(db, after, CHECKED).await?;
+        let campaigns = consistency::campaigns(db, after, CHECKED.0).await?;
         let Some(last) = campaigns.last() else { break };
-        for check in CHECKS {
-            findings.extend(consistency::run(db, check, &campaigns).await?);
-        }
+        findings.extend(consistency::check(db, &campaigns, CHECKED.1).await?);
         after = Some(*last);
     }
     if findings.is_empty() { Ok(()) } else { Err(SeedError::Inconsistent(findings)) }

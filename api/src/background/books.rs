@@ -19,7 +19,11 @@ struct Pass {
 pub(super) async fn watch(state: AppState) {
     let mut pass = Pass::default();
     while !state.shutdown.has_begun() {
-        let result = turn(&state, &mut pass).await;
+        // A very large campaign takes longer than a stop may wait; what only reads can be left.
+        let result = tokio::select! {
+            result = turn(&state, &mut pass) => result,
+            () = state.shutdown.begun() => break,
+        };
         note(&state, Task::Books, &result);
         pause(&state, Task::Books).await;
     }
@@ -39,7 +43,7 @@ async fn turn(core: &Core, pass: &mut Pass) -> Result<Option<Turn>, StoreError> 
     }
     if last.is_none() {
         for check in CHECKS {
-            core.metrics.findings(check.name, pass.rows.remove(check.name).unwrap_or(0));
+            core.metrics.findings(check, pass.rows.remove(check).unwrap_or(0));
         }
     }
     Ok(Some(Turn::Done))

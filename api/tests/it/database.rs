@@ -1,5 +1,6 @@
 //! What the database itself refuses, to the application's role and to its owner.
 
+use doacoes_api::store::consistency;
 use serde_json::json;
 use sqlx::postgres::PgPool;
 
@@ -119,4 +120,53 @@ async fn the_check_of_the_books_sees_what_is_wrong() {
     assert_eq!(both, ["totais_iguais_as_doacoes"]);
     let receipt = found("UPDATE campanha_totais SET doadores_qtd = 1; UPDATE pix_recebidos SET valor_centavos = valor_centavos + 1").await;
     assert_eq!(receipt, ["confirmada_com_recibo"]);
+}
+
+/// What the books' check finds in all campaigns when it reads two donations at a time.
+async fn findings(db: &mut sqlx::PgConnection) -> Vec<(&'static str, Vec<uuid::Uuid>)> {
+    let campaigns = consistency::campaigns(db, None, 100).await.unwrap();
+    let found = consistency::check(db, &campaigns, 2).await.unwrap();
+    found.into_iter().map(|finding| (finding.check, finding.rows)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_check_of_the_books_adds_up_pages_and_reads_the_last() {
+    let app = TestApp::start().await;
+    let (large, small) = (app.campaign().await, app.campaign().await);
+    let mut donations = vec![];
+    for number in 0..9 {
+        // Some of one donor, in different pages.
+        let donor = if number % 4 == 0 { json!({"email": "bia@exemplo.org.br"}) } else { json!({}) };
+        donations.push(app.confirmed(&large, donor).await.json());
+        app.donate(&small, json!({})).await;
+    }
+    app.confirmed(&small, json!({})).await;
+    app.fold().await;
+    assert_eq!(app.count("SELECT max(doadores_qtd) FROM campanha_totais").await, 7);
+    let mut db = app.owner.acquire().await.unwrap();
+    assert_eq!(findings(&mut db).await, []);
+
+    let last: uuid::Uuid = donations.last().unwrap()["id"].as_str().unwrap().parse().unwrap();
+    let campaign: uuid::Uuid =
+        sqlx::query_scalar("SELECT campanha_id FROM doacoes WHERE id = $1").bind(last).fetch_one(&app.owner).await.unwrap();
+    sqlx::query("UPDATE doacoes SET recebido_centavos = recebido_centavos + 1 WHERE id = $1").bind(last).execute(&mut *db).await.unwrap();
+    assert_eq!(findings(&mut db).await, [("totais_iguais_as_doacoes", vec![campaign]), ("confirmada_com_recibo", vec![last])]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_check_of_the_books_sees_nothing_of_what_happens_meanwhile() {
+    let app = TestApp::start().await;
+    let campaign = app.campaign().await;
+    app.confirmed(&campaign, json!({})).await;
+    let mut tx = app.state.begin().await.unwrap();
+    consistency::hold_still(&mut tx).await.unwrap();
+    assert_eq!(consistency::campaigns(&mut tx, None, 100).await.unwrap().len(), 1);
+    let donations = "SELECT count(*) FROM doacoes";
+    for _ in 0..3 {
+        app.confirmed(&campaign, json!({})).await;
+        app.fold().await;
+        assert_eq!(findings(&mut tx).await, []);
+        assert_eq!(sqlx::query_scalar::<_, i64>(donations).fetch_one(&mut *tx).await.unwrap(), 1);
+    }
+    assert_eq!(app.count(donations).await, 4);
 }
