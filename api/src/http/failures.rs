@@ -9,7 +9,7 @@ use crate::service::campanhas::CampaignError;
 use crate::service::claims::ClaimError;
 use crate::service::doacoes::{CreateError, DonorError};
 use crate::service::once::OnceError;
-use crate::service::organizadoras::{CreateError as OrganizadoraError, PixKeyError};
+use crate::service::organizadoras::{CreateError as OrganizadoraError, PixKeyError, UpdateError as OrganizadoraUpdateError};
 use crate::service::refunds::RefundError;
 use crate::service::sessions::LogInError;
 use crate::service::settle::SettleError;
@@ -77,6 +77,15 @@ impl From<OrganizadoraError> for Problem {
             }
             OrganizadoraError::SlugTaken => slug_taken(),
             OrganizadoraError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<OrganizadoraUpdateError> for Problem {
+    fn from(error: OrganizadoraUpdateError) -> Self {
+        match error {
+            OrganizadoraUpdateError::Stale => stale(),
+            OrganizadoraUpdateError::Store(error) => error.into(),
         }
     }
 }

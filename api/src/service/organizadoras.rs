@@ -95,10 +95,7 @@ pub async fn create(core: &Core, owner: PessoaId, new: &NewOrganizadora) -> Resu
     if let Some(key) = &new.pix_key {
         store::insert_pix_key(&mut tx, &pix_key_row(core, id, owner, key, now), now).await?;
     }
-    let actor = Actor::Pessoa(owner).to_string();
-    let deed =
-        Deed { actor: &actor, action: "organizadora.criada", target_kind: "organizadora", target: id.0, detail: serde_json::json!({}) };
-    audit::record(&mut tx, core.clock.new_id(), &deed, now).await?;
+    record(core, &mut tx, id, owner, "organizadora.criada", serde_json::json!({}), now).await?;
     commit(tx).await?;
     Ok(made)
 }
@@ -113,6 +110,27 @@ fn pix_key_row<'a>(core: &Core, id: OrganizadoraId, by: PessoaId, new: &'a NewKe
         criada_por: by,
         vigora_em: from,
     }
+}
+
+/// Why an organisation did not change.
+#[derive(Debug, thiserror::Error)]
+pub enum UpdateError {
+    /// It was changed by somebody else.
+    #[error("the organizadora has another version")]
+    Stale,
+    /// A statement failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Changes an organisation where `version` is still the current one.
+pub async fn update(core: &Core, id: OrganizadoraId, version: i32, nome: Option<&Name>, by: PessoaId) -> Result<Organizadora, UpdateError> {
+    let now = core.clock.now();
+    let mut tx = core.begin().await?;
+    let changed = store::rename(&mut tx, id, version, nome, now).await?.ok_or(UpdateError::Stale)?;
+    record(core, &mut tx, id, by, "organizadora.alterada", serde_json::json!({}), now).await?;
+    commit(tx).await?;
+    Ok(changed)
 }
 
 /// Why a PIX key was not set.
@@ -157,10 +175,8 @@ pub async fn set_pix_key(
     let known = store::pix_keys(&mut tx, id, now).await?;
     let from = if known.is_empty() { now } else { now + core.pix_key_cool_down() };
     store::insert_pix_key(&mut tx, &pix_key_row(core, id, by, new, from), now).await?;
-    let actor = Actor::Pessoa(by).to_string();
     let detail = serde_json::json!({ "tipo": new.key.kind().as_str(), "primeira": known.is_empty() });
-    let deed = Deed { actor: &actor, action: "organizadora.chave_pix", target_kind: "organizadora", target: id.0, detail };
-    audit::record(&mut tx, core.clock.new_id(), &deed, now).await?;
+    record(core, &mut tx, id, by, "organizadora.chave_pix", detail, now).await?;
     for (name, address) in members::addresses(&mut tx, id, &[Role::Dona]).await? {
         let mail = Mail::PixKeyChanged { organizadora: nome, from };
         post(&mut tx, &core.keys.body, &core.public_url, Some(&name), &address, &mail, now).await?;
@@ -183,7 +199,7 @@ pub async fn add_member(
     let mut tx = core.begin().await?;
     let member = members::insert(&mut tx, id, pessoa, role, now).await?;
     let detail = serde_json::json!({ "pessoa": pessoa, "papel": role });
-    record_membership(core, &mut tx, id, by, "membro.adicionado", detail, now).await?;
+    record(core, &mut tx, id, by, "membro.adicionado", detail, now).await?;
     if let Some((name, address)) = crate::store::pessoas::address(&mut tx, pessoa).await? {
         let mail = Mail::MemberAdded { organizadora: nome };
         post(&mut tx, &core.keys.body, &core.public_url, Some(&name), &address, &mail, now).await?;
@@ -198,7 +214,7 @@ pub async fn change_member(core: &Core, id: OrganizadoraId, by: PessoaId, pessoa
     let mut tx = core.begin().await?;
     let member = members::update(&mut tx, id, pessoa, role).await?;
     let detail = serde_json::json!({ "pessoa": pessoa, "papel": role });
-    record_membership(core, &mut tx, id, by, "membro.alterado", detail, now).await?;
+    record(core, &mut tx, id, by, "membro.alterado", detail, now).await?;
     commit(tx).await?;
     Ok(member)
 }
@@ -208,12 +224,12 @@ pub async fn remove_member(core: &Core, id: OrganizadoraId, by: PessoaId, pessoa
     let now = core.clock.now();
     let mut tx = core.begin().await?;
     members::delete(&mut tx, id, pessoa).await?;
-    record_membership(core, &mut tx, id, by, "membro.removido", serde_json::json!({ "pessoa": pessoa }), now).await?;
+    record(core, &mut tx, id, by, "membro.removido", serde_json::json!({ "pessoa": pessoa }), now).await?;
     commit(tx).await?;
     Ok(())
 }
 
-async fn record_membership(
+async fn record(
     core: &Core,
     db: &mut sqlx::PgConnection,
     id: OrganizadoraId,

@@ -20,6 +20,7 @@ pub struct Campanha {
     pub organizadora_id: OrganizadoraId,
     pub organizadora_slug: String,
     pub organizadora_nome: String,
+    pub organizadora_versao: i32,
     pub titulo: String,
     pub descricao: String,
     pub categoria: Category,
@@ -145,8 +146,8 @@ pub struct Filter {
     pub order: Order,
 }
 
-const COLUMNS: &str = "c.id, c.slug, c.organizadora_id, o.slug AS organizadora_slug, o.nome AS organizadora_nome, c.titulo, c.descricao,
-    c.categoria, c.meta_centavos, c.minimo_centavos, c.maximo_centavos, c.inicio_em, c.fim_em, c.mostra_valores, c.situacao,
+const COLUMNS: &str = "c.id, c.slug, c.organizadora_id, o.slug AS organizadora_slug, o.nome AS organizadora_nome,
+    o.versao AS organizadora_versao, c.titulo, c.descricao, c.categoria, c.meta_centavos, c.minimo_centavos, c.maximo_centavos, c.inicio_em, c.fim_em, c.mostra_valores, c.situacao,
     c.publicada_em, c.encerrada_em, c.versao, c.criada_em";
 const LISTED: &str =
     "SELECT c.id, c.slug, o.slug AS organizadora_slug, o.nome AS organizadora_nome, c.titulo, c.categoria, c.meta_centavos,

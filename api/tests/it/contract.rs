@@ -498,6 +498,28 @@ async fn a_total_that_moved_has_another_tag() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_campaign_whose_organizadora_was_renamed_has_another_tag_and_takes_the_old_one() {
+    let app = TestApp::start().await;
+    let campaign = app.campaign().await;
+    let (path, owner) = (format!("campanhas/{}", campaign.slug), &campaign.org.owner);
+    let before = app.get(&path).send().await.header("etag").to_owned();
+    let rename = app.patch(&format!("organizadoras/{}", campaign.org.slug), json!({"nome": "Casa Nova"})).if_match(&json!(1)).by(owner);
+    rename.send().await.expect(200);
+    let deeds = "SELECT count(*) FROM auditoria a JOIN pessoas p ON a.ator = 'pessoa:' || p.id JOIN organizadoras o ON o.id = a.alvo_id
+                 WHERE a.acao = 'organizadora.alterada'";
+    assert_eq!(app.count(deeds).await, 1);
+    let after = app.get(&path).header("if-none-match", &before).send().await;
+    assert_eq!(after.expect(200)["organizadora"]["nome"], "Casa Nova");
+    assert_ne!(after.header("etag"), before);
+    // Nobody else changed the campaign itself.
+    let change = |tag: &str| app.patch(&path, json!({"titulo": "Outro título"})).header("if-match", tag).by(owner).send();
+    let changed = change(&before).await;
+    changed.expect(200);
+    change(after.header("etag")).await.expect_problem(412, "versao-desatualizada");
+    change(changed.header("etag")).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn changes_need_the_tag_of_what_was_read() {
     let sample = Sample::new().await;
     let has_if_match = |operation: &Operation| {

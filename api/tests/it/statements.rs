@@ -121,7 +121,7 @@ alterarCampanha                5
 alterarConta                   2
 alterarDoacao                  6
 alterarMembro                  4
-alterarOrganizadora            2
+alterarOrganizadora            4
 cancelarDoacao                 8
 confirmarPagamento             17
 criarCampanha                  8

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use super::CampaignBody;
+use super::{CampaignBody, CampaignTag};
 use crate::domain::calendar::within_calendar;
 use crate::domain::campanha::Category;
 use crate::domain::money::{Centavos, Goal, MAX_CENTAVOS};
@@ -81,7 +81,7 @@ pub async fn create(
     let organizadora = require::<Editor>(&state, &who, &owner).await?;
     let made = campanhas::create(&state, organizadora, who.pessoa(), slug.as_ref(), &new).await?;
     let location = HeaderValue::from_str(&format!("/api/v1/campanhas/{}", made.slug)).map_err(Problem::internal)?;
-    Ok((StatusCode::CREATED, [(header::LOCATION, location), (header::ETAG, etag(made.versao))], Json(made.into())))
+    Ok((StatusCode::CREATED, [(header::LOCATION, location), (header::ETAG, etag(CampaignTag::of(&made)))], Json(made.into())))
 }
 
 impl Body {

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 
-use super::CampaignBody;
+use super::{CampaignBody, CampaignTag};
 use crate::http::caching;
 use crate::http::extract::conditional::{etag, not_modified_or};
 use crate::http::extract::member::{AnyRole, Member, OfCampanha};
@@ -38,7 +38,7 @@ pub async fn get(
         Err(problem) if problem.code.status().is_server_error() => return Err(problem),
         Err(_) => return Err(Problem::not_found()),
     }
-    let mut response = not_modified_or(&headers, etag(campaign.versao), Json(CampaignBody::from(campaign)));
+    let mut response = not_modified_or(&headers, etag(CampaignTag::of(&campaign)), Json(CampaignBody::from(campaign)));
     if public {
         caching::public(&headers, response.headers_mut());
     }

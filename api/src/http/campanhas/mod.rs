@@ -9,6 +9,10 @@ pub mod steps;
 pub mod totals;
 pub mod update;
 
+use std::fmt;
+use std::num::ParseIntError;
+use std::str::FromStr;
+
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, header};
 use serde::Serialize;
@@ -89,10 +93,41 @@ impl From<Campanha> for CampaignBody {
     }
 }
 
+/// What is in a campaign's tag: whoever reads the campaign reads its organizadora's name as well. A change needs the campaign's
+/// version only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CampaignTag {
+    /// The campaign's version.
+    pub campanha: i32,
+    organizadora: i32,
+}
+
+impl CampaignTag {
+    /// The tag of a campaign.
+    pub fn of(row: &Campanha) -> Self {
+        Self { campanha: row.versao, organizadora: row.organizadora_versao }
+    }
+}
+
+impl fmt::Display for CampaignTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.campanha, self.organizadora)
+    }
+}
+
+impl FromStr for CampaignTag {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIntError> {
+        let (campanha, organizadora) = text.split_once('-').unwrap_or((text, ""));
+        Ok(Self { campanha: campanha.parse()?, organizadora: organizadora.parse()? })
+    }
+}
+
 /// A changed campaign with its new tag.
 pub type Tagged = ([(HeaderName, HeaderValue); 1], Json<CampaignBody>);
 
 /// The answer of a change.
 pub fn tagged(campaign: Campanha) -> Tagged {
-    ([(header::ETAG, etag(campaign.versao))], Json(campaign.into()))
+    ([(header::ETAG, etag(CampaignTag::of(&campaign)))], Json(campaign.into()))
 }

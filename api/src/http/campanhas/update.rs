@@ -5,7 +5,7 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use super::{CampaignBody, Tagged, tagged};
+use super::{CampaignBody, CampaignTag, Tagged, tagged};
 use crate::domain::calendar::within_calendar;
 use crate::domain::campanha::Category;
 use crate::domain::money::{Centavos, Goal};
@@ -63,17 +63,17 @@ fn clearable_time<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<O
 
 /// Change a campaign
 #[utoipa::path(patch, path = "/campanhas/{slug}", tag = "campanhas", operation_id = "alterarCampanha", request_body = Body, security(("sessao" = [])),
-    params(("slug" = String, Path, description = "O endereço da campanha"), ("if-match" = String, Header, description = "ETag da última leitura", pattern = "^\"[0-9]+\"$", example = "\"3\"")),
+    params(("slug" = String, Path, description = "O endereço da campanha"), ("if-match" = String, Header, description = "ETag da última leitura", pattern = "^\"[0-9]+-[0-9]+\"$", example = "\"3-1\"")),
     responses((status = 200, description = "A campanha alterada", body = CampaignBody, headers(("etag" = String)))))]
 pub async fn update(
     State(state): State<AppState>,
     member: Member<OfCampanha, Editor>,
     SlugPath(slug): SlugPath,
-    IfMatch(version): IfMatch,
+    IfMatch(read): IfMatch<CampaignTag>,
     ApiJson(body, _): ApiJson<Body>,
 ) -> Result<Tagged, Problem> {
     let changes = body.parse()?;
-    Ok(tagged(campanhas::update(&state, slug.as_str(), version, &changes, member.pessoa).await?))
+    Ok(tagged(campanhas::update(&state, slug.as_str(), read.campanha, &changes, member.pessoa).await?))
 }
 
 impl Body {

@@ -1,4 +1,7 @@
-//! `ETag`, `If-Match` and `If-None-Match` over the version of a row.
+//! `ETag`, `If-Match` and `If-None-Match` over the version of a row, or of the rows that an answer is made of.
+
+use std::fmt::Display;
+use std::str::FromStr;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -8,11 +11,11 @@ use axum::response::{IntoResponse, Response};
 use crate::http::problem::{Code, Problem};
 use crate::state::AppState;
 
-/// The version that a change was made from.
+/// The version that a change was made from, or whatever else is in the resource's tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct IfMatch(pub i32);
+pub struct IfMatch<T = i32>(pub T);
 
-impl FromRequestParts<AppState> for IfMatch {
+impl<T: FromStr + Display> FromRequestParts<AppState> for IfMatch<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Problem> {
@@ -20,7 +23,7 @@ impl FromRequestParts<AppState> for IfMatch {
             return Err(Problem::new(Code::PreconditionRequired, "Envie em If-Match o ETag da última leitura, como `If-Match: \"3\"`."));
         };
         // An ETag that this API never made, `"+3"` say, matches nothing.
-        let version = value.to_str().ok().and_then(|text| text.strip_prefix('"')?.strip_suffix('"')?.parse().ok());
+        let version = value.to_str().ok().and_then(|text| text.strip_prefix('"')?.strip_suffix('"')?.parse::<T>().ok());
         version
             .filter(|version| etag(version) == value)
             .map(Self)
@@ -29,7 +32,7 @@ impl FromRequestParts<AppState> for IfMatch {
 }
 
 /// The strong entity tag of a version.
-pub fn etag(version: impl std::fmt::Display) -> HeaderValue {
+pub fn etag(version: impl Display) -> HeaderValue {
     HeaderValue::from_str(&format!("\"{version}\"")).unwrap_or_else(|_| HeaderValue::from_static("\"\""))
 }
 

@@ -11,9 +11,9 @@ use crate::domain::text::Name;
 use crate::http::extract::body::{ApiJson, present};
 use crate::http::extract::conditional::{IfMatch, etag};
 use crate::http::extract::member::{Member, OfOrganizadora, Owner};
-use crate::http::problem::{Code, Problem, Violations};
+use crate::http::problem::{Problem, Violations};
+use crate::service::organizadoras;
 use crate::state::AppState;
-use crate::store::organizadoras;
 
 /// What changes.
 #[derive(Deserialize, ToSchema)]
@@ -40,9 +40,6 @@ pub async fn update(
     let mut wrong = Violations::default();
     let nome = wrong.check_optional("nome", body.nome, |nome| Name::parse(&nome));
     wrong.finish()?;
-    let mut db = state.connection().await?;
-    let changed = organizadoras::rename(&mut db, member.organizadora, version, nome.as_ref(), state.clock.now())
-        .await?
-        .ok_or_else(|| Problem::new(Code::Stale, "Leia a organizadora de novo e repita com o novo ETag."))?;
+    let changed = organizadoras::update(&state, member.organizadora, version, nome.as_ref(), member.pessoa).await?;
     Ok(([(header::ETAG, etag(changed.versao))], Json(changed.into())))
 }

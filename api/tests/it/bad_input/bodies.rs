@@ -230,8 +230,9 @@ fn head(stage: &Stage, operation: &Operation, more: &str) -> String {
         Credentials::Token => format!("doacao-token: {}\r\n", stage.token),
         Credentials::Session => format!("cookie: {}\r\n", stage.org.owner.cookie),
     };
+    let tag = if operation.path == "/campanhas/{slug}" { "1-1" } else { "1" };
     format!(
-        "{} /api/v1/{} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\nidempotency-key: {}\r\nif-match: \"1\"\r\n{credentials}{more}\r\n",
+        "{} /api/v1/{} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\nidempotency-key: {}\r\nif-match: \"{tag}\"\r\n{credentials}{more}\r\n",
         operation.method,
         stage.path(operation),
         uuid::Uuid::new_v4(),

@@ -106,8 +106,10 @@ impl Request<'_> {
         self.key(Uuid::new_v4())
     }
 
+    /// Of what has this version; a campaign's tag names that of its organizadora as well.
     pub fn if_match(self, version: &Value) -> Self {
-        self.header("if-match", &format!("\"{version}\""))
+        let rest = if self.path.starts_with("/api/v1/campanhas/") { "-1" } else { "" };
+        self.header("if-match", &format!("\"{version}{rest}\""))
     }
 
     /// Sends it; an error of the connection is an `Err`.
