@@ -202,6 +202,7 @@ impl From<RefundError> for Problem {
         match error {
             RefundError::NotFound => Self::not_found(),
             RefundError::NoReceipt => Self::new(Code::InvalidTransition, "Não há recebimento a devolver (com este e2eid)."),
+            RefundError::NothingLeft => Self::new(Code::InvalidTransition, "Tudo deste recebimento já foi devolvido."),
             RefundError::Exceeds { left } => Self::invalid("valor_centavos", format!("restam {left} centavos deste recebimento")),
             RefundError::TooLate => Self::new(Code::RefundTooLate, "Um PIX pode ser devolvido até 90 dias depois do pagamento."),
             RefundError::Transition(status) => transition(status),

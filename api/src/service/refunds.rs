@@ -46,7 +46,10 @@ pub enum RefundError {
     /// Nothing was received for it, or nothing under that end-to-end id.
     #[error("no such receipt")]
     NoReceipt,
-    /// Nothing is left, or less than was asked.
+    /// Everything went back already.
+    #[error("nothing is left of the receipt")]
+    NothingLeft,
+    /// Less is left than was asked.
     #[error("more than what is left of the receipt")]
     Exceeds {
         /// What is left, in centavos.
@@ -110,7 +113,7 @@ async fn refund_once(
     let left = receipt.valor_centavos - store::refunded(db, &receipt.e2eid).await?;
     let amount = match order.valor {
         Some(amount) => amount,
-        None => Centavos::try_from(left).map_err(|_| RefundError::Exceeds { left })?,
+        None => Centavos::try_from(left).map_err(|_| RefundError::NothingLeft)?,
     };
     if amount.get() > left {
         return Err(RefundError::Exceeds { left });

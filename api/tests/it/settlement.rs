@@ -193,6 +193,25 @@ async fn refunds_need_a_receipt_and_end_after_ninety_days() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_everything_went_back_there_is_nothing_more_to_refund() {
+    let app = TestApp::start().await;
+    let campaign = app.campaign().await;
+    let paid = app.donate(&campaign, json!({})).await.json();
+    receive(&app, &paid["pagamento"]["txid"], 5000).await;
+    let surplus = receive(&app, &paid["pagamento"]["txid"], 3000).await;
+    let path = format!("doacoes/{}/devolucoes", paid["id"].as_str().unwrap());
+    let refund = async |body: Value| app.post(&path, body).new_key().by(&campaign.org.owner).send().await;
+    for all in [json!({}), json!({"e2eid": surplus["e2eid"]})] {
+        refund(all.clone()).await.expect(201);
+        refund(all.clone()).await.expect_problem(409, "transicao-invalida");
+        let mut more = all;
+        more["valor_centavos"] = json!(1);
+        assert_eq!(refund(more).await.expect_problem(422, "dados-invalidos"), ["valor_centavos"]);
+    }
+    app.assert_books_agree().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn donations_are_taken_only_while_the_campaign_takes_them() {
     let app = TestApp::frozen().await;
     let org = app.org().await;
