@@ -62,14 +62,14 @@ pub enum Mail<'a> {
     },
     /// To the owners: the PIX key changes.
     PixKeyChanged {
-        /// Whose key.
+        /// The name of whose key it is.
         organizadora: &'a str,
         /// From when it is used.
         from: OffsetDateTime,
     },
     /// To a person: they are a member now.
     MemberAdded {
-        /// Of what.
+        /// The name of what.
         organizadora: &'a str,
     },
 }

@@ -163,7 +163,6 @@ pub async fn set_pix_key(
     core: &Core,
     id: OrganizadoraId,
     by: PessoaId,
-    nome: &str,
     password: SecretString,
     new: &NewKey,
 ) -> Result<Vec<StoredPixKey>, PixKeyError> {
@@ -177,8 +176,9 @@ pub async fn set_pix_key(
     store::insert_pix_key(&mut tx, &pix_key_row(core, id, by, new, from), now).await?;
     let detail = serde_json::json!({ "tipo": new.key.kind().as_str(), "primeira": known.is_empty() });
     record(core, &mut tx, id, by, "organizadora.chave_pix", detail, now).await?;
+    let nome = store::name(&mut tx, id).await?;
     for (name, address) in members::addresses(&mut tx, id, &[Role::Dona]).await? {
-        let mail = Mail::PixKeyChanged { organizadora: nome, from };
+        let mail = Mail::PixKeyChanged { organizadora: &nome, from };
         post(&mut tx, &core.keys.body, &core.public_url, Some(&name), &address, &mail, now).await?;
     }
     let keys = store::pix_keys(&mut tx, id, now).await?;
@@ -187,21 +187,15 @@ pub async fn set_pix_key(
 }
 
 /// Adds a member and tells them.
-pub async fn add_member(
-    core: &Core,
-    id: OrganizadoraId,
-    by: PessoaId,
-    nome: &str,
-    pessoa: PessoaId,
-    role: Role,
-) -> Result<Member, MemberError> {
+pub async fn add_member(core: &Core, id: OrganizadoraId, by: PessoaId, pessoa: PessoaId, role: Role) -> Result<Member, MemberError> {
     let now = core.clock.now();
     let mut tx = core.begin().await?;
     let member = members::insert(&mut tx, id, pessoa, role, now).await?;
     let detail = serde_json::json!({ "pessoa": pessoa, "papel": role });
     record(core, &mut tx, id, by, "membro.adicionado", detail, now).await?;
     if let Some((name, address)) = crate::store::pessoas::address(&mut tx, pessoa).await? {
-        let mail = Mail::MemberAdded { organizadora: nome };
+        let nome = store::name(&mut tx, id).await?;
+        let mail = Mail::MemberAdded { organizadora: &nome };
         post(&mut tx, &core.keys.body, &core.public_url, Some(&name), &address, &mail, now).await?;
     }
     commit(tx).await?;

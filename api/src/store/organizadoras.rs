@@ -93,6 +93,11 @@ pub async fn insert(
     }
 }
 
+/// The name of an organisation, for mail.
+pub async fn name(db: &mut PgConnection, id: OrganizadoraId) -> Result<String, StoreError> {
+    Ok(sqlx::query_scalar("SELECT nome FROM organizadoras WHERE id = $1").bind(id).fetch_one(db).await?)
+}
+
 /// An organisation by slug.
 pub async fn get(db: &mut PgConnection, slug: &str) -> Result<Option<Organizadora>, StoreError> {
     Ok(sqlx::query_as(

@@ -221,6 +221,16 @@ async fn confirming_money_takes_a_password_of_the_last_ten_minutes() {
     app.post(&path, body).new_key().header("cookie", &renewed).send().await.expect(201);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_member_is_told_the_name_of_the_organizadora() {
+    let app = TestApp::start().await;
+    let org = app.org().await;
+    app.patch(&format!("organizadoras/{}", org.slug), json!({"nome": "Casa do Caminho"})).if_match(&json!(1)).by(&org.owner).send().await;
+    let member = app.member(&org, "leitura").await;
+    let letters = app.mail_to(&member.email).await;
+    assert!(letters.iter().any(|letter| letter.body.contains("à organizadora “Casa do Caminho”.")), "{letters:?}");
+}
+
 /// What differs between two answers that must not differ.
 fn told(answer: &Answer) -> (u16, Vec<String>, String) {
     let mut headers: Vec<_> = answer.headers.keys().map(ToString::to_string).collect();

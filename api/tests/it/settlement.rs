@@ -286,7 +286,10 @@ async fn a_pix_key_change_waits_a_day_in_production() {
     app.clock.advance(Duration::hours(24));
     assert!(code().await.contains("nova@exemplo.org.br"));
     assert_eq!(app.count("SELECT count(*) FROM auditoria WHERE acao = 'organizadora.chave_pix'").await, 1);
-    assert!(app.mail_to(&org.owner.email).await.iter().any(|letter| letter.subject.contains("chave PIX")));
+    let letters = app.mail_to(&org.owner.email).await;
+    let told = letters.iter().find(|letter| letter.subject.contains("chave PIX")).unwrap();
+    let name = &app.get(&format!("organizadoras/{}", org.slug)).send().await.json()["nome"];
+    assert!(told.body.contains(&format!("“{}”", name.as_str().unwrap())), "{}", told.body);
 }
 
 #[tokio::test(flavor = "multi_thread")]

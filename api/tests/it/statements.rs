@@ -116,7 +116,7 @@ async fn each_request_keeps_to_its_budget() {
 
 /// What each operation of the document costs when it does all that it can do.
 const BUDGETS: &str = "
-adicionarMembro                7
+adicionarMembro                8
 alterarCampanha                5
 alterarConta                   2
 alterarDoacao                  6
@@ -159,7 +159,7 @@ reivindicarDoacao              6
 removerMembro                  4
 retomarCampanha                7
 sair                           2
-trocarChavePix                 9
+trocarChavePix                 10
 verificarEmail                 5
 ";
 

@@ -12,7 +12,6 @@ use crate::domain::pix_key::{PixKey, PixKeyType};
 use crate::domain::text::Name;
 use crate::http::extract::body::{ApiJson, object};
 use crate::http::extract::member::{AnyRole, Member, OfOrganizadora, Owner};
-use crate::http::extract::path::SlugPath;
 use crate::http::problem::{Problem, Violations};
 use crate::service::organizadoras::{self as service, NewKey};
 use crate::state::AppState;
@@ -119,11 +118,10 @@ pub async fn get(State(state): State<AppState>, member: Member<OfOrganizadora, A
 pub async fn put(
     State(state): State<AppState>,
     member: Member<OfOrganizadora, Owner>,
-    SlugPath(slug): SlugPath,
     ApiJson(body, _): ApiJson<Body>,
 ) -> Result<Json<PixKeysBody>, Problem> {
     let mut wrong = Violations::default();
     let Some(key) = body.chave_pix.parse(&mut wrong, "chave_pix.") else { return Err(wrong.problem()) };
-    let keys = service::set_pix_key(&state, member.organizadora, member.pessoa, slug.as_str(), body.senha, &key).await?;
+    let keys = service::set_pix_key(&state, member.organizadora, member.pessoa, body.senha, &key).await?;
     Ok(Json(keys.into()))
 }

@@ -11,7 +11,6 @@ use crate::domain::ids::PessoaId;
 use crate::domain::role::Role;
 use crate::http::extract::body::ApiJson;
 use crate::http::extract::member::{Member, OfOrganizadora, RecentOwner};
-use crate::http::extract::path::SlugPath;
 use crate::http::problem::Problem;
 use crate::service::organizadoras;
 use crate::state::AppState;
@@ -34,9 +33,8 @@ pub struct Body {
 pub async fn add(
     State(state): State<AppState>,
     member: Member<OfOrganizadora, RecentOwner>,
-    SlugPath(slug): SlugPath,
     ApiJson(body, _): ApiJson<Body>,
 ) -> Result<(StatusCode, Json<MemberBody>), Problem> {
-    let added = organizadoras::add_member(&state, member.organizadora, member.pessoa, slug.as_str(), body.pessoa_id, body.papel).await?;
+    let added = organizadoras::add_member(&state, member.organizadora, member.pessoa, body.pessoa_id, body.papel).await?;
     Ok((StatusCode::CREATED, Json(added.into())))
 }
