@@ -185,11 +185,11 @@ pub async fn list(db: &mut PgConnection, filter: &Filter, after: Option<Position
         query.push(" AND o.slug = ").push_bind(slug.as_str().to_owned());
     }
     if let Some(term) = &filter.q {
-        let like: String =
-            term.as_str().chars().flat_map(|c| ['%', '_', '\\'].contains(&c).then_some('\\').into_iter().chain([c])).collect();
         query.push(" AND (c.busca @@ (websearch_to_tsquery('portuguese', ").push_bind(term.as_str().to_owned());
         query.push(") || websearch_to_tsquery('portuguese', sem_acento(").push_bind(term.as_str().to_owned());
-        query.push("))) OR sem_acento(c.titulo) LIKE '%' || sem_acento(").push_bind(like).push(") || '%')");
+        // Escaped last: taking accents off makes a plain % of a fullwidth one.
+        query.push("))) OR sem_acento(c.titulo) LIKE '%' || regexp_replace(sem_acento(").push_bind(term.as_str().to_owned());
+        query.push(r"), '[%_\\]', '\\\&', 'g') || '%')");
     }
     match (filter.order, after) {
         (Order::Recentes, Some(at)) => {

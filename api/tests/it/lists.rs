@@ -53,6 +53,35 @@ async fn odd_words_are_searched_for_like_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_percent_sign_of_any_width_is_searched_for_as_such() {
+    let app = TestApp::start().await;
+    let org = app.org().await;
+    for title in ["Chegamos a 50% da meta", "Rumo aos 500 da meta", r"Cestas_básicas \o/"] {
+        let draft = app.draft(&org, json!({"titulo": title})).await;
+        let path = format!("campanhas/{}/publicacao", draft["slug"].as_str().unwrap());
+        app.post(&path, json!({})).by(&org.owner).send().await.expect(200);
+    }
+    // Each sign as it is, and fullwidth.
+    for (q, expected) in [
+        ("0%25", 1),
+        ("0%EF%BC%85", 1),
+        ("%EF%BC%85", 1),
+        ("50%EF%BC%85meta", 0),
+        ("%25%25", 0),
+        ("_", 1),
+        ("%EF%BC%BF", 1),
+        ("%5C", 1),
+        ("%EF%BC%BC", 1),
+        ("%5Co", 1),
+        ("%5C%5C", 0),
+        ("da%20meta", 2),
+    ] {
+        let found = app.get(&format!("campanhas?q={q}")).send().await.expect(200);
+        assert_eq!(found["itens"].as_array().unwrap().len(), expected, "{q}: {found}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn words_are_found_with_and_without_accents_and_in_both_numbers() {
     let app = TestApp::start().await;
     let org = app.org().await;
