@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 use crate::background;
+use crate::cache;
 use crate::clock::Clock;
 use crate::config::{Config, Pooler};
 use crate::http;
@@ -16,8 +17,12 @@ use crate::password::{Passwords, PasswordsError};
 use crate::probe::{self, ProbeState};
 use crate::server;
 use crate::shutdown::Shutdown;
-use crate::state::{AppState, Core};
+use crate::redis_client::RedisClient;
+use crate::state::{AppState, Core, Stores};
 use crate::store::{self, StoreError};
+
+/// Beside those of requests: one for whichever background task has its turn, one for the readiness probe.
+const BACKGROUND_CONNECTIONS: u32 = 2;
 
 /// Why the process did not start.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +39,9 @@ pub enum StartError {
     /// argon2 refused its parameters.
     #[error("password hashing cannot start")]
     Passwords(#[from] PasswordsError),
+    /// The Redis URL is malformed.
+    #[error("REDIS_URL is no Redis URL")]
+    Redis(#[from] redis::RedisError),
     /// The mail target is unusable.
     #[error("mail cannot start")]
     Mail(#[from] MailError),
@@ -76,7 +84,10 @@ impl App {
             return Err(StartError::PendingMigrations(pending.len(), *first));
         }
         let mailer = Mailer::new(&config.mail_url, config.mail_from.clone())?;
-        let core = Core::new(&config, db, clock, keys, Passwords::new()?, Metrics::new()?, Shutdown::default());
+        let metrics = Arc::new(Metrics::new()?);
+        let redis = Arc::new(RedisClient::new(&config.redis_url, &config.redis_prefix, Arc::clone(&metrics))?);
+        let stores = Stores { db, background_db: store::pool(&config.database.database_url, BACKGROUND_CONNECTIONS)?, redis };
+        let core = Core::new(&config, stores, clock, keys, Passwords::new()?, metrics);
         Ok(Self { state: Arc::new(core), mailer, config })
     }
 
@@ -109,6 +120,7 @@ impl BoundApp {
         let state = app.state;
         let router = http::router(Arc::clone(&state), &app.config.allowed_origins);
         let mailer = background.then_some(app.mailer);
+        state.shutdown.spawn(cache::listen(Arc::clone(&state)));
         state.shutdown.spawn(probe_then_work(Arc::clone(&state), app.config.database.pooler, mailer));
         let admin_stop = Shutdown::default();
         let admin_server = tokio::spawn(server::serve(admin, http::admin::router(Arc::clone(&state)), admin_stop.clone()));
@@ -118,6 +130,7 @@ impl BoundApp {
         admin_stop.begin();
         let _ = admin_server.await;
         state.db.close().await;
+        state.background_db.close().await;
     }
 }
 

@@ -122,6 +122,18 @@ pub struct Config {
     /// The database.
     #[command(flatten)]
     pub database: DatabaseArgs,
+    /// Redis, for the cache, sessions and limits. The API works without it, only slower.
+    #[arg(long, env, hide_env_values = true)]
+    pub redis_url: SecretString,
+    /// What every Redis key begins with, where several installations share one Redis.
+    #[arg(long, env, default_value = "")]
+    pub redis_prefix: String,
+    /// File with limits that differ from the defaults; see docs/ARCHITECTURE.md.
+    #[arg(long, env)]
+    pub rate_limits: Option<PathBuf>,
+    /// Seconds to go on serving after SIGTERM, while proxies learn that the process stops.
+    #[arg(long, env, default_value_t = 8, value_parser = clap::value_parser!(u64).range(0..=300))]
+    pub drain_seconds: u64,
     /// Public listener.
     #[arg(long, env, default_value = "0.0.0.0:8080")]
     pub listen_addr: SocketAddr,
@@ -214,6 +226,8 @@ mod tests {
             "api",
             "--database-url",
             "postgres://x",
+            "--redis-url",
+            "redis://x",
             "--public-url",
             url,
             "--profile",

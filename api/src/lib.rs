@@ -4,6 +4,7 @@
 
 pub mod app;
 pub mod background;
+pub mod cache;
 pub mod clock;
 pub mod config;
 pub mod domain;
@@ -14,6 +15,7 @@ pub mod mail;
 pub mod metrics;
 pub mod password;
 pub mod probe;
+pub mod redis_client;
 pub mod seed;
 pub mod server;
 pub mod service;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use prometheus::{Encoder as _, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 use sqlx::PgPool;
 
+use crate::cache::Class;
 use crate::domain::doacao::DonationStatus;
 
 /// Every metric of the process, in a registry of its own.
@@ -19,6 +20,11 @@ pub struct Metrics {
     lag: GaugeVec,
     outbox: IntGaugeVec,
     pool: IntGaugeVec,
+    redis: IntCounterVec,
+    redis_breaker: IntGauge,
+    cache: IntCounterVec,
+    cache_fills: IntCounterVec,
+    cache_connected: IntGauge,
     ready: IntGauge,
 }
 
@@ -47,8 +53,12 @@ impl Metrics {
             &["method", "route"],
         )?;
         let ready = IntGauge::new("doacoes_ready", "1 while the readiness probe answers 200.")?;
+        let redis_breaker = IntGauge::new("doacoes_redis_breaker_open", "1 while Redis is not asked, after failures in a row.")?;
+        let cache_connected = IntGauge::new("doacoes_cache_connected", "1 while drops by other processes are heard.")?;
         registry.register(Box::new(durations.clone()))?;
         registry.register(Box::new(ready.clone()))?;
+        registry.register(Box::new(redis_breaker.clone()))?;
+        registry.register(Box::new(cache_connected.clone()))?;
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
         let metrics = Self {
             requests: counter("doacoes_http_requests_total", "Answered requests.", &["method", "route", "status"])?,
@@ -72,6 +82,19 @@ impl Metrics {
             lag: gauge("doacoes_queue_lag_seconds", "Age of the oldest entry that waits: totals deltas or outbox messages.", &["queue"])?,
             outbox: int_gauge("doacoes_outbox_messages", "Messages in the outbox.", &["state"])?,
             pool: int_gauge("doacoes_database_connections", "Connections of this process to the database.", &["state"])?,
+            redis: counter("doacoes_redis_commands_total", "Commands to Redis: ok, failed or refused by breaker or budget.", &["result"])?,
+            redis_breaker,
+            cache: counter(
+                "doacoes_cache_requests_total",
+                "Look-ups by layer (local, redis, postgres), entity and result; a hit of postgres is a load.",
+                &["layer", "entity", "result"],
+            )?,
+            cache_fills: counter(
+                "doacoes_cache_fills_total",
+                "Answers given to Redis: stored, outdated by a change in the meantime, or failed.",
+                &["entity", "result"],
+            )?,
+            cache_connected,
             ready,
             registry,
         };
@@ -120,6 +143,31 @@ impl Metrics {
     pub fn outbox(&self, pending: i64, parked: i64) {
         self.outbox.with_label_values(&["pending"]).set(pending);
         self.outbox.with_label_values(&["parked"]).set(parked);
+    }
+
+    /// A command to Redis ended.
+    pub fn redis(&self, result: RedisOutcome) {
+        self.redis.with_label_values(&[result.as_str()]).inc();
+    }
+
+    /// Whether the breaker in front of Redis is open.
+    pub fn redis_breaker(&self, open: bool) {
+        self.redis_breaker.set(i64::from(open));
+    }
+
+    /// A layer of the cache was asked.
+    pub fn cache(&self, layer: CacheLayer, class: Class, outcome: CacheOutcome) {
+        self.cache.with_label_values(&[layer.as_str(), class.label(), outcome.as_str()]).inc();
+    }
+
+    /// An answer was given to Redis.
+    pub fn cache_fill(&self, class: Class, fill: Fill) {
+        self.cache_fills.with_label_values(&[class.label(), fill.as_str()]).inc();
+    }
+
+    /// Whether drops by other processes are heard.
+    pub fn cache_connected(&self, connected: bool) {
+        self.cache_connected.set(i64::from(connected));
     }
 
     /// Whether the readiness probe answers 200.
@@ -173,6 +221,93 @@ impl Queue {
         match self {
             Self::Totals => "totals",
             Self::Outbox => "outbox",
+        }
+    }
+}
+
+/// How a command to Redis ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RedisOutcome {
+    /// It was answered.
+    Ok,
+    /// It was not, in time or at all.
+    Failed,
+    /// It was not sent: the breaker was open, or the request had waited enough.
+    Refused,
+}
+
+impl RedisOutcome {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Failed => "failed",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// Where an answer was looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CacheLayer {
+    /// This process.
+    Local,
+    /// Redis.
+    Redis,
+    /// The database.
+    Postgres,
+}
+
+impl CacheLayer {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Redis => "redis",
+            Self::Postgres => "postgres",
+        }
+    }
+}
+
+/// What was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CacheOutcome {
+    /// The answer.
+    Hit,
+    /// Nothing.
+    Miss,
+    /// An old answer, served because neither store could be asked.
+    Stale,
+    /// The layer did not answer.
+    Failed,
+}
+
+impl CacheOutcome {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Miss => "miss",
+            Self::Stale => "stale",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What became of an answer given to Redis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fill {
+    /// It is there.
+    Stored,
+    /// What it was made of has changed meanwhile.
+    Outdated,
+    /// Redis did not answer.
+    Failed,
+}
+
+impl Fill {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stored => "stored",
+            Self::Outdated => "outdated",
+            Self::Failed => "failed",
         }
     }
 }

@@ -6,6 +6,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres, Transaction};
 use time::Duration;
 
+use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::config::{Config, Profile, PublicUrl};
 use crate::gateway::Gateways;
@@ -14,6 +15,7 @@ use crate::keys::Keys;
 use crate::metrics::Metrics;
 use crate::password::Passwords;
 use crate::probe::Probe;
+use crate::redis_client::RedisClient;
 use crate::shutdown::Shutdown;
 use crate::store::StoreError;
 
@@ -27,6 +29,12 @@ pub const PRIVACY_NOTICE: &str = "2026-11";
 pub struct Core {
     /// Connections as role `app`.
     pub db: PgPool,
+    /// Connections for probes and background work, which busy requests must not starve.
+    pub background_db: PgPool,
+    /// Redis, for what is only there to be fast.
+    pub redis: Arc<RedisClient>,
+    /// What many people read.
+    pub cache: Cache,
     /// The time.
     pub clock: Clock,
     /// Keys that protect data.
@@ -36,7 +44,7 @@ pub struct Core {
     /// Payment providers.
     pub gateways: Gateways,
     /// Counters.
-    pub metrics: Metrics,
+    pub metrics: Arc<Metrics>,
     /// Stopping.
     pub shutdown: Shutdown,
     /// Whether the pooler keeps statements apart.
@@ -49,17 +57,30 @@ pub struct Core {
     pub trusted_proxies: Vec<Cidr>,
 }
 
+/// Connections to where data is.
+pub struct Stores {
+    /// See [`Core::db`].
+    pub db: PgPool,
+    /// See [`Core::background_db`].
+    pub background_db: PgPool,
+    /// See [`Core::redis`].
+    pub redis: Arc<RedisClient>,
+}
+
 impl Core {
     /// Puts the parts together.
-    pub fn new(config: &Config, db: PgPool, clock: Clock, keys: Keys, passwords: Passwords, metrics: Metrics, shutdown: Shutdown) -> Self {
+    pub fn new(config: &Config, stores: Stores, clock: Clock, keys: Keys, passwords: Passwords, metrics: Arc<Metrics>) -> Self {
         Self {
-            db,
+            db: stores.db,
+            background_db: stores.background_db,
+            cache: Cache::new(Arc::clone(&stores.redis), Arc::clone(&metrics)),
+            redis: stores.redis,
             clock,
             keys,
             passwords,
             gateways: Gateways::new(&config.payments),
             metrics,
-            shutdown,
+            shutdown: Shutdown::default(),
             probe: Probe::default(),
             profile: config.profile,
             public_url: config.public_url.clone(),
@@ -75,6 +96,11 @@ impl Core {
     /// A transaction; it rolls back unless it is committed.
     pub async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
         Ok(self.db.begin().await?)
+    }
+
+    /// A transaction of background work.
+    pub async fn begin_in_background(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
+        Ok(self.background_db.begin().await?)
     }
 
     /// How long a new PIX key waits before it is used. An intruder's change is seen before money goes astray.

@@ -135,7 +135,7 @@ fn note(core: &Core, task: Task, result: &Result<Option<Turn>, StoreError>) -> O
 
 /// A transaction that holds the task's lock; nothing where another replica has it.
 async fn take_turn(core: &Core, task: Task) -> Result<Option<Transaction<'static, Postgres>>, StoreError> {
-    let mut tx = core.begin().await?;
+    let mut tx = core.begin_in_background().await?;
     Ok(if try_lock(&mut tx, LockClass::Background, task.lock()).await? { Some(tx) } else { None })
 }
 

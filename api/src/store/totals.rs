@@ -4,28 +4,47 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::StoreError;
+use crate::cache::Stored;
 use crate::domain::doacao::Evidence;
 use crate::domain::ids::{CampanhaId, DoacaoId};
 
-/// The totals of a campaign as of the last fold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow)]
+/// The totals of a campaign, at most a second old.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow, serde::Serialize, utoipa::ToSchema)]
+#[schema(as = Totais)]
 pub struct Totals {
-    /// Which campaign.
-    pub campanha_id: CampanhaId,
-    /// All that was confirmed.
+    /// All that was confirmed. What went back is not taken off.
     pub arrecadado_centavos: i64,
-    /// The part of it that rests on an organisation's word.
+    /// The part of it that rests on the organizadora's word.
     pub declarado_centavos: i64,
-    /// What went back.
+    /// What went back to donors.
     pub devolvido_centavos: i64,
     /// Confirmed donations.
     pub doacoes_qtd: i64,
     /// Different donors.
     pub doadores_qtd: i64,
-    /// Raised by every fold.
+    /// Grows with each change.
     pub seq: i64,
     /// When that was.
+    #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
     pub atualizado_em: OffsetDateTime,
+}
+
+impl Totals {
+    /// The ready-made answer.
+    pub fn stored(&self) -> Result<Stored, serde_json::Error> {
+        Ok(Stored { seq: self.seq, ..Stored::new(Some(self.seq.to_string()), self)? })
+    }
+}
+
+/// Totals and whose they are.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct NamedTotals {
+    /// The campaign.
+    pub slug: String,
+    /// Its totals.
+    #[sqlx(flatten)]
+    pub totals: Totals,
 }
 
 /// What one transition changes.
@@ -130,12 +149,38 @@ pub async fn lag(db: &mut PgConnection, now: OffsetDateTime) -> Result<f64, Stor
 /// The totals of a public campaign.
 pub async fn get_public(db: &mut PgConnection, slug: &str) -> Result<Option<Totals>, StoreError> {
     Ok(sqlx::query_as(
-        "SELECT t.campanha_id, t.arrecadado_centavos, t.declarado_centavos, t.devolvido_centavos, t.doacoes_qtd, t.doadores_qtd, t.seq,
-                t.atualizado_em
+        "SELECT t.arrecadado_centavos, t.declarado_centavos, t.devolvido_centavos, t.doacoes_qtd, t.doadores_qtd, t.seq, t.atualizado_em
          FROM campanha_totais t JOIN campanhas c ON c.id = t.campanha_id
          WHERE c.slug = $1 AND c.situacao IN ('publicada', 'pausada', 'encerrada')",
     )
     .bind(slug)
     .fetch_optional(db)
+    .await?)
+}
+
+/// The totals of some public campaigns, by slug.
+pub async fn get_many(db: &mut PgConnection, slugs: &[&str]) -> Result<Vec<NamedTotals>, StoreError> {
+    Ok(sqlx::query_as(
+        "SELECT c.slug, t.arrecadado_centavos, t.declarado_centavos, t.devolvido_centavos, t.doacoes_qtd, t.doadores_qtd, t.seq,
+                t.atualizado_em
+         FROM campanha_totais t JOIN campanhas c ON c.id = t.campanha_id
+         WHERE c.slug = ANY($1) AND c.situacao IN ('publicada', 'pausada', 'encerrada')",
+    )
+    .bind(slugs)
+    .fetch_all(db)
+    .await?)
+}
+
+/// The totals that moved at or after `since`, at most `limit` of them, the latest first.
+pub async fn moved_since(db: &mut PgConnection, since: OffsetDateTime, limit: i64) -> Result<Vec<NamedTotals>, StoreError> {
+    Ok(sqlx::query_as(
+        "SELECT c.slug, t.arrecadado_centavos, t.declarado_centavos, t.devolvido_centavos, t.doacoes_qtd, t.doadores_qtd, t.seq,
+                t.atualizado_em
+         FROM campanha_totais t JOIN campanhas c ON c.id = t.campanha_id
+         WHERE t.atualizado_em >= $1 ORDER BY t.atualizado_em DESC LIMIT $2",
+    )
+    .bind(since)
+    .bind(limit)
+    .fetch_all(db)
     .await?)
 }

@@ -36,16 +36,20 @@ pub fn etag(version: impl Display) -> HeaderValue {
     HeaderValue::from_str(&format!("\"{version}\"")).unwrap_or_else(|_| HeaderValue::from_static("\"\""))
 }
 
-/// `response` with its tag, or 304 where the client has it already (RFC 9110 §13.1.2, weak comparison).
+/// `response` with its tag, or 304 where the client has it already.
 pub fn not_modified_or(headers: &HeaderMap, tag: HeaderValue, response: impl IntoResponse) -> Response {
-    let known = headers
+    let mut response = if is_known(headers, &tag) { StatusCode::NOT_MODIFIED.into_response() } else { response.into_response() };
+    response.headers_mut().insert(header::ETAG, tag);
+    response
+}
+
+/// Whether `If-None-Match` has `tag` (RFC 9110 §13.1.2, weak comparison).
+pub fn is_known(headers: &HeaderMap, tag: &HeaderValue) -> bool {
+    headers
         .get_all(header::IF_NONE_MATCH)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .map(|candidate| candidate.trim().trim_start_matches("W/"))
-        .any(|candidate| candidate == "*" || candidate.as_bytes() == tag.as_bytes());
-    let mut response = if known { StatusCode::NOT_MODIFIED.into_response() } else { response.into_response() };
-    response.headers_mut().insert(header::ETAG, tag);
-    response
+        .any(|candidate| candidate == "*" || candidate.as_bytes() == tag.as_bytes())
 }

@@ -1,0 +1,131 @@
+//! What processes tell each other through Redis, and whether they can be heard at all.
+//!
+//! A message has lines: who sends it, then `x TAG` for a drop or `t SLUG SEQ JSON` for new totals. Each process sends an
+//! empty one every second and listens for its own: two seconds of silence mean that nothing can be relied on.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use tokio::time::Instant;
+
+use super::remote::{Stored, read};
+use super::subject::Tag;
+use crate::state::AppState;
+
+const HEARTBEAT: Duration = Duration::from_secs(1);
+const SILENCE: Duration = Duration::from_secs(2);
+const RECONNECT: Duration = Duration::from_millis(500);
+
+/// What another process says.
+#[derive(Debug)]
+pub(super) struct Message {
+    pub(super) sender: String,
+    pub(super) drops: Vec<Tag>,
+    pub(super) totals: Vec<(String, Stored)>,
+}
+
+/// A message of `sender`.
+pub(super) fn write(sender: &str, drops: &[Tag], totals: &[(String, Stored)]) -> String {
+    let mut text = sender.to_owned();
+    for tag in drops {
+        text.push_str("\nx ");
+        text.push_str(tag.as_str());
+    }
+    for (slug, stored) in totals {
+        // Strings and raw JSON always serialise, and without line breaks.
+        let json = serde_json::to_string(stored).unwrap_or_default();
+        text.push_str(&format!("\nt {slug} {} {json}", stored.seq));
+    }
+    text
+}
+
+/// Lines of other releases are passed over.
+fn parse(text: &str) -> Message {
+    let mut lines = text.split('\n');
+    let mut message = Message { sender: lines.next().unwrap_or_default().to_owned(), drops: vec![], totals: vec![] };
+    for line in lines {
+        match line.split_once(' ') {
+            Some(("x", tag)) => message.drops.push(Tag::parse(tag)),
+            Some(("t", rest)) => message.totals.extend(parse_totals(rest)),
+            _ => {}
+        }
+    }
+    message
+}
+
+fn parse_totals(text: &str) -> Option<(String, Stored)> {
+    let (slug, rest) = text.split_once(' ')?;
+    let (seq, json) = rest.split_once(' ')?;
+    let stored = read(&format!("{seq}\n{json}"))??;
+    Some((slug.to_owned(), stored))
+}
+
+/// Listens until the process stops, and says every second that it does.
+pub async fn listen(state: AppState) {
+    while !state.shutdown.has_begun() {
+        tokio::select! {
+            () = attend(&state) => {}
+            () = state.shutdown.begun() => break,
+        }
+        state.cache.note_connected(false);
+        tokio::select! {
+            () = tokio::time::sleep(RECONNECT) => {}
+            () = state.shutdown.begun() => break,
+        }
+    }
+}
+
+/// One connection, until it breaks or falls silent.
+async fn attend(state: &AppState) {
+    let cache = &state.cache;
+    let listener = match cache.remote.subscribe().await {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::debug!(error = crate::telemetry::chain(&error), "Redis cannot be listened to");
+            return;
+        }
+    };
+    let mut messages = listener.into_on_message();
+    let mut heartbeat = tokio::time::interval(HEARTBEAT);
+    let mut heard = Instant::now();
+    loop {
+        tokio::select! {
+            message = messages.next() => {
+                let Some(text) = message.and_then(|message| message.get_payload::<String>().ok()) else { return };
+                let message = parse(&text);
+                if message.sender == cache.name {
+                    heard = Instant::now();
+                    cache.note_connected(true);
+                } else {
+                    cache.take(message).await;
+                }
+            }
+            _ = heartbeat.tick() => {
+                // Its failure shows in the silence.
+                let _ = cache.remote.publish(&cache.name).await;
+            }
+            () = tokio::time::sleep_until(heard + SILENCE) => {
+                tracing::warn!("Redis has fallen silent; what other processes change is seen a second later");
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[test]
+    fn a_message_is_understood_by_another_process() {
+        let stored = Stored { seq: 9, ..Stored::new(Some("9".into()), &serde_json::json!({"seq": 9, "nome": "a b\nc"})).unwrap() };
+        let message = parse(&write("p1", &[Tag::campaigns(), Tag::campaign("a-b")], &[("a-b".to_owned(), stored)]));
+        assert_eq!(message.sender, "p1");
+        assert_eq!(message.drops, [Tag::campaigns(), Tag::campaign("a-b")]);
+        let (slug, stored) = message.totals.first().unwrap();
+        assert_eq!((slug.as_str(), stored.seq, stored.etag.as_deref()), ("a-b", 9, Some("\"9\"")));
+        let strange = parse("p2\n? what\nt only\nx campanhas");
+        assert_eq!((strange.drops.len(), strange.totals.len()), (1, 0));
+    }
+}

@@ -1,0 +1,202 @@
+//! The cache inside this process.
+//!
+//! A tag's version is part of the key under which an answer is found. A drop raises the version, so an answer that was
+//! being loaded at that moment is put where nobody looks any more, and readers who come after the drop never join that load.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use moka::Expiry;
+
+use super::entry::Entry;
+use super::subject::{Subject, Tag};
+use super::LoadError;
+
+/// Bytes of answers.
+const CAPACITY: u64 = 24 * 1024 * 1024;
+/// How long an answer may be shown while neither store can be asked.
+const KEPT: Duration = Duration::from_hours(1);
+/// How long a version is remembered: longer than a load and the life of its answer together.
+const VERSION_LIFE: Duration = Duration::from_secs(15);
+/// While the stores are away, each subject is tried again once in this time.
+const RETRY: Duration = Duration::from_secs(1);
+
+type Key = (Subject, u64);
+
+pub(super) struct Local {
+    fresh: moka::future::Cache<Key, Arc<Entry>>,
+    /// The last answer of each subject, whatever its version.
+    kept: moka::sync::Cache<Subject, Arc<Entry>>,
+    versions: moka::sync::Cache<Tag, u64>,
+    clock: AtomicU64,
+    /// Below this, every version counts as this one.
+    floor: AtomicU64,
+    away: AtomicBool,
+    tried: moka::sync::Cache<Subject, ()>,
+}
+
+struct OwnLife;
+
+impl Expiry<Key, Arc<Entry>> for OwnLife {
+    fn expire_after_create(&self, _: &Key, entry: &Arc<Entry>, _: Instant) -> Option<Duration> {
+        Some(entry.life)
+    }
+}
+
+impl Local {
+    pub(super) fn new() -> Self {
+        Self {
+            fresh: moka::future::Cache::builder()
+                .max_capacity(CAPACITY)
+                .weigher(|_, entry: &Arc<Entry>| entry.weight())
+                .expire_after(OwnLife)
+                .build(),
+            kept: moka::sync::Cache::builder()
+                .max_capacity(CAPACITY)
+                .weigher(|_, entry: &Arc<Entry>| entry.weight())
+                .time_to_live(KEPT)
+                .build(),
+            versions: moka::sync::Cache::builder().time_to_live(VERSION_LIFE).build(),
+            clock: AtomicU64::new(0),
+            floor: AtomicU64::new(0),
+            away: AtomicBool::new(false),
+            tried: moka::sync::Cache::builder().time_to_live(RETRY).max_capacity(10_000).build(),
+        }
+    }
+
+    fn version(&self, tag: &Tag) -> u64 {
+        self.versions.get(tag).unwrap_or(0).max(self.floor.load(Ordering::SeqCst))
+    }
+
+    fn key(&self, subject: &Subject) -> Key {
+        (subject.clone(), self.version(subject.tag()))
+    }
+
+    fn tick(&self) -> u64 {
+        self.clock.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    /// The answer that is young enough.
+    pub(super) async fn fresh(&self, subject: &Subject) -> Option<Arc<Entry>> {
+        self.fresh.get(&self.key(subject)).await
+    }
+
+    /// Loads, or waits for whoever is loading already.
+    pub(super) async fn load(
+        &self,
+        subject: &Subject,
+        load: impl Future<Output = Result<Entry, LoadError>>,
+    ) -> Result<Arc<Entry>, Arc<LoadError>> {
+        let entry = self.fresh.try_get_with(self.key(subject), async { load.await.map(Arc::new) }).await?;
+        self.kept.insert(subject.clone(), Arc::clone(&entry));
+        Ok(entry)
+    }
+
+    /// Puts a newer answer in the place of what there is.
+    pub(super) async fn replace(&self, subject: &Subject, entry: Entry) {
+        self.forget(&[subject.tag().clone()]);
+        let entry = Arc::new(entry);
+        self.kept.insert(subject.clone(), Arc::clone(&entry));
+        self.fresh.insert(self.key(subject), entry).await;
+    }
+
+    /// The last answer, for the time that there is no better one.
+    pub(super) fn kept(&self, subject: &Subject) -> Option<Arc<Entry>> {
+        self.kept.get(subject)
+    }
+
+    /// Later readers see nothing that was loaded before.
+    pub(super) fn forget(&self, tags: &[Tag]) {
+        let version = self.tick();
+        for tag in tags {
+            self.versions.insert(tag.clone(), version);
+        }
+    }
+
+    /// The same for everything.
+    pub(super) fn forget_all(&self) {
+        self.floor.store(self.tick(), Ordering::SeqCst);
+    }
+
+    /// Notes whether the database answered.
+    pub(super) fn database_is_away(&self, away: bool) {
+        self.away.store(away, Ordering::Relaxed);
+    }
+
+    /// Whether the last load found the database away.
+    pub(super) fn is_database_away(&self) -> bool {
+        self.away.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is time to try this subject again while the database is away; says so once in a while.
+    pub(super) fn may_retry(&self, subject: &Subject) -> bool {
+        self.tried.entry_by_ref(subject).or_insert(()).is_fresh()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use std::sync::atomic::AtomicU32;
+
+    fn entry() -> Entry {
+        Entry::new(None, Duration::from_secs(4))
+    }
+
+    #[tokio::test]
+    async fn readers_who_come_together_load_once() {
+        let local = Arc::new(Local::new());
+        let loads = Arc::new(AtomicU32::new(0));
+        let readers: Vec<_> = (0..100)
+            .map(|_| {
+                let (local, loads) = (Arc::clone(&local), Arc::clone(&loads));
+                tokio::spawn(async move {
+                    local
+                        .load(&Subject::campaign("a"), async {
+                            loads.fetch_add(1, Ordering::SeqCst);
+                            tokio::time::sleep(Duration::from_millis(20)).await;
+                            Ok(entry())
+                        })
+                        .await
+                        .unwrap()
+                })
+            })
+            .collect();
+        for reader in readers {
+            reader.await.unwrap();
+        }
+        assert_eq!(loads.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn what_was_loading_when_it_was_dropped_is_never_seen() {
+        let local = Local::new();
+        let subject = Subject::campaign("a");
+        local
+            .load(&subject, async {
+                local.forget(&[Tag::campaign("a")]);
+                Ok(entry())
+            })
+            .await
+            .unwrap();
+        assert!(local.fresh(&subject).await.is_none());
+        assert!(local.kept(&subject).is_some(), "for the time without stores it is better than nothing");
+        local.load(&subject, async { Ok(entry()) }).await.unwrap();
+        assert!(local.fresh(&subject).await.is_some());
+        local.forget(&[Tag::campaign("b")]);
+        assert!(local.fresh(&subject).await.is_some(), "another's drop changes nothing");
+        local.forget_all();
+        assert!(local.fresh(&subject).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn while_the_database_is_away_a_subject_is_tried_now_and_then() {
+        let local = Local::new();
+        let subject = Subject::campaign("a");
+        assert!(local.may_retry(&subject));
+        assert!(!local.may_retry(&subject));
+        assert!(local.may_retry(&Subject::campaign("b")));
+    }
+}

@@ -1,0 +1,258 @@
+//! What many people read, kept near: in this process for seconds (`local`), in Redis for an hour (`remote`), and in
+//! PostgreSQL for good.
+//!
+//! A change names the [`Tag`]s it touches. They are written to the outbox in the change's own transaction and dropped
+//! everywhere right after it; what Redis did not acknowledge is dropped again until it does. A load that began before a
+//! drop is never seen after it, neither here nor from Redis.
+
+mod entry;
+mod events;
+mod local;
+mod remote;
+mod subject;
+
+pub use entry::{Entry, Found, GZIP_MARK};
+pub use events::listen;
+pub use remote::{Looked, Stored};
+pub use subject::{Class, Subject, Tag};
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::keys::random_hex;
+use crate::metrics::{CacheLayer, CacheOutcome, Fill, Metrics};
+use crate::redis_client::{RedisClient, spawn_budgeted, wait_within_budget};
+use crate::state::AppState;
+use crate::store::totals::Totals;
+use crate::store::{Class as Failure, StoreError};
+use local::Local;
+use remote::Remote;
+
+/// While another process loads, Redis is asked again so often, each time after so long.
+const OTHERS_LOAD: (u32, Duration) = (3, Duration::from_millis(10));
+
+/// Why something could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The database did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The answer could not be written as JSON, or not be read again.
+    #[error("a cached answer is no JSON")]
+    Json(#[from] serde_json::Error),
+    /// The loading task was stopped.
+    #[error("the loading task was stopped")]
+    Stopped,
+}
+
+/// Something public that can be cached.
+pub trait Resource: Send + Sync + 'static {
+    /// Under which name.
+    fn subject(&self) -> Subject;
+
+    /// Reads it from the database; nothing where it is not there for the public.
+    fn load(&self, state: &AppState) -> impl Future<Output = Result<Option<Stored>, LoadError>> + Send;
+
+    /// Brings up to date what Redis may keep for too long.
+    fn freshen(&self, _state: &AppState, stored: Stored) -> impl Future<Output = Result<Stored, LoadError>> + Send {
+        async { Ok(stored) }
+    }
+}
+
+/// What readers get.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The ready-made answer.
+    pub entry: Arc<Entry>,
+    /// Whether it is old, because neither store could be asked.
+    pub stale: bool,
+}
+
+/// The two caches in front of the database.
+pub struct Cache {
+    local: Local,
+    remote: Remote,
+    /// Of this process, in messages.
+    name: String,
+    /// Whether drops by other processes are heard.
+    connected: AtomicBool,
+    metrics: Arc<Metrics>,
+}
+
+impl Cache {
+    /// Empty, on `redis`.
+    pub fn new(redis: Arc<RedisClient>, metrics: Arc<Metrics>) -> Self {
+        Self {
+            local: Local::new(),
+            remote: Remote::new(redis),
+            name: random_hex().chars().take(16).collect(),
+            connected: AtomicBool::new(false),
+            metrics,
+        }
+    }
+
+    /// The answer for `resource`: from here, from Redis, or from the database. Readers who come together load once.
+    pub async fn get<R: Resource>(&self, state: &AppState, resource: R) -> Result<Answer, Arc<LoadError>> {
+        let subject = resource.subject();
+        let class = subject.class();
+        if let Some(entry) = self.local.fresh(&subject).await {
+            self.metrics.cache(CacheLayer::Local, class, CacheOutcome::Hit);
+            return Ok(Answer { entry, stale: false });
+        }
+        let kept = self.local.kept(&subject);
+        if let Some(entry) = &kept
+            && self.local.is_database_away()
+        {
+            if self.local.may_retry(&subject) {
+                // Nobody waits for it.
+                drop(spawn_budgeted(load(Arc::clone(state), subject, resource)));
+            }
+            self.metrics.cache(CacheLayer::Local, class, CacheOutcome::Stale);
+            return Ok(Answer { entry: Arc::clone(entry), stale: true });
+        }
+        self.metrics.cache(CacheLayer::Local, class, CacheOutcome::Miss);
+        // In a task of its own: a reader who leaves does not stop the load that others wait for.
+        let loaded = spawn_budgeted(load(Arc::clone(state), subject, resource)).await;
+        match (loaded.unwrap_or_else(|_| Err(Arc::new(LoadError::Stopped))), kept) {
+            (Ok(entry), _) => Ok(Answer { entry, stale: false }),
+            (Err(_), Some(entry)) => {
+                self.metrics.cache(CacheLayer::Local, class, CacheOutcome::Stale);
+                Ok(Answer { entry, stale: true })
+            }
+            (Err(error), None) => Err(error),
+        }
+    }
+
+    /// What Redis has of something that is one person's, and so never kept in this process.
+    pub async fn look_up(&self, subject: &Subject) -> Looked {
+        let looked = self.remote.look_up(subject).await;
+        self.metrics.cache(CacheLayer::Redis, subject.class(), looked.outcome());
+        looked
+    }
+
+    /// Gives Redis what the database said after [`Cache::look_up`]. Nobody waits for it.
+    pub fn fill(state: &AppState, class: Class, looked: Looked, value: Option<Stored>) {
+        state.cache.metrics.cache(CacheLayer::Postgres, class, CacheOutcome::Hit);
+        if looked.may_fill() {
+            let state = Arc::clone(state);
+            tokio::spawn(async move {
+                let outcome = match state.cache.remote.fill(&looked, class, value.as_ref()).await {
+                    Ok(true) => Fill::Stored,
+                    Ok(false) => Fill::Outdated,
+                    Err(_) => Fill::Failed,
+                };
+                state.cache.metrics.cache_fill(class, outcome);
+            });
+        }
+    }
+
+    /// Forgets what `tags` name: in Redis, in this process and in all others. Whether Redis took it.
+    pub async fn drop_tags(&self, tags: &[Tag]) -> bool {
+        // First there: what is loaded here in between must not come from what is about to go.
+        let taken = self.remote.drop_tags(tags, &events::write(&self.name, tags, &[])).await.is_ok();
+        self.local.forget(tags);
+        taken
+    }
+
+    /// Gives new totals to Redis and to every process, and drops the campaigns' lists of donations. Whether Redis took them.
+    pub async fn publish_totals(&self, totals: &[(String, Totals)]) -> Result<bool, serde_json::Error> {
+        let stored: Vec<(String, Stored)> =
+            totals.iter().map(|(slug, totals)| Ok((slug.clone(), totals.stored()?))).collect::<Result<_, serde_json::Error>>()?;
+        let taken = self.remote.publish_totals(&stored, &events::write(&self.name, &[], &stored)).await.is_ok();
+        self.take_totals(stored).await;
+        Ok(taken)
+    }
+
+    /// The totals of campaigns that Redis has, in the order of `slugs`.
+    pub async fn totals_in_redis(&self, slugs: &[&str]) -> Vec<Option<Stored>> {
+        let subjects: Vec<Subject> = slugs.iter().map(|slug| Subject::totals(slug)).collect();
+        self.remote.read(&subjects).await.unwrap_or_else(|_| vec![None; slugs.len()])
+    }
+
+    /// Says for two seconds that no drop waits for Redis, so that sessions there can be believed. Whether Redis took it.
+    pub async fn vouch(&self) -> bool {
+        self.remote.vouch().await.is_ok()
+    }
+
+    /// What another process said.
+    async fn take(&self, message: events::Message) {
+        self.local.forget(&message.drops);
+        self.take_totals(message.totals).await;
+    }
+
+    async fn take_totals(&self, totals: Vec<(String, Stored)>) {
+        for (slug, stored) in totals {
+            self.local.forget(&[Tag::feed(&slug)]);
+            self.local.replace(&Subject::totals(&slug), Entry::new(Some(stored), self.life(Class::Totals))).await;
+        }
+    }
+
+    /// Notes whether other processes are heard.
+    fn note_connected(&self, connected: bool) {
+        let before = self.connected.swap(connected, Ordering::Relaxed);
+        if connected && !before {
+            // What they dropped in the meantime was not heard.
+            self.local.forget_all();
+        }
+        self.metrics.cache_connected(connected);
+    }
+
+    /// How long an answer may be kept here: shorter while drops by others are not heard.
+    fn life(&self, class: Class) -> Duration {
+        let longest = if self.connected.load(Ordering::Relaxed) { Duration::from_secs(4) } else { Duration::from_secs(1) };
+        longest.min(class.local_life())
+    }
+}
+
+async fn load<R: Resource>(state: AppState, subject: Subject, resource: R) -> Result<Arc<Entry>, Arc<LoadError>> {
+    let cache = &state.cache;
+    cache
+        .local
+        .load(&subject, async {
+            let stored = load_stored(&state, &subject, resource).await?;
+            Ok(Entry::new(stored, cache.life(subject.class())))
+        })
+        .await
+}
+
+/// From Redis, else from the database into Redis.
+async fn load_stored<R: Resource>(state: &AppState, subject: &Subject, resource: R) -> Result<Option<Stored>, LoadError> {
+    let cache = &state.cache;
+    let mut looked = cache.look_up(subject).await;
+    for _ in 0..OTHERS_LOAD.0 {
+        if !looked.is_loading_elsewhere() || !wait_within_budget(OTHERS_LOAD.1).await {
+            break;
+        }
+        looked = cache.look_up(subject).await;
+    }
+    let Some(value) = looked.value.take() else {
+        let loaded = from_database(state, &resource).await?;
+        Cache::fill(state, subject.class(), looked, loaded.clone());
+        return Ok(loaded);
+    };
+    let shown = match value {
+        Some(stored) => Some(resource.freshen(state, stored).await?),
+        None => None,
+    };
+    if looked.may_fill() {
+        // It will soon expire; it is renewed while it is still there.
+        let (state, class) = (Arc::clone(state), subject.class());
+        tokio::spawn(async move {
+            if let Ok(loaded) = from_database(&state, &resource).await {
+                Cache::fill(&state, class, looked, loaded);
+            }
+        });
+    }
+    Ok(shown)
+}
+
+async fn from_database<R: Resource>(state: &AppState, resource: &R) -> Result<Option<Stored>, LoadError> {
+    let loaded = resource.load(state).await;
+    match &loaded {
+        Ok(_) => state.cache.local.database_is_away(false),
+        Err(LoadError::Store(error)) if error.class() == Failure::Unavailable => state.cache.local.database_is_away(true),
+        Err(_) => {}
+    }
+    loaded
+}

@@ -1,0 +1,305 @@
+//! The cache in Redis, shared by all processes. Redis holds the only copy of nothing.
+//!
+//! A subject that has its tag to itself is kept under the tag's name. Answers of a shared tag have the tag's generation,
+//! the time of its last drop, in their name: a drop makes a new generation, and the old names are left to expire. Whoever
+//! finds nothing takes the subject's lock; only its holder may fill, and a drop takes the lock away. So a slow reader can
+//! never put back what it read before a change. Keys are named by scripts, which a Redis Cluster would not allow.
+
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use rand::RngExt as _;
+use redis::Script;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::subject::{Class, Subject, Tag};
+use crate::metrics::CacheOutcome;
+use crate::redis_client::{RedisClient, RedisError};
+
+/// Where processes tell each other what changed.
+pub(super) const CHANNEL: &str = "eventos";
+/// Says that no drop waits for Redis.
+const VOUCHER: &str = "em-dia";
+const VOUCHED: Duration = Duration::from_secs(2);
+/// A loader that takes longer may be overtaken.
+const LOCK: Duration = Duration::from_secs(2);
+/// How long it is remembered that something is not there.
+const ABSENT: Duration = Duration::from_secs(30);
+
+/// An answer as Redis keeps it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Stored {
+    /// Strong tag, with its quotes.
+    #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
+    /// `Link` header.
+    #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+    /// JSON.
+    #[serde(rename = "b")]
+    pub body: Box<RawValue>,
+    /// For what has an order of its own: only a higher number replaces it.
+    #[serde(skip)]
+    pub seq: i64,
+}
+
+impl Stored {
+    /// An answer of `body` with its version as tag.
+    pub fn new(version: Option<String>, body: &impl Serialize) -> Result<Self, serde_json::Error> {
+        Ok(Self {
+            etag: version.map(|version| format!("\"{version}\"")),
+            link: None,
+            body: serde_json::value::to_raw_value(body)?,
+            seq: 0,
+        })
+    }
+}
+
+/// What Redis said of a subject.
+#[derive(Debug)]
+pub struct Looked {
+    /// The answer, or that there is none for the public.
+    pub value: Option<Option<Stored>>,
+    /// The right to fill: the key and the lock's token.
+    lock: Option<(String, String)>,
+    failed: bool,
+}
+
+impl Looked {
+    /// Whether whoever looked may fill, because nothing was there or because it will soon expire.
+    pub const fn may_fill(&self) -> bool {
+        self.lock.is_some()
+    }
+
+    /// Whether another process is loading it right now.
+    pub(super) const fn is_loading_elsewhere(&self) -> bool {
+        self.value.is_none() && self.lock.is_none() && !self.failed
+    }
+
+    pub(super) const fn outcome(&self) -> CacheOutcome {
+        match (self.failed, &self.value) {
+            (true, _) => CacheOutcome::Failed,
+            (false, Some(_)) => CacheOutcome::Hit,
+            (false, None) => CacheOutcome::Miss,
+        }
+    }
+
+    const FAILED: Self = Self { value: None, lock: None, failed: true };
+}
+
+// ARGV: prefix, tag, variant or '', token, lock in ms, time left in ms from which on to refresh, voucher or ''.
+static LOOK_UP: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+        local key = ARGV[1] .. ARGV[2]
+        if ARGV[7] ~= '' and redis.call('EXISTS', ARGV[1] .. ARGV[7]) == 0 then
+            return {key, false, 0}
+        end
+        if ARGV[3] ~= '' then
+            local name = ARGV[1] .. 'ger:' .. ARGV[2]
+            local generation = redis.call('GET', name)
+            if not generation then
+                local time = redis.call('TIME')
+                generation = string.format('%d%06d', time[1], time[2])
+                redis.call('SET', name, generation, 'EX', 86400)
+            end
+            key = key .. ':' .. generation .. ':' .. ARGV[3]
+        end
+        local value = redis.call('GET', key)
+        if value and redis.call('PTTL', key) > tonumber(ARGV[6]) then
+            return {key, value, 0}
+        end
+        local mine = redis.call('SET', ARGV[1] .. 'trava:' .. key, ARGV[4], 'NX', 'PX', ARGV[5])
+        return {key, value, mine and 1 or 0}
+        ",
+    )
+});
+
+// ARGV: prefix, full key, token, value, life in ms, seq or 0.
+static FILL: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+        local lock = ARGV[1] .. 'trava:' .. ARGV[2]
+        if redis.call('GET', lock) ~= ARGV[3] then return 0 end
+        redis.call('DEL', lock)
+        local there = tonumber(ARGV[6]) > 0 and redis.call('GET', ARGV[2])
+        if there and tonumber(there:match('^%d+')) > tonumber(ARGV[6]) then return 0 end
+        redis.call('SET', ARGV[2], ARGV[4], 'PX', ARGV[5])
+        return 1
+        ",
+    )
+});
+
+// ARGV: prefix, channel, message, then tags that begin with `x` (a key of its own) or `g` (a generation).
+static DROP: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+        local time = redis.call('TIME')
+        local generation = string.format('%d%06d', time[1], time[2])
+        for i = 4, #ARGV do
+            local tag = ARGV[i]:sub(2)
+            if ARGV[i]:sub(1, 1) == 'g' then
+                redis.call('SET', ARGV[1] .. 'ger:' .. tag, generation, 'EX', 86400)
+            else
+                redis.call('DEL', ARGV[1] .. tag, ARGV[1] .. 'trava:' .. ARGV[1] .. tag)
+            end
+        end
+        redis.call('PUBLISH', ARGV[2], ARGV[3])
+        return 1
+        ",
+    )
+});
+
+// ARGV: prefix, channel, message, life in ms, then slug, seq and value of each campaign.
+static PUBLISH_TOTALS: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+        local time = redis.call('TIME')
+        local generation = string.format('%d%06d', time[1], time[2])
+        for i = 5, #ARGV, 3 do
+            local key = ARGV[1] .. 'totais:' .. ARGV[i]
+            local there = redis.call('GET', key)
+            if not there or tonumber(there:match('^%d+')) < tonumber(ARGV[i + 1]) then
+                redis.call('SET', key, ARGV[i + 2], 'PX', ARGV[4])
+            end
+            redis.call('SET', ARGV[1] .. 'ger:doacoes:' .. ARGV[i], generation, 'EX', 86400)
+        end
+        redis.call('PUBLISH', ARGV[2], ARGV[3])
+        return 1
+        ",
+    )
+});
+
+static PUBLISH: LazyLock<Script> = LazyLock::new(|| Script::new("redis.call('PUBLISH', ARGV[1], ARGV[2]) return 1"));
+static VOUCH: LazyLock<Script> = LazyLock::new(|| Script::new("redis.call('SET', ARGV[1], '1', 'PX', ARGV[2]) return 1"));
+static READ: LazyLock<Script> = LazyLock::new(|| Script::new("return redis.call('MGET', unpack(ARGV))"));
+
+pub(super) struct Remote {
+    redis: Arc<RedisClient>,
+}
+
+impl Remote {
+    pub(super) const fn new(redis: Arc<RedisClient>) -> Self {
+        Self { redis }
+    }
+
+    pub(super) async fn look_up(&self, subject: &Subject) -> Looked {
+        let class = subject.class();
+        let token = format!("{:016x}", rand::rng().random::<u64>());
+        let mut call = LOOK_UP.prepare_invoke();
+        call.arg(self.redis.prefix()).arg(subject.tag().as_str()).arg(subject.variant().unwrap_or("")).arg(&token);
+        // The last tenth of its life is for renewing it while it is still there.
+        call.arg(millis(LOCK)).arg(millis(class.redis_life() / 10));
+        call.arg(if class == Class::Session { VOUCHER } else { "" });
+        match self.redis.run::<(String, Option<String>, i64)>(&call).await {
+            Ok((key, value, mine)) => {
+                Looked { value: value.and_then(|text| read(&text)), lock: (mine == 1).then_some((key, token)), failed: false }
+            }
+            Err(_) => Looked::FAILED,
+        }
+    }
+
+    /// Whether the value was taken; it is not where the subject was dropped since it was looked up.
+    pub(super) async fn fill(&self, looked: &Looked, class: Class, value: Option<&Stored>) -> Result<bool, RedisError> {
+        let Some((key, token)) = &looked.lock else { return Ok(false) };
+        let life = if value.is_some() { jitter(class.redis_life()) } else { ABSENT };
+        let mut call = FILL.prepare_invoke();
+        call.arg(self.redis.prefix()).arg(key).arg(token).arg(write(value)).arg(millis(life));
+        call.arg(value.map_or(0, |stored| stored.seq));
+        Ok(self.redis.run::<i64>(&call).await? == 1)
+    }
+
+    pub(super) async fn drop_tags(&self, tags: &[Tag], message: &str) -> Result<(), RedisError> {
+        let mut call = DROP.prepare_invoke();
+        call.arg(self.redis.prefix()).arg(self.redis.key(CHANNEL)).arg(message);
+        for tag in tags {
+            call.arg(format!("{}{}", if tag.is_shared() { 'g' } else { 'x' }, tag.as_str()));
+        }
+        self.redis.insist::<i64>(&call).await.map(drop)
+    }
+
+    pub(super) async fn publish_totals(&self, totals: &[(String, Stored)], message: &str) -> Result<(), RedisError> {
+        let mut call = PUBLISH_TOTALS.prepare_invoke();
+        call.arg(self.redis.prefix()).arg(self.redis.key(CHANNEL)).arg(message).arg(millis(Class::Totals.redis_life()));
+        for (slug, stored) in totals {
+            call.arg(slug).arg(stored.seq).arg(write(Some(stored)));
+        }
+        self.redis.run::<i64>(&call).await.map(drop)
+    }
+
+    /// What there is of several subjects with tags of their own.
+    pub(super) async fn read(&self, subjects: &[Subject]) -> Result<Vec<Option<Stored>>, RedisError> {
+        let mut call = READ.prepare_invoke();
+        for subject in subjects {
+            call.arg(self.redis.key(subject.tag().as_str()));
+        }
+        let values: Vec<Option<String>> = self.redis.run(&call).await?;
+        Ok(values.into_iter().map(|text| text.and_then(|text| read(&text)).flatten()).collect())
+    }
+
+    pub(super) async fn publish(&self, message: &str) -> Result<(), RedisError> {
+        let mut call = PUBLISH.prepare_invoke();
+        call.arg(self.redis.key(CHANNEL)).arg(message);
+        self.redis.run::<i64>(&call).await.map(drop)
+    }
+
+    pub(super) async fn vouch(&self) -> Result<(), RedisError> {
+        let mut call = VOUCH.prepare_invoke();
+        call.arg(self.redis.key(VOUCHER)).arg(millis(VOUCHED));
+        self.redis.run::<i64>(&call).await.map(drop)
+    }
+
+    pub(super) async fn subscribe(&self) -> Result<redis::aio::PubSub, redis::RedisError> {
+        self.redis.subscribe(CHANNEL).await
+    }
+}
+
+/// `seq`, a line break, then the JSON of the answer, or `null` where there is none.
+fn write(value: Option<&Stored>) -> String {
+    // Strings and raw JSON always serialise.
+    let json = serde_json::to_string(&value).unwrap_or_default();
+    format!("{}\n{json}", value.map_or(0, |stored| stored.seq))
+}
+
+/// Nothing where the text is of another release or damaged: then it counts as not there.
+pub(super) fn read(text: &str) -> Option<Option<Stored>> {
+    let (seq, json) = text.split_once('\n')?;
+    let seq = seq.parse().ok()?;
+    let value: Option<Stored> = serde_json::from_str(json).ok()?;
+    Some(value.map(|stored| Stored { seq, ..stored }))
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Up to a tenth more or less, so that what was filled together does not expire together.
+fn jitter(life: Duration) -> Duration {
+    life.mul_f64(rand::rng().random_range(0.9..=1.1))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let stored = Stored { seq: 7, ..Stored::new(Some("3".into()), &serde_json::json!({"a": "b\n"})).unwrap() };
+        let again = read(&write(Some(&stored))).unwrap().unwrap();
+        assert_eq!((again.seq, again.etag.as_deref(), again.body.get()), (7, Some("\"3\""), r#"{"a":"b\n"}"#));
+        assert!(read(&write(None)).unwrap().is_none());
+        for damaged in ["", "7", "x\nnull", "7\n{", "7\n{\"b\""] {
+            assert!(read(damaged).is_none(), "{damaged:?}");
+        }
+    }
+
+    #[test]
+    fn lives_differ_by_a_tenth() {
+        for _ in 0..1_000 {
+            let life = jitter(Duration::from_hours(1)).as_secs();
+            assert!((3_240..=3_960).contains(&life), "{life}");
+        }
+    }
+}

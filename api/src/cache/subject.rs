@@ -1,0 +1,240 @@
+//! What is cached, under which name, and for how long.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::domain::ids::PessoaId;
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// A kind of cached answer: the metrics' label and the times to live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// A campaign, without money.
+    Campaign,
+    /// A page of campaigns.
+    Campaigns,
+    /// A page of campaigns by money raised.
+    CampaignsByMoney,
+    /// The totals of a campaign.
+    Totals,
+    /// The first page of a campaign's donations.
+    Feed,
+    /// An organizadora.
+    Organizadora,
+    /// A page of organizadoras.
+    Organizadoras,
+    /// A person, for themselves.
+    Pessoa,
+    /// A session.
+    Session,
+}
+
+impl Class {
+    /// Every class.
+    pub const ALL: [Self; 9] = [
+        Self::Campaign,
+        Self::Campaigns,
+        Self::CampaignsByMoney,
+        Self::Totals,
+        Self::Feed,
+        Self::Organizadora,
+        Self::Organizadoras,
+        Self::Pessoa,
+        Self::Session,
+    ];
+
+    /// The metrics' label.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Campaign => "campanha",
+            Self::Campaigns => "campanhas",
+            Self::CampaignsByMoney => "campanhas_arrecadado",
+            Self::Totals => "totais",
+            Self::Feed => "doacoes",
+            Self::Organizadora => "organizadora",
+            Self::Organizadoras => "organizadoras",
+            Self::Pessoa => "pessoa",
+            Self::Session => "sessao",
+        }
+    }
+
+    /// How long Redis keeps it, before jitter.
+    pub(super) const fn redis_life(self) -> Duration {
+        match self {
+            Self::Campaign | Self::Campaigns | Self::Organizadora | Self::Organizadoras => Duration::from_hours(1),
+            // The order moves with every donation.
+            Self::CampaignsByMoney => Duration::from_secs(10),
+            // After this long without word from PostgreSQL a session is checked there again.
+            Self::Totals | Self::Session => MINUTE,
+            Self::Feed => Duration::from_mins(15),
+            Self::Pessoa => Duration::from_mins(30),
+        }
+    }
+
+    /// How long a process keeps it at most.
+    pub(super) const fn local_life(self) -> Duration {
+        match self {
+            // Pages show totals, which are pushed one by one and not into pages.
+            Self::Campaigns | Self::CampaignsByMoney => Duration::from_secs(1),
+            _ => Duration::from_secs(4),
+        }
+    }
+}
+
+/// What changes together.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Tag(Arc<str>);
+
+impl Tag {
+    /// The campaign `slug`.
+    pub fn campaign(slug: &str) -> Self {
+        Self(format!("campanha:{slug}").into())
+    }
+
+    /// The totals of campaign `slug`.
+    pub fn totals(slug: &str) -> Self {
+        Self(format!("totais:{slug}").into())
+    }
+
+    /// The donations of campaign `slug`.
+    pub fn feed(slug: &str) -> Self {
+        Self(format!("doacoes:{slug}").into())
+    }
+
+    /// Every page of campaigns.
+    pub fn campaigns() -> Self {
+        Self("campanhas".into())
+    }
+
+    /// The organizadora `slug`.
+    pub fn organizadora(slug: &str) -> Self {
+        Self(format!("organizadora:{slug}").into())
+    }
+
+    /// Every page of organizadoras.
+    pub fn organizadoras() -> Self {
+        Self("organizadoras".into())
+    }
+
+    /// A person.
+    pub fn pessoa(id: PessoaId) -> Self {
+        Self(format!("pessoa:{id}").into())
+    }
+
+    /// The session whose token has this SHA-256.
+    pub fn session(hash: &[u8]) -> Self {
+        let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        Self(format!("sessao:{hex}").into())
+    }
+
+    /// What everyone sees of a campaign.
+    pub fn all_of_campaign(slug: &str) -> Vec<Self> {
+        vec![Self::campaign(slug), Self::totals(slug), Self::feed(slug), Self::campaigns()]
+    }
+
+    /// A tag as it was written to the outbox or sent by another process.
+    pub(super) fn parse(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// Its name, which is also the key of a subject that has its tag to itself.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether one tag stands for many keys, which a generation in their names makes obsolete together.
+    pub(super) fn is_shared(&self) -> bool {
+        matches!(&*self.0, "campanhas" | "organizadoras") || self.0.starts_with("doacoes:")
+    }
+}
+
+/// One cached answer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Subject {
+    class: Class,
+    tag: Tag,
+    /// Which of the answers of a shared tag.
+    variant: Option<Arc<str>>,
+}
+
+impl Subject {
+    /// The campaign `slug`.
+    pub fn campaign(slug: &str) -> Self {
+        Self { class: Class::Campaign, tag: Tag::campaign(slug), variant: None }
+    }
+
+    /// Its totals.
+    pub fn totals(slug: &str) -> Self {
+        Self { class: Class::Totals, tag: Tag::totals(slug), variant: None }
+    }
+
+    /// The first page of its donations.
+    pub fn feed(slug: &str, limit: u8) -> Self {
+        Self { class: Class::Feed, tag: Tag::feed(slug), variant: Some(limit.to_string().into()) }
+    }
+
+    /// The first page of campaigns for a query string with sorted names.
+    pub fn campaigns(query: &str, limit: u8, by_money: bool) -> Self {
+        let class = if by_money { Class::CampaignsByMoney } else { Class::Campaigns };
+        Self { class, tag: Tag::campaigns(), variant: Some(format!("{limit}:{query}").into()) }
+    }
+
+    /// The organizadora `slug`.
+    pub fn organizadora(slug: &str) -> Self {
+        Self { class: Class::Organizadora, tag: Tag::organizadora(slug), variant: None }
+    }
+
+    /// The first page of organizadoras.
+    pub fn organizadoras(limit: u8) -> Self {
+        Self { class: Class::Organizadoras, tag: Tag::organizadoras(), variant: Some(limit.to_string().into()) }
+    }
+
+    /// A person.
+    pub fn pessoa(id: PessoaId) -> Self {
+        Self { class: Class::Pessoa, tag: Tag::pessoa(id), variant: None }
+    }
+
+    /// The session whose token has this SHA-256.
+    pub fn session(hash: &[u8]) -> Self {
+        Self { class: Class::Session, tag: Tag::session(hash), variant: None }
+    }
+
+    /// Its kind.
+    pub const fn class(&self) -> Class {
+        self.class
+    }
+
+    /// What it changes with.
+    pub(super) const fn tag(&self) -> &Tag {
+        &self.tag
+    }
+
+    pub(super) fn variant(&self) -> Option<&str> {
+        self.variant.as_deref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subject_with_variants_has_a_shared_tag() {
+        let subjects = [
+            Subject::campaign("a"),
+            Subject::totals("a"),
+            Subject::feed("a", 20),
+            Subject::campaigns("ordem=recentes", 20, false),
+            Subject::campaigns("ordem=arrecadado", 20, true),
+            Subject::organizadora("a"),
+            Subject::organizadoras(20),
+            Subject::session(&[0xab; 32]),
+        ];
+        for subject in subjects {
+            assert_eq!(subject.tag.is_shared(), subject.variant.is_some(), "{subject:?}");
+            assert_eq!(Tag::parse(subject.tag.as_str()), subject.tag);
+        }
+        assert!(Tag::session(&[0x0b; 32]).as_str().starts_with("sessao:0b0b"));
+    }
+}

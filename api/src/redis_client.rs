@@ -1,0 +1,261 @@
+//! Redis, which may vanish at any moment: nothing waits long for it, and nothing but speed is lost with it.
+//!
+//! Every command has a time limit, every request a budget, and after a few failures a breaker answers in Redis's place.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use redis::aio::{ConnectionManager, ConnectionManagerConfig, PubSub};
+use redis::{Client, FromRedisValue, RedisResult, ScriptInvocation};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::metrics::{Metrics, RedisOutcome};
+
+/// What one request may wait for Redis in all, and so the longest that one command takes.
+const BUDGET: Duration = Duration::from_millis(50);
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(100);
+/// So many failures in a row open the breaker.
+const TOLERATED: u32 = 5;
+/// While it is open, one command in this time tries whether Redis is back.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+
+/// Why Redis gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum RedisError {
+    /// It failed a few times in a row and is not asked for the moment.
+    #[error("Redis is not asked, after repeated failures")]
+    BreakerOpen,
+    /// The request has waited for Redis long enough.
+    #[error("Redis took longer than a request may wait for it")]
+    Budget,
+    /// It refused, or could not be reached.
+    #[error(transparent)]
+    Failed(#[from] redis::RedisError),
+}
+
+tokio::task_local! {
+    /// Microseconds that the running request has waited for Redis.
+    static SPENT: AtomicU64;
+}
+
+/// Runs a request, whose waits for Redis are counted together from here on.
+pub async fn budgeted<F: Future>(request: F) -> F::Output {
+    SPENT.scope(AtomicU64::new(0), request).await
+}
+
+/// Runs work that a request waits for in a task of its own, with what is left of the request's budget.
+pub fn spawn_budgeted<F>(work: F) -> tokio::task::JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let spent = SPENT.try_with(|spent| spent.load(Ordering::Relaxed)).unwrap_or(0);
+    tokio::spawn(SPENT.scope(AtomicU64::new(spent), work))
+}
+
+fn budget_left() -> Duration {
+    let spent = SPENT.try_with(|spent| spent.load(Ordering::Relaxed)).unwrap_or(0);
+    BUDGET.saturating_sub(Duration::from_micros(spent))
+}
+
+/// Waits for something that Redis will soon have, and counts that as waiting for Redis; false where the request may not.
+pub async fn wait_within_budget(time: Duration) -> bool {
+    if budget_left() < time {
+        return false;
+    }
+    tokio::time::sleep(time).await;
+    spend(time);
+    true
+}
+
+fn spend(time: Duration) {
+    let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    let _ = SPENT.try_with(|spent| spent.fetch_add(micros, Ordering::Relaxed));
+}
+
+/// One multiplexed connection, made when first needed and again after it broke.
+pub struct RedisClient {
+    client: Client,
+    connection: ConnectionManager,
+    prefix: String,
+    breaker: Breaker,
+    metrics: Arc<Metrics>,
+}
+
+impl RedisClient {
+    /// A client of `url` whose keys and channels all begin with `prefix`. Nothing is connected yet.
+    pub fn new(url: &SecretString, prefix: &str, metrics: Arc<Metrics>) -> Result<Self, redis::RedisError> {
+        let client = Client::open(url.expose_secret())?;
+        // The defaults retry for seconds while a request waits.
+        let config = ConnectionManagerConfig::new()
+            .set_number_of_retries(0)
+            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            .set_response_timeout(Some(BUDGET));
+        let connection = ConnectionManager::new_lazy_with_config(client.clone(), config)?;
+        Ok(Self { client, connection, prefix: prefix.to_owned(), breaker: Breaker::default(), metrics })
+    }
+
+    /// The full name of a key or channel.
+    pub fn key(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    /// What every key begins with.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Runs a script, unless the breaker is open or the request's budget is spent.
+    pub async fn run<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, RedisError> {
+        if !self.breaker.allows() {
+            self.metrics.redis(RedisOutcome::Refused);
+            return Err(RedisError::BreakerOpen);
+        }
+        let left = budget_left();
+        if left.is_zero() {
+            self.metrics.redis(RedisOutcome::Refused);
+            return Err(RedisError::Budget);
+        }
+        self.send(script, left).await
+    }
+
+    /// Runs a script even if the breaker is open: for deletions, which a frozen Redis finds in its socket when it goes on.
+    pub async fn insist<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, RedisError> {
+        self.send(script, BUDGET).await
+    }
+
+    async fn send<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>, limit: Duration) -> Result<T, RedisError> {
+        let started = Instant::now();
+        let mut connection = self.connection.clone();
+        let result: Result<RedisResult<T>, _> = tokio::time::timeout(limit, script.invoke_async(&mut connection)).await;
+        spend(started.elapsed());
+        match result {
+            Ok(Ok(value)) => {
+                self.breaker.succeeded();
+                self.metrics.redis(RedisOutcome::Ok);
+                self.metrics.redis_breaker(false);
+                Ok(value)
+            }
+            Ok(Err(error)) => {
+                self.failed();
+                Err(error.into())
+            }
+            Err(_) => {
+                self.failed();
+                Err(RedisError::Budget)
+            }
+        }
+    }
+
+    fn failed(&self) {
+        self.breaker.failed();
+        self.metrics.redis(RedisOutcome::Failed);
+        self.metrics.redis_breaker(self.breaker.is_open());
+    }
+
+    /// A connection of its own that listens to `channel`.
+    pub async fn subscribe(&self, channel: &str) -> Result<PubSub, redis::RedisError> {
+        let connect = async {
+            let mut listener = self.client.get_async_pubsub().await?;
+            listener.subscribe(self.key(channel)).await?;
+            Ok(listener)
+        };
+        // A frozen server accepts connections and then says nothing.
+        tokio::time::timeout(PROBE_EVERY, connect)
+            .await
+            .unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
+    }
+}
+
+/// Opens after a few failures in a row; then lets one command through in a while, and closes with its success.
+struct Breaker {
+    epoch: Instant,
+    failures: AtomicU32,
+    /// Milliseconds after `epoch`.
+    next_probe: AtomicU64,
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self { epoch: Instant::now(), failures: AtomicU32::new(0), next_probe: AtomicU64::new(0) }
+    }
+}
+
+impl Breaker {
+    fn now(&self) -> u64 {
+        u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn is_open(&self) -> bool {
+        self.failures.load(Ordering::Relaxed) >= TOLERATED
+    }
+
+    fn allows(&self) -> bool {
+        if !self.is_open() {
+            return true;
+        }
+        let due = self.next_probe.load(Ordering::Relaxed);
+        let now = self.now();
+        // Whoever moves the time of the next probe is this one.
+        now >= due && self.next_probe.compare_exchange(due, after(now), Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    fn succeeded(&self) {
+        self.failures.store(0, Ordering::Relaxed);
+    }
+
+    fn failed(&self) {
+        let before = self.failures.fetch_add(1, Ordering::Relaxed);
+        if before < TOLERATED {
+            self.next_probe.store(after(self.now()), Ordering::Relaxed);
+        } else {
+            // No overflow in an outage of any length.
+            self.failures.store(TOLERATED, Ordering::Relaxed);
+        }
+    }
+}
+
+fn after(now: u64) -> u64 {
+    now + u64::try_from(PROBE_EVERY.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_breaker_opens_after_failures_in_a_row_and_closes_with_a_success() {
+        let breaker = Breaker::default();
+        for _ in 1..TOLERATED {
+            breaker.failed();
+            assert!(breaker.allows());
+        }
+        breaker.succeeded();
+        for _ in 0..TOLERATED {
+            assert!(breaker.allows());
+            breaker.failed();
+        }
+        assert!(!breaker.allows(), "open");
+        breaker.next_probe.store(0, Ordering::Relaxed);
+        assert!(breaker.allows(), "one probe");
+        assert!(!breaker.allows(), "only one");
+        breaker.succeeded();
+        assert!(breaker.allows());
+    }
+
+    #[tokio::test]
+    async fn a_request_and_what_it_spawns_share_a_budget() {
+        budgeted(async {
+            assert_eq!(budget_left(), BUDGET);
+            spend(Duration::from_millis(30));
+            assert_eq!(budget_left(), Duration::from_millis(20));
+            let spawned = spawn_budgeted(async { budget_left() }).await;
+            assert_eq!(spawned.ok(), Some(Duration::from_millis(20)));
+            spend(Duration::from_millis(30));
+            assert!(budget_left().is_zero());
+        })
+        .await;
+        assert_eq!(budget_left(), BUDGET, "work without a request has a budget for each command");
+    }
+}
