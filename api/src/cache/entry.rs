@@ -40,21 +40,20 @@ pub struct Found {
     pub link: Option<HeaderValue>,
 }
 
+impl Found {
+    /// Makes the answer of what was stored.
+    pub fn new(stored: Stored) -> Self {
+        let body = Bytes::from(Box::<str>::from(stored.body).into_string());
+        let header = |text: Option<String>| text.and_then(|text| HeaderValue::try_from(text).ok());
+        let gzip_etag = stored.etag.as_ref().and_then(|etag| Some(format!("{}{GZIP_MARK}\"", etag.strip_suffix('"')?)));
+        Self { gzip: compress(&body), body, etag: header(stored.etag), gzip_etag: header(gzip_etag), link: header(stored.link) }
+    }
+}
+
 impl Entry {
     /// Makes the answer of what was stored.
     pub(super) fn new(stored: Option<Stored>, life: Duration) -> Self {
-        let found = stored.map(|stored| {
-            let body = Bytes::from(Box::<str>::from(stored.body).into_string());
-            let header = |text: Option<String>| text.and_then(|text| HeaderValue::try_from(text).ok());
-            let gzip_etag = stored.etag.as_ref().and_then(|etag| Some(format!("{}{GZIP_MARK}\"", etag.strip_suffix('"')?)));
-            Found {
-                gzip: compress(&body),
-                body,
-                etag: header(stored.etag),
-                gzip_etag: header(gzip_etag),
-                link: header(stored.link),
-            }
-        });
+        let found = stored.map(Found::new);
         Self { found, life }
     }
 

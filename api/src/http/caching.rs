@@ -35,6 +35,17 @@ pub async fn answer<R: Resource>(state: &AppState, request: &HeaderMap, resource
     Ok(response)
 }
 
+/// A page of a public list: the first one from the cache, for everyone begins there; further ones from the database.
+pub async fn page<R: Resource>(state: &AppState, request: &HeaderMap, page: R, is_first: bool) -> Result<Response, Problem> {
+    if is_first {
+        return answer(state, request, page).await;
+    }
+    let found = page.load(state).await.map_err(Arc::new)?.map(Found::new).ok_or_else(Problem::not_found)?;
+    let mut response = respond(request, &found);
+    public(request, response.headers_mut());
+    Ok(response)
+}
+
 fn respond(request: &HeaderMap, found: &Found) -> Response {
     let gzip = found.gzip.as_ref().filter(|_| takes_gzip(request));
     let etag = if gzip.is_some() { found.gzip_etag.as_ref() } else { found.etag.as_ref() };

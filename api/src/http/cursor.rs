@@ -1,6 +1,8 @@
 //! Pages of lists. A cursor is sealed: nobody can read positions out of it, forge one, or use it for another list.
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::Json;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
@@ -9,6 +11,7 @@ use time::{Duration, OffsetDateTime};
 use utoipa::{IntoParams, ToSchema};
 
 use super::problem::{Code, Problem};
+use crate::cache::Stored;
 use crate::keys::KeyRing;
 
 const LIFE: Duration = Duration::hours(24);
@@ -80,7 +83,7 @@ impl List {
         (now.unix_timestamp() <= sealed.until).then_some(sealed.position)
     }
 
-    /// The page of `rows`, of which one more than `limit` was asked for, with its `Link` header.
+    /// The page of `rows`, of which one more than `limit` was asked for.
     pub fn page<R, T, P: Serialize>(
         &self,
         keys: &KeyRing,
@@ -89,7 +92,7 @@ impl List {
         now: OffsetDateTime,
         position: impl Fn(&R) -> P,
         item: impl Fn(R) -> T,
-    ) -> (HeaderMap, Page<T>) {
+    ) -> Linked<T> {
         let tem_mais = rows.len() > usize::from(limit);
         rows.truncate(usize::from(limit));
         let next = rows.last().filter(|_| tem_mais).map(|row| {
@@ -98,15 +101,35 @@ impl List {
             let plain = serde_json::to_vec(&sealed).unwrap_or_default();
             URL_SAFE_NO_PAD.encode(keys.seal(&plain, self.context.as_bytes()))
         });
-        let mut headers = HeaderMap::new();
-        if let Some(cursor) = &next {
+        let link = next.as_ref().map(|cursor| {
             let separator = if self.path.contains('?') { '&' } else { '?' };
-            let link = format!("<{}{separator}cursor={cursor}&limite={limit}>; rel=\"next\"", self.path);
-            if let Ok(value) = HeaderValue::from_str(&link) {
-                headers.insert(header::LINK, value);
-            }
+            format!("<{}{separator}cursor={cursor}&limite={limit}>; rel=\"next\"", self.path)
+        });
+        Linked { link, page: Page { itens: rows.into_iter().map(item).collect(), tem_mais, proximo_cursor: next } }
+    }
+}
+
+/// A page and its `Link` header.
+#[derive(Clone, Debug)]
+pub struct Linked<T> {
+    link: Option<String>,
+    page: Page<T>,
+}
+
+impl<T: Serialize> Linked<T> {
+    /// For the cache.
+    pub fn stored(self) -> Result<Stored, serde_json::Error> {
+        Ok(Stored { link: self.link, ..Stored::new(None, &self.page)? })
+    }
+}
+
+impl<T: Serialize> IntoResponse for Linked<T> {
+    fn into_response(self) -> Response {
+        let mut response = Json(self.page).into_response();
+        if let Some(link) = self.link.and_then(|link| HeaderValue::try_from(link).ok()) {
+            response.headers_mut().insert(header::LINK, link);
         }
-        (headers, Page { itens: rows.into_iter().map(item).collect(), tem_mais, proximo_cursor: next })
+        response
     }
 }
 

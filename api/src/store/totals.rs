@@ -9,7 +9,7 @@ use crate::domain::doacao::Evidence;
 use crate::domain::ids::{CampanhaId, DoacaoId};
 
 /// The totals of a campaign, at most a second old.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow, serde::Serialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[schema(as = Totais)]
 pub struct Totals {
     /// All that was confirmed. What went back is not taken off.

@@ -1,13 +1,15 @@
 //! `GET /campanhas/{slug}/doacoes`
 
-use axum::Json;
-use axum::extract::{OriginalUri, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
+use axum::response::Response;
 use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
+use crate::cache::{LoadError, Resource, Stored, Subject};
 use crate::domain::ids::DoacaoId;
+use crate::domain::slug::Slug;
 use crate::http::caching;
 use crate::http::cursor::{List, Page, PageQuery, rows};
 use crate::http::extract::body::ApiQuery;
@@ -56,15 +58,34 @@ pub async fn list(
     State(state): State<AppState>,
     SlugPath(slug): SlugPath,
     request: HeaderMap,
-    uri: OriginalUri,
     ApiQuery(query): ApiQuery<PageQuery>,
-) -> Result<(HeaderMap, Json<Page<FeedItem>>), Problem> {
-    let now = state.clock.now();
-    let list = List::new(uri.path(), "", "");
-    let (after, limit) = list.start::<Position>(&state.keys.cursor, &query, now)?;
-    let mut db = state.connection().await?;
-    let found = doacoes::feed(&mut db, slug.as_str(), after, rows(limit)).await?.ok_or_else(Problem::not_found)?;
-    let (mut headers, page) = list.page(&state.keys.cursor, found, limit, now, FeedRow::position, FeedItem::from);
-    caching::public(&request, &mut headers);
-    Ok((headers, Json(page)))
+) -> Result<Response, Problem> {
+    let (after, limit) = pages(&slug).start::<Position>(&state.keys.cursor, &query, state.clock.now())?;
+    let page = FeedPage { slug, after, limit };
+    caching::page(&state, &request, page, after.is_none()).await
+}
+
+fn pages(slug: &Slug) -> List {
+    List::new(&format!("/api/v1/campanhas/{}/doacoes", slug.as_str()), "", "")
+}
+
+struct FeedPage {
+    slug: Slug,
+    after: Option<Position>,
+    limit: u8,
+}
+
+impl Resource for FeedPage {
+    fn subject(&self) -> Subject {
+        Subject::feed(self.slug.as_str(), self.limit)
+    }
+
+    async fn load(&self, state: &AppState) -> Result<Option<Stored>, LoadError> {
+        let found = {
+            let mut db = state.connection().await?;
+            doacoes::feed(&mut db, self.slug.as_str(), self.after, rows(self.limit)).await?
+        };
+        let page = |rows| pages(&self.slug).page(&state.keys.cursor, rows, self.limit, state.clock.now(), FeedRow::position, FeedItem::from);
+        Ok(found.map(|rows| page(rows).stored()).transpose()?)
+    }
 }

@@ -1,13 +1,14 @@
 //! `GET /campanhas`
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 
-use super::CampaignOwner;
+use super::{CampaignOwner, totals};
+use crate::cache::{LoadError, Resource, Stored, Subject};
 use crate::domain::campanha::{CampaignStatus, Category};
 use crate::domain::ids::CampanhaId;
 use crate::domain::slug::Slug;
@@ -61,7 +62,7 @@ pub enum PublicStatus {
 }
 
 /// A campaign in a list.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = CampanhaNaLista)]
 pub struct CampaignItem {
     id: CampanhaId,
@@ -77,7 +78,7 @@ pub struct CampaignItem {
     #[serde(with = "time::serde::rfc3339::option")]
     #[schema(value_type = Option<String>, format = DateTime)]
     publicada_em: Option<OffsetDateTime>,
-    /// As of the last fold, at most a second ago.
+    /// As of a few seconds ago; `/totais` is newer.
     arrecadado_centavos: i64,
     doadores_qtd: i64,
 }
@@ -103,22 +104,52 @@ impl From<ListedCampaign> for CampaignItem {
 /// Campaigns
 #[utoipa::path(get, path = "/campanhas", tag = "campanhas", operation_id = "listarCampanhas", params(Query),
     responses((status = 200, description = "Uma página", body = Page<CampaignItem>)))]
-pub async fn list(
-    State(state): State<AppState>,
-    request: HeaderMap,
-    ApiQuery(query): ApiQuery<Query>,
-) -> Result<(HeaderMap, Json<Page<CampaignItem>>), Problem> {
-    let now = state.clock.now();
+pub async fn list(State(state): State<AppState>, request: HeaderMap, ApiQuery(query): ApiQuery<Query>) -> Result<Response, Problem> {
     let (filter, query_string) = query.filter()?;
-    let list = List::new("/api/v1/campanhas", &query_string, "");
     let page = PageQuery { cursor: query.cursor, limite: query.limite };
-    let (after, limit) = list.start::<Position>(&state.keys.cursor, &page, now)?;
-    let mut db = state.connection().await?;
-    let found = campanhas::list(&mut db, &filter, after, rows(limit)).await?;
-    let order = filter.order;
-    let (mut headers, page) = list.page(&state.keys.cursor, found, limit, now, |row| campanhas::position(row, order), CampaignItem::from);
-    caching::public(&request, &mut headers);
-    Ok((headers, Json(page)))
+    let (after, limit) = pages(&query_string).start::<Position>(&state.keys.cursor, &page, state.clock.now())?;
+    caching::page(&state, &request, CampaignsPage { filter, query_string, after, limit }, after.is_none()).await
+}
+
+fn pages(query_string: &str) -> List {
+    List::new("/api/v1/campanhas", query_string, "")
+}
+
+struct CampaignsPage {
+    filter: Filter,
+    query_string: String,
+    after: Option<Position>,
+    limit: u8,
+}
+
+impl Resource for CampaignsPage {
+    fn subject(&self) -> Subject {
+        Subject::campaigns(&self.query_string, self.limit, self.filter.order == Order::Arrecadado)
+    }
+
+    async fn load(&self, state: &AppState) -> Result<Option<Stored>, LoadError> {
+        let found = {
+            let mut db = state.connection().await?;
+            campanhas::list(&mut db, &self.filter, self.after, rows(self.limit)).await?
+        };
+        let (now, order) = (state.clock.now(), self.filter.order);
+        let position = |row: &ListedCampaign| campanhas::position(row, order);
+        Ok(Some(pages(&self.query_string).page(&state.keys.cursor, found, self.limit, now, position, CampaignItem::from).stored()?))
+    }
+
+    /// Redis keeps the page for an hour; the money on it is of now.
+    async fn freshen(&self, state: &AppState, stored: Stored) -> Result<Stored, LoadError> {
+        let mut page: Page<CampaignItem> = serde_json::from_str(stored.body.get())?;
+        let slugs: Vec<&str> = page.itens.iter().map(|item| item.slug.as_str()).collect();
+        let now = totals::current(state, &slugs).await?;
+        for item in &mut page.itens {
+            if let Some(totals) = now.get(&item.slug) {
+                item.arrecadado_centavos = totals.arrecadado_centavos;
+                item.doadores_qtd = totals.doadores_qtd;
+            }
+        }
+        Ok(Stored { body: serde_json::value::to_raw_value(&page)?, ..stored })
+    }
 }
 
 impl Query {

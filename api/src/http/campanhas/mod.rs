@@ -15,7 +15,7 @@ use std::str::FromStr;
 
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, header};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
@@ -25,7 +25,7 @@ use crate::http::extract::conditional::etag;
 use crate::store::campanhas::Campanha;
 
 /// Whose campaign it is.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = OrganizadoraDaCampanha)]
 pub struct CampaignOwner {
     slug: String,

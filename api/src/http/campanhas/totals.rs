@@ -1,5 +1,7 @@
 //! `GET /campanhas/{slug}/totais`
 
+use std::collections::HashMap;
+
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -33,4 +35,20 @@ impl Resource for CampaignTotals {
         let found = totals::get_public(&mut db, self.0.as_str()).await?;
         Ok(found.map(|totals| totals.stored()).transpose()?)
     }
+}
+
+/// The present totals of several public campaigns, by slug: of Redis, and of the database where it has none.
+pub async fn current(state: &AppState, slugs: &[&str]) -> Result<HashMap<String, Totals>, LoadError> {
+    let in_redis = state.cache.totals_in_redis(slugs).await;
+    let mut found: HashMap<String, Totals> = slugs
+        .iter()
+        .zip(in_redis)
+        .filter_map(|(slug, stored)| Some(((*slug).to_owned(), serde_json::from_str(stored?.body.get()).ok()?)))
+        .collect();
+    let missing: Vec<&str> = slugs.iter().copied().filter(|slug| !found.contains_key(*slug)).collect();
+    if !missing.is_empty() {
+        let mut db = state.connection().await?;
+        found.extend(totals::get_many(&mut db, &missing).await?.into_iter().map(|named| (named.slug, named.totals)));
+    }
+    Ok(found)
 }

@@ -1,11 +1,9 @@
 //! `GET /eu/doacoes`
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use uuid::Uuid;
 
-use crate::http::cursor::{List, Page, PageQuery, rows};
+use crate::http::cursor::{Linked, List, Page, PageQuery, rows};
 use crate::http::doacoes::DoacaoBody;
 use crate::http::extract::body::ApiQuery;
 use crate::http::extract::session::SignedIn;
@@ -20,7 +18,7 @@ pub async fn list(
     State(state): State<AppState>,
     who: SignedIn,
     ApiQuery(query): ApiQuery<PageQuery>,
-) -> Result<(HeaderMap, Json<Page<DoacaoBody>>), Problem> {
+) -> Result<Linked<DoacaoBody>, Problem> {
     let now = state.clock.now();
     let list = List::new("/api/v1/eu/doacoes", "", &who.pessoa().to_string());
     let (before, limit) = list.start::<Uuid>(&state.keys.cursor, &query, now)?;
@@ -28,6 +26,5 @@ pub async fn list(
     let found = doacoes::list_of(&mut db, who.pessoa(), before, rows(limit)).await?;
     let ids: Vec<_> = found.iter().map(|row| row.id).collect();
     let payments = pagamentos::of_donations(&mut db, &ids).await?;
-    let (headers, page) = list.page(&state.keys.cursor, found, limit, now, |row| row.id.0, |row| DoacaoBody::new(&row, &payments));
-    Ok((headers, Json(page)))
+    Ok(list.page(&state.keys.cursor, found, limit, now, |row| row.id.0, |row| DoacaoBody::new(&row, &payments)))
 }

@@ -1,11 +1,9 @@
 //! `GET /eu/organizadoras`
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use uuid::Uuid;
 
-use crate::http::cursor::{List, Page, PageQuery, rows};
+use crate::http::cursor::{Linked, List, Page, PageQuery, rows};
 use crate::http::extract::body::ApiQuery;
 use crate::http::extract::session::SignedIn;
 use crate::http::organizadoras::OrganizadoraBody;
@@ -20,12 +18,11 @@ pub async fn list(
     State(state): State<AppState>,
     who: SignedIn,
     ApiQuery(query): ApiQuery<PageQuery>,
-) -> Result<(HeaderMap, Json<Page<OrganizadoraBody>>), Problem> {
+) -> Result<Linked<OrganizadoraBody>, Problem> {
     let now = state.clock.now();
     let list = List::new("/api/v1/eu/organizadoras", "", &who.pessoa().to_string());
     let (before, limit) = list.start::<Uuid>(&state.keys.cursor, &query, now)?;
     let mut db = state.connection().await?;
     let found = organizadoras::list_of(&mut db, who.pessoa(), before, rows(limit)).await?;
-    let (headers, page) = list.page(&state.keys.cursor, found, limit, now, |row| row.id.0, OrganizadoraBody::from);
-    Ok((headers, Json(page)))
+    Ok(list.page(&state.keys.cursor, found, limit, now, |row| row.id.0, OrganizadoraBody::from))
 }

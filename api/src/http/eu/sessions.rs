@@ -1,15 +1,13 @@
 //! `GET /eu/sessoes`
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::domain::ids::SessaoId;
-use crate::http::cursor::{List, Page, PageQuery, rows};
+use crate::http::cursor::{Linked, List, Page, PageQuery, rows};
 use crate::http::extract::body::ApiQuery;
 use crate::http::extract::session::SignedIn;
 use crate::http::problem::Problem;
@@ -44,7 +42,7 @@ pub async fn list(
     State(state): State<AppState>,
     who: SignedIn,
     ApiQuery(query): ApiQuery<PageQuery>,
-) -> Result<(HeaderMap, Json<Page<SessionBody>>), Problem> {
+) -> Result<Linked<SessionBody>, Problem> {
     let now = state.clock.now();
     let list = List::new("/api/v1/eu/sessoes", "", &who.pessoa().to_string());
     let (before, limit) = list.start::<Uuid>(&state.keys.cursor, &query, now)?;
@@ -59,6 +57,5 @@ pub async fn list(
         visto_em: row.visto_em,
         expira_em: row.expira_em,
     };
-    let (headers, page) = list.page(&state.keys.cursor, found, limit, now, |row| row.id.0, body);
-    Ok((headers, Json(page)))
+    Ok(list.page(&state.keys.cursor, found, limit, now, |row| row.id.0, body))
 }

@@ -8,6 +8,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use crate::cache::GZIP_MARK;
 use crate::http::problem::{Code, Problem};
 use crate::state::AppState;
 
@@ -22,6 +23,9 @@ impl<T: FromStr + Display> FromRequestParts<AppState> for IfMatch<T> {
         let Some(value) = parts.headers.get(header::IF_MATCH) else {
             return Err(Problem::new(Code::PreconditionRequired, "Envie em If-Match o ETag da última leitura, como `If-Match: \"3\"`."));
         };
+        // The tag of a compressed answer is of the same version.
+        let value = HeaderValue::from_str(&value.to_str().unwrap_or_default().replace(&format!("{GZIP_MARK}\""), "\""))
+            .unwrap_or_else(|_| value.clone());
         // An ETag that this API never made, `"+3"` say, matches nothing.
         let version = value.to_str().ok().and_then(|text| text.strip_prefix('"')?.strip_suffix('"')?.parse::<T>().ok());
         version

@@ -1,12 +1,10 @@
 //! `GET /organizadoras/{slug}/campanhas`
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use uuid::Uuid;
 
 use crate::http::campanhas::list::CampaignItem;
-use crate::http::cursor::{List, Page, PageQuery, rows};
+use crate::http::cursor::{Linked, List, Page, PageQuery, rows};
 use crate::http::extract::body::ApiQuery;
 use crate::http::extract::member::{AnyRole, Member, OfOrganizadora};
 use crate::http::problem::Problem;
@@ -22,12 +20,11 @@ pub async fn list(
     member: Member<OfOrganizadora, AnyRole>,
     ApiQuery(query): ApiQuery<PageQuery>,
     uri: axum::extract::OriginalUri,
-) -> Result<(HeaderMap, Json<Page<CampaignItem>>), Problem> {
+) -> Result<Linked<CampaignItem>, Problem> {
     let now = state.clock.now();
     let list = List::new(uri.path(), "", &member.pessoa.to_string());
     let (before, limit) = list.start::<Uuid>(&state.keys.cursor, &query, now)?;
     let mut db = state.connection().await?;
     let found = campanhas::list_of(&mut db, member.organizadora, before, rows(limit)).await?;
-    let (headers, page) = list.page(&state.keys.cursor, found, limit, now, |row| row.id.0, CampaignItem::from);
-    Ok((headers, Json(page)))
+    Ok(list.page(&state.keys.cursor, found, limit, now, |row| row.id.0, CampaignItem::from))
 }

@@ -1,13 +1,13 @@
 //! `GET /organizadoras/{slug}`
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 
 use super::OrganizadoraBody;
+use crate::cache::{LoadError, Resource, Stored, Subject};
+use crate::domain::slug::Slug;
 use crate::http::caching;
-use crate::http::extract::conditional::{etag, not_modified_or};
 use crate::http::extract::path::SlugPath;
 use crate::http::problem::Problem;
 use crate::state::AppState;
@@ -18,9 +18,19 @@ use crate::store::organizadoras;
     params(("slug" = String, Path, description = "O endereço da organizadora")),
     responses((status = 200, description = "A organizadora", body = OrganizadoraBody, headers(("etag" = String))), (status = 304, description = "Não mudou")))]
 pub async fn get(State(state): State<AppState>, SlugPath(slug): SlugPath, headers: HeaderMap) -> Result<Response, Problem> {
-    let mut db = state.connection().await?;
-    let found = organizadoras::get(&mut db, slug.as_str()).await?.ok_or_else(Problem::not_found)?;
-    let mut response = not_modified_or(&headers, etag(found.versao), Json(OrganizadoraBody::from(found)));
-    caching::public(&headers, response.headers_mut());
-    Ok(response)
+    caching::answer(&state, &headers, PublicOrganizadora(slug)).await
+}
+
+struct PublicOrganizadora(Slug);
+
+impl Resource for PublicOrganizadora {
+    fn subject(&self) -> Subject {
+        Subject::organizadora(self.0.as_str())
+    }
+
+    async fn load(&self, state: &AppState) -> Result<Option<Stored>, LoadError> {
+        let mut db = state.connection().await?;
+        let found = organizadoras::get(&mut db, self.0.as_str()).await?;
+        Ok(found.map(|found| Stored::new(Some(found.versao.to_string()), &OrganizadoraBody::from(found))).transpose()?)
+    }
 }

@@ -1,11 +1,12 @@
 //! `GET /organizadoras`
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
+use axum::response::Response;
 use uuid::Uuid;
 
 use super::OrganizadoraBody;
+use crate::cache::{LoadError, Resource, Stored, Subject};
 use crate::http::caching;
 use crate::http::cursor::{List, Page, PageQuery, rows};
 use crate::http::extract::body::ApiQuery;
@@ -20,13 +21,31 @@ pub async fn list(
     State(state): State<AppState>,
     request: HeaderMap,
     ApiQuery(query): ApiQuery<PageQuery>,
-) -> Result<(HeaderMap, Json<Page<OrganizadoraBody>>), Problem> {
-    let now = state.clock.now();
-    let list = List::new("/api/v1/organizadoras", "", "");
-    let (before, limit) = list.start::<Uuid>(&state.keys.cursor, &query, now)?;
-    let mut db = state.connection().await?;
-    let found = organizadoras::list(&mut db, before, rows(limit)).await?;
-    let (mut headers, page) = list.page(&state.keys.cursor, found, limit, now, |row| row.id.0, OrganizadoraBody::from);
-    caching::public(&request, &mut headers);
-    Ok((headers, Json(page)))
+) -> Result<Response, Problem> {
+    let (before, limit) = pages().start::<Uuid>(&state.keys.cursor, &query, state.clock.now())?;
+    caching::page(&state, &request, OrganizadorasPage { before, limit }, before.is_none()).await
+}
+
+fn pages() -> List {
+    List::new("/api/v1/organizadoras", "", "")
+}
+
+struct OrganizadorasPage {
+    before: Option<Uuid>,
+    limit: u8,
+}
+
+impl Resource for OrganizadorasPage {
+    fn subject(&self) -> Subject {
+        Subject::organizadoras(self.limit)
+    }
+
+    async fn load(&self, state: &AppState) -> Result<Option<Stored>, LoadError> {
+        let found = {
+            let mut db = state.connection().await?;
+            organizadoras::list(&mut db, self.before, rows(self.limit)).await?
+        };
+        let now = state.clock.now();
+        Ok(Some(pages().page(&state.keys.cursor, found, self.limit, now, |row| row.id.0, OrganizadoraBody::from).stored()?))
+    }
 }

@@ -1,8 +1,6 @@
 //! `GET /organizadoras/{slug}/pagamentos-pendentes`
 
-use axum::Json;
 use axum::extract::{OriginalUri, State};
-use axum::http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
@@ -10,7 +8,7 @@ use uuid::Uuid;
 
 use crate::config::Provider;
 use crate::domain::ids::{DoacaoId, PagamentoId};
-use crate::http::cursor::{List, Page, PageQuery, rows};
+use crate::http::cursor::{Linked, List, Page, PageQuery, rows};
 use crate::http::extract::body::ApiQuery;
 use crate::http::extract::member::{AnyRole, Member, OfOrganizadora};
 use crate::http::problem::Problem;
@@ -80,7 +78,7 @@ pub async fn list(
     member: Member<OfOrganizadora, AnyRole>,
     ApiQuery(query): ApiQuery<Query>,
     uri: OriginalUri,
-) -> Result<(HeaderMap, Json<Page<Item>>), Problem> {
+) -> Result<Linked<Item>, Problem> {
     let now = state.clock.now();
     let filter = if query.vencidos { "vencidos=true" } else { "" };
     let list = List::new(uri.path(), filter, &member.pessoa.to_string());
@@ -88,6 +86,5 @@ pub async fn list(
     let (before, limit) = list.start::<Uuid>(&state.keys.cursor, &page, now)?;
     let mut db = state.connection().await?;
     let found = pagamentos::pending(&mut db, member.organizadora, query.vencidos, before, rows(limit)).await?;
-    let (headers, page) = list.page(&state.keys.cursor, found, limit, now, |row| row.pagamento_id.0, Item::from);
-    Ok((headers, Json(page)))
+    Ok(list.page(&state.keys.cursor, found, limit, now, |row| row.pagamento_id.0, Item::from))
 }

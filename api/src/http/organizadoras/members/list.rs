@@ -1,12 +1,10 @@
 //! `GET /organizadoras/{slug}/membros`
 
-use axum::Json;
 use axum::extract::{OriginalUri, State};
-use axum::http::HeaderMap;
 use uuid::Uuid;
 
 use super::MemberBody;
-use crate::http::cursor::{List, Page, PageQuery, rows};
+use crate::http::cursor::{Linked, List, Page, PageQuery, rows};
 use crate::http::extract::body::ApiQuery;
 use crate::http::extract::member::{AnyRole, Member, OfOrganizadora};
 use crate::http::problem::Problem;
@@ -22,12 +20,11 @@ pub async fn list(
     member: Member<OfOrganizadora, AnyRole>,
     ApiQuery(query): ApiQuery<PageQuery>,
     uri: OriginalUri,
-) -> Result<(HeaderMap, Json<Page<MemberBody>>), Problem> {
+) -> Result<Linked<MemberBody>, Problem> {
     let now = state.clock.now();
     let list = List::new(uri.path(), "", &member.pessoa.to_string());
     let (after, limit) = list.start::<Uuid>(&state.keys.cursor, &query, now)?;
     let mut db = state.connection().await?;
     let found = members::list(&mut db, member.organizadora, after, rows(limit)).await?;
-    let (headers, page) = list.page(&state.keys.cursor, found, limit, now, |row| row.pessoa_id.0, MemberBody::from);
-    Ok((headers, Json(page)))
+    Ok(list.page(&state.keys.cursor, found, limit, now, |row| row.pessoa_id.0, MemberBody::from))
 }
