@@ -15,9 +15,9 @@ use crate::mail::{MailError, Mailer};
 use crate::metrics::Metrics;
 use crate::password::{Passwords, PasswordsError};
 use crate::probe::{self, ProbeState};
+use crate::redis_client::RedisClient;
 use crate::server;
 use crate::shutdown::Shutdown;
-use crate::redis_client::RedisClient;
 use crate::state::{AppState, Core, Stores};
 use crate::store::{self, StoreError};
 

@@ -20,6 +20,9 @@ const TOLERATED: u32 = 5;
 /// While it is open, one command in this time tries whether Redis is back.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 
+/// So long after a failure, what Redis says may be older than what it was told.
+const UNSTEADY: Duration = Duration::from_secs(3);
+
 /// Why Redis gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum RedisError {
@@ -96,6 +99,13 @@ impl RedisClient {
         Ok(Self { client, connection, prefix: prefix.to_owned(), breaker: Breaker::default(), metrics })
     }
 
+    /// Whether no command has failed for some seconds. What waited in Redis's sockets while it was frozen is done then.
+    pub fn is_steady(&self) -> bool {
+        let failed = self.breaker.last_failure.load(Ordering::Relaxed);
+        let since = Duration::from_millis(self.breaker.now().saturating_sub(failed));
+        failed == 0 || since > UNSTEADY
+    }
+
     /// The full name of a key or channel.
     pub fn key(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
@@ -162,9 +172,7 @@ impl RedisClient {
             Ok(listener)
         };
         // A frozen server accepts connections and then says nothing.
-        tokio::time::timeout(PROBE_EVERY, connect)
-            .await
-            .unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
+        tokio::time::timeout(PROBE_EVERY, connect).await.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
     }
 }
 
@@ -174,11 +182,13 @@ struct Breaker {
     failures: AtomicU32,
     /// Milliseconds after `epoch`.
     next_probe: AtomicU64,
+    /// When a command last failed, in milliseconds after `epoch`; 0 where none has.
+    last_failure: AtomicU64,
 }
 
 impl Default for Breaker {
     fn default() -> Self {
-        Self { epoch: Instant::now(), failures: AtomicU32::new(0), next_probe: AtomicU64::new(0) }
+        Self { epoch: Instant::now(), failures: AtomicU32::new(0), next_probe: AtomicU64::new(0), last_failure: AtomicU64::new(0) }
     }
 }
 
@@ -206,6 +216,7 @@ impl Breaker {
     }
 
     fn failed(&self) {
+        self.last_failure.store(self.now().max(1), Ordering::Relaxed);
         let before = self.failures.fetch_add(1, Ordering::Relaxed);
         if before < TOLERATED {
             self.next_probe.store(after(self.now()), Ordering::Relaxed);

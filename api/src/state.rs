@@ -98,6 +98,11 @@ impl Core {
         Ok(self.db.begin().await?)
     }
 
+    /// A connection of background work.
+    pub async fn background_connection(&self) -> Result<PoolConnection<Postgres>, StoreError> {
+        Ok(self.background_db.acquire().await?)
+    }
+
     /// A transaction of background work.
     pub async fn begin_in_background(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
         Ok(self.background_db.begin().await?)

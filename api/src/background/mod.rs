@@ -4,6 +4,7 @@
 
 mod books;
 mod campaign_end;
+mod drops;
 mod expiry;
 mod folder;
 mod outbox;
@@ -34,6 +35,8 @@ pub enum Task {
     Purge,
     /// Checks the books.
     Books,
+    /// Drops cached answers that Redis has not acknowledged.
+    Drops,
 }
 
 impl Task {
@@ -45,6 +48,7 @@ impl Task {
             Self::CampaignEnd => 4,
             Self::Purge => 5,
             Self::Books => 6,
+            Self::Drops => 7,
         }
     }
 
@@ -56,12 +60,14 @@ impl Task {
             Self::CampaignEnd => "campaign_end",
             Self::Purge => "purge",
             Self::Books => "books",
+            Self::Drops => "drops",
         }
     }
 
     const fn every(self) -> Duration {
         match self {
             Self::Folder => Duration::from_millis(250),
+            Self::Drops => Duration::from_millis(500),
             Self::Outbox | Self::Books => Duration::from_secs(1),
             Self::Expiry | Self::CampaignEnd => Duration::from_secs(5),
             Self::Purge => Duration::from_mins(1),
@@ -81,6 +87,7 @@ pub enum Turn {
 /// Starts every task. They stop when a stop is asked for.
 pub fn spawn_all(state: &AppState, mailer: Mailer) {
     state.shutdown.spawn(every(state.clone(), Task::Folder, |core| Box::pin(folder::turn(core))));
+    state.shutdown.spawn(every(state.clone(), Task::Drops, |core| Box::pin(drops::turn(core))));
     state.shutdown.spawn(every(state.clone(), Task::Expiry, |core| Box::pin(expiry::turn(core))));
     state.shutdown.spawn(every(state.clone(), Task::CampaignEnd, |core| Box::pin(campaign_end::turn(core))));
     state.shutdown.spawn(every(state.clone(), Task::Purge, |core| Box::pin(purge::turn(core))));
@@ -92,6 +99,7 @@ pub fn spawn_all(state: &AppState, mailer: Mailer) {
 pub async fn run_once(core: &Core, task: Task) -> Result<Option<Turn>, StoreError> {
     match task {
         Task::Folder => folder::turn(core).await,
+        Task::Drops => drops::turn(core).await,
         Task::Expiry => expiry::turn(core).await,
         Task::CampaignEnd => campaign_end::turn(core).await,
         Task::Purge => purge::turn(core).await,

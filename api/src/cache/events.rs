@@ -34,7 +34,9 @@ pub(super) fn write(sender: &str, drops: &[Tag], totals: &[(String, Stored)]) ->
     for (slug, stored) in totals {
         // Strings and raw JSON always serialise, and without line breaks.
         let json = serde_json::to_string(stored).unwrap_or_default();
-        text.push_str(&format!("\nt {slug} {} {json}", stored.seq));
+        for part in ["\nt ", slug, " ", &stored.seq.to_string(), " ", &json] {
+            text.push_str(part);
+        }
     }
     text
 }

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use moka::Expiry;
 
+use super::LoadError;
 use super::entry::Entry;
 use super::subject::{Subject, Tag};
-use super::LoadError;
 
 /// Bytes of answers.
 const CAPACITY: u64 = 24 * 1024 * 1024;

@@ -32,6 +32,9 @@ use remote::Remote;
 /// While another process loads, Redis is asked again so often, each time after so long.
 const OTHERS_LOAD: (u32, Duration) = (3, Duration::from_millis(10));
 
+/// How long it is remembered which totals were published; longer than they are published again.
+const PUBLISHED: Duration = Duration::from_secs(20);
+
 /// Why something could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -77,6 +80,8 @@ pub struct Cache {
     name: String,
     /// Whether drops by other processes are heard.
     connected: AtomicBool,
+    /// The `seq` of totals that this process has published.
+    published: moka::sync::Cache<String, i64>,
     metrics: Arc<Metrics>,
 }
 
@@ -88,6 +93,7 @@ impl Cache {
             remote: Remote::new(redis),
             name: random_hex().chars().take(16).collect(),
             connected: AtomicBool::new(false),
+            published: moka::sync::Cache::builder().time_to_live(PUBLISHED).build(),
             metrics,
         }
     }
@@ -155,13 +161,21 @@ impl Cache {
         taken
     }
 
-    /// Gives new totals to Redis and to every process, and drops the campaigns' lists of donations. Whether Redis took them.
-    pub async fn publish_totals(&self, totals: &[(String, Totals)]) -> Result<bool, serde_json::Error> {
-        let stored: Vec<(String, Stored)> =
-            totals.iter().map(|(slug, totals)| Ok((slug.clone(), totals.stored()?))).collect::<Result<_, serde_json::Error>>()?;
-        let taken = self.remote.publish_totals(&stored, &events::write(&self.name, &[], &stored)).await.is_ok();
-        self.take_totals(stored).await;
-        Ok(taken)
+    /// Gives new totals to Redis and to every process, and drops the campaigns' lists of donations.
+    /// Those of them that Redis took already are left out.
+    pub async fn publish_totals(&self, totals: Vec<(String, Totals)>) {
+        let new = totals.into_iter().filter(|(slug, totals)| self.published.get(slug).is_none_or(|seq| seq < totals.seq));
+        // Numbers and times always serialise.
+        let new: Vec<(String, Stored)> = new.filter_map(|(slug, totals)| Some((slug, totals.stored().ok()?))).collect();
+        if new.is_empty() {
+            return;
+        }
+        if self.remote.publish_totals(&new, &events::write(&self.name, &[], &new)).await.is_ok() {
+            for (slug, stored) in &new {
+                self.published.insert(slug.clone(), stored.seq);
+            }
+        }
+        self.take_totals(new).await;
     }
 
     /// The totals of campaigns that Redis has, in the order of `slugs`.
@@ -170,7 +184,7 @@ impl Cache {
         self.remote.read(&subjects).await.unwrap_or_else(|_| vec![None; slugs.len()])
     }
 
-    /// Says for two seconds that no drop waits for Redis, so that sessions there can be believed. Whether Redis took it.
+    /// Says for a second that no drop waits for Redis, so that sessions there can be believed. Whether Redis took it.
     pub async fn vouch(&self) -> bool {
         self.remote.vouch().await.is_ok()
     }

@@ -21,7 +21,7 @@ use crate::redis_client::{RedisClient, RedisError};
 pub(super) const CHANNEL: &str = "eventos";
 /// Says that no drop waits for Redis.
 const VOUCHER: &str = "em-dia";
-const VOUCHED: Duration = Duration::from_secs(2);
+const VOUCHED: Duration = Duration::from_secs(1);
 /// A loader that takes longer may be overtaken.
 const LOCK: Duration = Duration::from_secs(2);
 /// How long it is remembered that something is not there.
@@ -47,12 +47,7 @@ pub struct Stored {
 impl Stored {
     /// An answer of `body` with its version as tag.
     pub fn new(version: Option<String>, body: &impl Serialize) -> Result<Self, serde_json::Error> {
-        Ok(Self {
-            etag: version.map(|version| format!("\"{version}\"")),
-            link: None,
-            body: serde_json::value::to_raw_value(body)?,
-            seq: 0,
-        })
+        Ok(Self { etag: version.map(|version| format!("\"{version}\"")), link: None, body: serde_json::value::to_raw_value(body)?, seq: 0 })
     }
 }
 
@@ -186,6 +181,10 @@ impl Remote {
 
     pub(super) async fn look_up(&self, subject: &Subject) -> Looked {
         let class = subject.class();
+        // A log-out may wait in a socket behind this question.
+        if class == Class::Session && !self.redis.is_steady() {
+            return Looked::FAILED;
+        }
         let token = format!("{:016x}", rand::rng().random::<u64>());
         let mut call = LOOK_UP.prepare_invoke();
         call.arg(self.redis.prefix()).arg(subject.tag().as_str()).arg(subject.variant().unwrap_or("")).arg(&token);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::ids::PessoaId;
+use crate::keys::hex;
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -124,8 +125,7 @@ impl Tag {
 
     /// The session whose token has this SHA-256.
     pub fn session(hash: &[u8]) -> Self {
-        let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-        Self(format!("sessao:{hex}").into())
+        Self(format!("sessao:{}", hex(hash)).into())
     }
 
     /// What everyone sees of a campaign.
@@ -134,7 +134,7 @@ impl Tag {
     }
 
     /// A tag as it was written to the outbox or sent by another process.
-    pub(super) fn parse(text: &str) -> Self {
+    pub fn parse(text: &str) -> Self {
         Self(text.into())
     }
 

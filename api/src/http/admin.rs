@@ -47,7 +47,8 @@ async fn unready(core: &Core) -> Option<&'static str> {
         }
         ProbeState::Passed => {}
     }
-    let reachable = tokio::time::timeout(PATIENCE, async { sqlx::query_scalar::<_, i32>("SELECT 1").fetch_one(&core.background_db).await }).await;
+    let reachable =
+        tokio::time::timeout(PATIENCE, async { sqlx::query_scalar::<_, i32>("SELECT 1").fetch_one(&core.background_db).await }).await;
     match reachable {
         Ok(Ok(_)) => None,
         Ok(Err(_)) | Err(_) => Some("the database does not answer"),

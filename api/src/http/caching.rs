@@ -46,7 +46,8 @@ pub async fn page<R: Resource>(state: &AppState, request: &HeaderMap, page: R, i
     Ok(response)
 }
 
-fn respond(request: &HeaderMap, found: &Found) -> Response {
+/// A ready-made answer, or 304 where the client has it already; private unless [`public`] says otherwise.
+pub fn respond(request: &HeaderMap, found: &Found) -> Response {
     let gzip = found.gzip.as_ref().filter(|_| takes_gzip(request));
     let etag = if gzip.is_some() { found.gzip_etag.as_ref() } else { found.etag.as_ref() };
     let mut response = match etag {

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use secrecy::SecretString;
 use time::Duration;
 
+use super::drops::Drops;
+use crate::cache::Tag;
 use crate::domain::email::{Email, Password};
 use crate::domain::ids::PessoaId;
 use crate::domain::text::Name;
@@ -15,6 +17,7 @@ use crate::state::{Core, PRIVACY_NOTICE, commit};
 use crate::store::StoreError;
 use crate::store::access_log::{self, Access};
 use crate::store::pessoas::{self, NewSignUp, Pessoa};
+use crate::store::sessions;
 
 const SIGN_UP_LIFE: Duration = Duration::hours(24);
 const RESET_LIFE: Duration = Duration::minutes(30);
@@ -109,17 +112,26 @@ pub async fn reset(core: &Core, token: &str, password: Password, ip: IpAddr) -> 
     let mut tx = core.begin().await?;
     let id = pessoas::take_reset(&mut tx, &token_hash, now).await?.ok_or(AccountError::BadToken)?;
     pessoas::set_password(&mut tx, id, &hash, now).await?;
+    let ended = sessions::delete_all(&mut tx, id).await?;
+    let drops = Drops::announce(&mut tx, ended.iter().map(|hash| Tag::session(hash)).collect(), now).await?;
     access_log::record(&mut tx, core.clock.new_id(), ip, Access::Reset(id), now).await?;
     if let Some((nome, email)) = pessoas::address(&mut tx, id).await? {
         post(&mut tx, &core.keys.body, &core.public_url, Some(&nome), &email, &Mail::PasswordChanged, now).await?;
     }
-    Ok(commit(tx).await?)
+    commit(tx).await?;
+    drops.carry_out(core).await;
+    Ok(())
 }
 
 /// Changes the profile where `version` is still the current one.
 pub async fn update_profile(core: &Core, id: PessoaId, version: i32, nome: Option<&Name>) -> Result<Pessoa, AccountError> {
-    let mut db = core.connection().await?;
-    pessoas::update_profile(&mut db, id, version, nome, core.clock.now()).await?.ok_or(AccountError::Stale)
+    let now = core.clock.now();
+    let mut tx = core.begin().await?;
+    let changed = pessoas::update_profile(&mut tx, id, version, nome, now).await?.ok_or(AccountError::Stale)?;
+    let drops = Drops::announce(&mut tx, vec![Tag::pessoa(id)], now).await?;
+    commit(tx).await?;
+    drops.carry_out(core).await;
+    Ok(changed)
 }
 
 /// Whether `password` is the person's.

@@ -1,12 +1,14 @@
 //! What only a person at the command line does. Audited.
 
 use super::Actor;
+use super::drops::Drops;
+use crate::cache::Tag;
 use crate::clock::Clock;
 use crate::domain::email::Email;
 use crate::state::{Core, commit};
 use crate::store::audit::{self, Deed};
 use crate::store::consistency::{self, Finding};
-use crate::store::{StoreError, organizadoras, pessoas};
+use crate::store::{StoreError, organizadoras, pessoas, sessions};
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -16,6 +18,7 @@ pub async fn verify_organizadora(db: &PgPool, clock: &Clock, slug: &str) -> Resu
     let mut tx = db.begin().await?;
     let Some(id) = organizadoras::verify(&mut tx, slug, now).await? else { return Ok(false) };
     record(&mut tx, clock, "organizadora.verificada", "organizadora", id.0).await?;
+    announce(&mut tx, vec![Tag::organizadora(slug), Tag::organizadoras()], now).await?;
     commit(tx).await?;
     Ok(true)
 }
@@ -26,8 +29,15 @@ pub async fn grant_admin(db: &PgPool, clock: &Clock, email: &Email) -> Result<bo
     let mut tx = db.begin().await?;
     let Some(id) = pessoas::grant_admin(&mut tx, email, now).await? else { return Ok(false) };
     record(&mut tx, clock, "pessoa.admin", "pessoa", id.0).await?;
+    let sessions = sessions::delete_all(&mut tx, id).await?;
+    announce(&mut tx, sessions.iter().map(|hash| Tag::session(hash)).chain([Tag::pessoa(id)]).collect(), now).await?;
     commit(tx).await?;
     Ok(true)
+}
+
+/// The command line does not speak to Redis: a process that serves drops what was announced within a second.
+async fn announce(db: &mut sqlx::PgConnection, tags: Vec<Tag>, now: time::OffsetDateTime) -> Result<(), StoreError> {
+    Drops::announce(db, tags, now).await.map(drop)
 }
 
 async fn record(

@@ -3,6 +3,8 @@
 use time::OffsetDateTime;
 
 use super::Actor;
+use super::drops::Drops;
+use crate::cache::Tag;
 use crate::domain::campanha::{CampaignStatus, CampaignStep};
 use crate::domain::ids::{CampanhaId, OrganizadoraId, PessoaId};
 use crate::domain::slug::Slug;
@@ -96,7 +98,9 @@ pub async fn update(core: &Core, slug: &str, version: i32, changes: &CampaignCha
     }
     let changed = store::get(&mut tx, slug).await?.ok_or(CampaignError::NotFound)?;
     record(core, &mut tx, changed.id, by, "campanha.alterada", now).await?;
+    let drops = Drops::announce(&mut tx, Tag::all_of_campaign(slug), now).await?;
     commit(tx).await?;
+    drops.carry_out(core).await;
     Ok(changed)
 }
 
@@ -120,7 +124,9 @@ pub async fn step(core: &Core, slug: &str, step: CampaignStep, by: PessoaId) -> 
     };
     record(core, &mut tx, campaign.id, by, action, now).await?;
     let changed = store::get(&mut tx, slug).await?.ok_or(CampaignError::NotFound)?;
+    let drops = Drops::announce(&mut tx, Tag::all_of_campaign(slug), now).await?;
     commit(tx).await?;
+    drops.carry_out(core).await;
     Ok(changed)
 }
 

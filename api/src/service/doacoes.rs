@@ -8,7 +8,9 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::Actor;
+use super::drops::Drops;
 use super::once::{self, Answer, Attempt, OnceError};
+use crate::cache::Tag;
 use crate::config::Provider;
 use crate::domain::campanha::CampaignStatus;
 use crate::domain::doacao::{DonationEvent, DonationStatus, Visibility};
@@ -328,7 +330,9 @@ pub async fn update(core: &Core, donation: &Doacao, version: i32, changes: &Dono
         return Err(DonorError::Stale);
     }
     let changed = store::get(&mut tx, donation.id).await?.ok_or(DonorError::NotFound)?;
+    let drops = Drops::announce(&mut tx, vec![Tag::feed(&changed.campanha_slug)], core.clock.now()).await?;
     commit(tx).await?;
+    drops.carry_out(core).await;
     Ok(changed)
 }
 

@@ -7,6 +7,7 @@ pub mod administration;
 pub mod campanhas;
 pub mod claims;
 pub mod doacoes;
+pub mod drops;
 pub mod once;
 pub mod organizadoras;
 pub mod refunds;

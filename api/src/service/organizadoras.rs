@@ -5,6 +5,8 @@ use time::OffsetDateTime;
 
 use super::Actor;
 use super::accounts::{AccountError, password_matches};
+use super::drops::Drops;
+use crate::cache::Tag;
 use crate::config::Profile;
 use crate::domain::br_code::{City, ReceiverName};
 use crate::domain::cnpj::Cnpj;
@@ -19,7 +21,7 @@ use crate::state::{Core, commit};
 use crate::store::audit::{self, Deed};
 use crate::store::members::{self, Member, MemberError};
 use crate::store::organizadoras::{self as store, InsertError, NewPixKey, Organizadora, StoredPixKey};
-use crate::store::{StoreError, ledger};
+use crate::store::{StoreError, campanhas, ledger};
 
 /// An organisation to make.
 #[derive(Clone, Debug)]
@@ -96,7 +98,10 @@ pub async fn create(core: &Core, owner: PessoaId, new: &NewOrganizadora) -> Resu
         store::insert_pix_key(&mut tx, &pix_key_row(core, id, owner, key, now), now).await?;
     }
     record(core, &mut tx, id, owner, "organizadora.criada", serde_json::json!({}), now).await?;
+    // Nobody may have looked for it before it was there, but the list is another.
+    let drops = Drops::announce(&mut tx, vec![Tag::organizadora(&made.slug), Tag::organizadoras()], now).await?;
     commit(tx).await?;
+    drops.carry_out(core).await;
     Ok(made)
 }
 
@@ -129,7 +134,13 @@ pub async fn update(core: &Core, id: OrganizadoraId, version: i32, nome: Option<
     let mut tx = core.begin().await?;
     let changed = store::rename(&mut tx, id, version, nome, now).await?.ok_or(UpdateError::Stale)?;
     record(core, &mut tx, id, by, "organizadora.alterada", serde_json::json!({}), now).await?;
+    // Its campaigns show its name.
+    let campaigns = campanhas::public_slugs(&mut tx, id).await?;
+    let tags = [Tag::organizadora(&changed.slug), Tag::organizadoras(), Tag::campaigns()];
+    let tags = tags.into_iter().chain(campaigns.iter().map(|slug| Tag::campaign(slug))).collect();
+    let drops = Drops::announce(&mut tx, tags, now).await?;
     commit(tx).await?;
+    drops.carry_out(core).await;
     Ok(changed)
 }
 

@@ -6,6 +6,8 @@ use secrecy::SecretString;
 use time::{Duration, OffsetDateTime};
 
 use super::accounts::{AccountError, password_matches};
+use super::drops::Drops;
+use crate::cache::Tag;
 use crate::domain::email::Email;
 use crate::domain::ids::{PessoaId, SessaoId};
 use crate::keys::{random_hex, sha256};
@@ -92,16 +94,28 @@ pub async fn log_in(
     Ok(Opened { id: session.id, token, pessoa_id: account.id, life: LIFE })
 }
 
+/// Ends a session of `pessoa`; whether there was one. It is over for every process before this returns, where Redis answers.
+pub async fn end(core: &Core, pessoa: PessoaId, id: SessaoId) -> Result<bool, StoreError> {
+    let mut tx = core.begin().await?;
+    let Some(hash) = sessions::delete(&mut tx, pessoa, id).await? else { return Ok(false) };
+    let drops = Drops::announce(&mut tx, vec![Tag::session(&hash)], core.clock.now()).await?;
+    commit(tx).await?;
+    drops.carry_out(core).await;
+    Ok(true)
+}
+
 /// Takes the password again: the session counts as recent and gets a new token.
 pub async fn reauthenticate(core: &Core, session: &Session, password: SecretString) -> Result<Opened, LogInError> {
     if !password_matches(core, session.pessoa_id, password).await? {
         return Err(LogInError::Refused);
     }
     let token = random_hex();
-    let mut db = core.connection().await?;
-    if !sessions::renew(&mut db, session.id, &sha256(token.as_bytes()), core.clock.now()).await? {
-        return Err(LogInError::Refused);
-    }
+    let now = core.clock.now();
+    let mut tx = core.begin().await?;
+    let old = sessions::renew(&mut tx, session.id, &sha256(token.as_bytes()), now).await?.ok_or(LogInError::Refused)?;
+    let drops = Drops::announce(&mut tx, vec![Tag::session(&old)], now).await?;
+    commit(tx).await?;
+    drops.carry_out(core).await;
     Ok(Opened { id: session.id, token, pessoa_id: session.pessoa_id, life: LIFE })
 }
 

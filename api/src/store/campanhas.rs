@@ -238,6 +238,14 @@ pub async fn get(db: &mut PgConnection, slug: &str) -> Result<Option<Campanha>, 
     Ok(query.build_query_as().fetch_optional(db).await?)
 }
 
+/// The slugs of an organisation's public campaigns.
+pub async fn public_slugs(db: &mut PgConnection, organizadora: OrganizadoraId) -> Result<Vec<String>, StoreError> {
+    Ok(sqlx::query_scalar("SELECT slug FROM campanhas WHERE organizadora_id = $1 AND situacao IN ('publicada', 'pausada', 'encerrada')")
+        .bind(organizadora)
+        .fetch_all(db)
+        .await?)
+}
+
 /// The campaign that a donation goes to.
 pub async fn donation_target(db: &mut PgConnection, slug: &str) -> Result<Option<DonationTarget>, StoreError> {
     Ok(sqlx::query_as(
@@ -372,13 +380,13 @@ pub async fn advance(
     Ok(done.rows_affected() == 1)
 }
 
-/// Closes at most `limit` campaigns whose end has come; which.
-pub async fn close_ended(db: &mut PgConnection, limit: i64, now: OffsetDateTime) -> Result<Vec<CampanhaId>, StoreError> {
+/// Closes at most `limit` campaigns whose end has come; their slugs.
+pub async fn close_ended(db: &mut PgConnection, limit: i64, now: OffsetDateTime) -> Result<Vec<String>, StoreError> {
     Ok(sqlx::query_scalar(
         "UPDATE campanhas SET situacao = 'encerrada', encerrada_em = $1, versao = versao + 1, atualizada_em = $1
          WHERE id IN (SELECT id FROM campanhas WHERE fim_em <= $1 AND situacao IN ('publicada', 'pausada')
                       ORDER BY fim_em LIMIT $2 FOR UPDATE SKIP LOCKED)
-         RETURNING id",
+         RETURNING slug",
     )
     .bind(now)
     .bind(limit)

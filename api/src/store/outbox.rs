@@ -37,11 +37,36 @@ pub async fn push_email(db: &mut PgConnection, sealed: &[u8], now: OffsetDateTim
     Ok(())
 }
 
-/// Takes at most `limit` messages that are due. They come back by themselves after `lease` unless they are finished.
+/// Adds names of cached answers to drop, a line each; the message's number.
+pub async fn push_drops(db: &mut PgConnection, tags: &str, now: OffsetDateTime) -> Result<i64, StoreError> {
+    Ok(sqlx::query_scalar(
+        "INSERT INTO caixa_saida (tipo, carga, proxima_em, criada_em) VALUES ('cache', convert_to($1, 'UTF8'), $2, $2) RETURNING id",
+    )
+    .bind(tags)
+    .bind(now)
+    .fetch_one(db)
+    .await?)
+}
+
+/// At most `limit` messages of names to drop, oldest first.
+pub async fn waiting_drops(db: &mut PgConnection, limit: i64) -> Result<Vec<(i64, String)>, StoreError> {
+    Ok(sqlx::query_as("SELECT id, convert_from(carga, 'UTF8') FROM caixa_saida WHERE tipo = 'cache' ORDER BY id LIMIT $1")
+        .bind(limit)
+        .fetch_all(db)
+        .await?)
+}
+
+/// Messages were delivered.
+pub async fn finish_many(db: &mut PgConnection, ids: &[i64]) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM caixa_saida WHERE id = ANY($1)").bind(ids).execute(db).await?;
+    Ok(())
+}
+
+/// Takes at most `limit` e-mails that are due. They come back by themselves after `lease` unless they are finished.
 pub async fn claim(db: &mut PgConnection, limit: i64, lease: Duration, now: OffsetDateTime) -> Result<Vec<Waiting>, StoreError> {
     Ok(sqlx::query_as(
         "UPDATE caixa_saida SET proxima_em = $3, tentativas = tentativas + 1
-         WHERE id IN (SELECT id FROM caixa_saida WHERE proxima_em <= $1 AND estacionada_em IS NULL ORDER BY proxima_em, id LIMIT $2 FOR UPDATE SKIP LOCKED)
+         WHERE id IN (SELECT id FROM caixa_saida WHERE tipo = 'email' AND proxima_em <= $1 AND estacionada_em IS NULL ORDER BY proxima_em, id LIMIT $2 FOR UPDATE SKIP LOCKED)
          RETURNING id, carga, tentativas",
     )
     .bind(now)

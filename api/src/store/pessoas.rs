@@ -209,15 +209,14 @@ pub async fn take_reset(db: &mut PgConnection, hash: &[u8; 32], now: OffsetDateT
     Ok(taken)
 }
 
-/// Replaces the password and ends every session.
+/// Replaces the password; sessions of before count no more.
 pub async fn set_password(db: &mut PgConnection, id: PessoaId, hash: &str, now: OffsetDateTime) -> Result<(), StoreError> {
     sqlx::query("UPDATE pessoas SET senha_hash = $2, versao_auth = versao_auth + 1, atualizada_em = $3 WHERE id = $1")
         .bind(id)
         .bind(hash)
         .bind(now)
-        .execute(&mut *db)
+        .execute(db)
         .await?;
-    sqlx::query("DELETE FROM sessoes WHERE pessoa_id = $1").bind(id).execute(db).await?;
     Ok(())
 }
 

@@ -167,15 +167,17 @@ pub async fn insert(db: &mut PgConnection, new: &NewSession<'_>, now: OffsetDate
     Ok(())
 }
 
-/// Gives a session a new token after the password was entered again.
-pub async fn renew(db: &mut PgConnection, id: SessaoId, hash: &[u8; 32], now: OffsetDateTime) -> Result<bool, StoreError> {
-    let done = sqlx::query("UPDATE sessoes SET hash = $2, visto_em = $3, reautenticada_em = $3 WHERE id = $1")
-        .bind(id)
-        .bind(hash.as_slice())
-        .bind(now)
-        .execute(db)
-        .await?;
-    Ok(done.rows_affected() == 1)
+/// Gives a session a new token after the password was entered again; the hash of the old one, where there is such a session.
+pub async fn renew(db: &mut PgConnection, id: SessaoId, hash: &[u8; 32], now: OffsetDateTime) -> Result<Option<Vec<u8>>, StoreError> {
+    Ok(sqlx::query_scalar(
+        "WITH antes AS (SELECT id, hash FROM sessoes WHERE id = $1 FOR UPDATE)
+         UPDATE sessoes s SET hash = $2, visto_em = $3, reautenticada_em = $3 FROM antes WHERE s.id = antes.id RETURNING antes.hash",
+    )
+    .bind(id)
+    .bind(hash.as_slice())
+    .bind(now)
+    .fetch_optional(db)
+    .await?)
 }
 
 /// The live sessions of a person, newest first, from before `before`.
@@ -201,10 +203,18 @@ pub async fn list(
     .await?)
 }
 
-/// Ends a session of `pessoa`; whether there was one.
-pub async fn delete(db: &mut PgConnection, pessoa: PessoaId, id: SessaoId) -> Result<bool, StoreError> {
-    let done = sqlx::query("DELETE FROM sessoes WHERE id = $1 AND pessoa_id = $2").bind(id).bind(pessoa).execute(db).await?;
-    Ok(done.rows_affected() == 1)
+/// Ends a session of `pessoa`; the hash of its token, where there was one.
+pub async fn delete(db: &mut PgConnection, pessoa: PessoaId, id: SessaoId) -> Result<Option<Vec<u8>>, StoreError> {
+    Ok(sqlx::query_scalar("DELETE FROM sessoes WHERE id = $1 AND pessoa_id = $2 RETURNING hash")
+        .bind(id)
+        .bind(pessoa)
+        .fetch_optional(db)
+        .await?)
+}
+
+/// Ends every session of `pessoa`; the hashes of their tokens.
+pub async fn delete_all(db: &mut PgConnection, pessoa: PessoaId) -> Result<Vec<Vec<u8>>, StoreError> {
+    Ok(sqlx::query_scalar("DELETE FROM sessoes WHERE pessoa_id = $1 RETURNING hash").bind(pessoa).fetch_all(db).await?)
 }
 
 /// Deletes at most `limit` sessions that ended before `before`; how many went.

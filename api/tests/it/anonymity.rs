@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use doacoes_api::cache::Tag;
 use doacoes_api::config::Provider;
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
@@ -423,6 +424,7 @@ async fn a_cursor_opens_for_its_own_list_filter_and_reader_only() {
     };
     let donations = format!("campanhas/{}/doacoes", feed.campaign.slug);
     let cursor = first(&donations, None).await;
+    app.state.cache.drop_tags(&[Tag::feed(&feed.campaign.slug)]).await;
     assert_ne!(first(&donations, None).await, cursor, "equal positions look different");
     let campaigns = first("campanhas?categoria=social", None).await;
     let members = format!("organizadoras/{}/membros", feed.campaign.org.slug);

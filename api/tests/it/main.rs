@@ -11,6 +11,7 @@ mod accounts;
 mod anonymity;
 mod authorization;
 mod bad_input;
+mod cache;
 mod contract;
 mod crash;
 mod database;

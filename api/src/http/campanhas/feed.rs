@@ -85,7 +85,8 @@ impl Resource for FeedPage {
             let mut db = state.connection().await?;
             doacoes::feed(&mut db, self.slug.as_str(), self.after, rows(self.limit)).await?
         };
-        let page = |rows| pages(&self.slug).page(&state.keys.cursor, rows, self.limit, state.clock.now(), FeedRow::position, FeedItem::from);
+        let page =
+            |rows| pages(&self.slug).page(&state.keys.cursor, rows, self.limit, state.clock.now(), FeedRow::position, FeedItem::from);
         Ok(found.map(|rows| page(rows).stored()).transpose()?)
     }
 }

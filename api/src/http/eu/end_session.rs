@@ -7,14 +7,13 @@ use crate::domain::ids::SessaoId;
 use crate::http::extract::path::IdPath;
 use crate::http::extract::session::SignedIn;
 use crate::http::problem::Problem;
+use crate::service::sessions;
 use crate::state::AppState;
-use crate::store::sessions;
 
 /// End one of my sessions
 #[utoipa::path(delete, path = "/eu/sessoes/{id}", tag = "contas", operation_id = "encerrarSessao", security(("sessao" = [])),
     params(("id" = uuid::Uuid, Path, description = "A sessão")), responses((status = 204, description = "A sessão acabou")))]
 pub async fn end(State(state): State<AppState>, who: SignedIn, IdPath(id): IdPath) -> Result<StatusCode, Problem> {
-    let mut db = state.connection().await?;
-    let ended = sessions::delete(&mut db, who.pessoa(), SessaoId(id)).await?;
+    let ended = sessions::end(&state, who.pessoa(), SessaoId(id)).await?;
     if ended { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::not_found()) }
 }

@@ -1,13 +1,13 @@
 //! `GET /eu`
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 
 use super::PessoaBody;
-use crate::http::extract::conditional::{etag, not_modified_or};
-use crate::http::extract::session::SignedIn;
+use crate::cache::{Cache, Found, Stored, Subject};
+use crate::http::caching;
+use crate::http::extract::session::Viewer;
 use crate::http::problem::Problem;
 use crate::state::AppState;
 use crate::store::pessoas;
@@ -15,8 +15,17 @@ use crate::store::pessoas;
 /// My account
 #[utoipa::path(get, path = "/eu", tag = "contas", operation_id = "lerConta", security(("sessao" = [])),
     responses((status = 200, description = "A conta", body = PessoaBody, headers(("etag" = String))), (status = 304, description = "Não mudou")))]
-pub async fn get(State(state): State<AppState>, who: SignedIn, headers: HeaderMap) -> Result<Response, Problem> {
-    let mut db = state.connection().await?;
-    let pessoa = pessoas::get(&mut db, who.pessoa()).await?.ok_or_else(Problem::not_found)?;
-    Ok(not_modified_or(&headers, etag(pessoa.versao), Json(PessoaBody::from(pessoa))))
+pub async fn get(State(state): State<AppState>, Viewer(id): Viewer, headers: HeaderMap) -> Result<Response, Problem> {
+    let subject = Subject::pessoa(id);
+    let mut looked = state.cache.look_up(&subject).await;
+    if let Some(Some(stored)) = looked.value.take() {
+        return Ok(caching::respond(&headers, &Found::new(stored)));
+    }
+    let pessoa = {
+        let mut db = state.connection().await?;
+        pessoas::get(&mut db, id).await?.ok_or_else(Problem::not_found)?
+    };
+    let stored = Stored::new(Some(pessoa.versao.to_string()), &PessoaBody::from(pessoa)).map_err(Problem::internal)?;
+    Cache::fill(&state, subject.class(), looked, Some(stored.clone()));
+    Ok(caching::respond(&headers, &Found::new(stored)))
 }

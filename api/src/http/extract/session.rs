@@ -4,6 +4,7 @@ use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
 
+use crate::cache::{Cache, Stored, Subject};
 use crate::domain::ids::PessoaId;
 use crate::http::problem::{Code, Problem};
 use crate::keys::sha256;
@@ -36,6 +37,31 @@ impl OptionalFromRequestParts<AppState> for SignedIn {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Option<Self>, Problem> {
         Ok(find(parts, state).await?.map(Self))
+    }
+}
+
+/// A person who was logged in at most a minute ago, as Redis remembers: for reading what is no money. Redis is believed only
+/// while no log-out waits for it; otherwise the database is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Viewer(pub PessoaId);
+
+impl FromRequestParts<AppState> for Viewer {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let hash = token_hash(&parts.headers, state).ok_or_else(unauthenticated)?;
+        let subject = Subject::session(&hash);
+        let mut looked = state.cache.look_up(&subject).await;
+        if let Some(Some(stored)) = looked.value.take()
+            && let Ok(pessoa) = serde_json::from_str(stored.body.get())
+        {
+            return Ok(Self(pessoa));
+        }
+        let session = find(parts, state).await?.ok_or_else(unauthenticated)?;
+        if let Ok(stored) = Stored::new(None, &session.pessoa_id) {
+            Cache::fill(state, subject.class(), looked, Some(stored));
+        }
+        Ok(Self(session.pessoa_id))
     }
 }
 

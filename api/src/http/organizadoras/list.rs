@@ -17,11 +17,7 @@ use crate::store::organizadoras;
 /// Verified organizadoras
 #[utoipa::path(get, path = "/organizadoras", tag = "organizadoras", operation_id = "listarOrganizadoras", params(PageQuery),
     responses((status = 200, description = "Uma página, da mais nova à mais velha", body = Page<OrganizadoraBody>)))]
-pub async fn list(
-    State(state): State<AppState>,
-    request: HeaderMap,
-    ApiQuery(query): ApiQuery<PageQuery>,
-) -> Result<Response, Problem> {
+pub async fn list(State(state): State<AppState>, request: HeaderMap, ApiQuery(query): ApiQuery<PageQuery>) -> Result<Response, Problem> {
     let (before, limit) = pages().start::<Uuid>(&state.keys.cursor, &query, state.clock.now())?;
     caching::page(&state, &request, OrganizadorasPage { before, limit }, before.is_none()).await
 }

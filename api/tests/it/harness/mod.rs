@@ -44,6 +44,8 @@ pub struct Options {
     /// Where the database is, if not at the servers' own port: a pooler in front of it.
     pub database_url: Option<String>,
     pub allowed_origins: Vec<String>,
+    /// Where Redis is, if not at the servers' own port.
+    pub redis_url: Option<String>,
 }
 
 impl Default for Options {
@@ -57,6 +59,7 @@ impl Default for Options {
             pooler: Pooler::Direct,
             database_url: None,
             allowed_origins: vec![],
+            redis_url: None,
         }
     }
 }
@@ -100,6 +103,10 @@ impl TestApp {
                 pooler: options.pooler,
                 database_pool_size: options.pool_size,
             },
+            redis_url: options.redis_url.clone().unwrap_or_else(|| servers.env("REDIS_URL")).into(),
+            redis_prefix: format!("{database}:"),
+            rate_limits: None,
+            drain_seconds: 0,
             listen_addr: SocketAddr::from(([127, 0, 0, 1], 0)),
             admin_addr: SocketAddr::from(([127, 0, 0, 1], 0)),
             public_url: if https { "https://doe.example" } else { "http://localhost:8080" }.parse().unwrap(),
@@ -149,7 +156,8 @@ impl TestApp {
 
     /// Every message in the outbox to `address`, oldest first.
     pub async fn mail_to(&self, address: &str) -> Vec<Letter> {
-        let sealed: Vec<Vec<u8>> = sqlx::query_scalar("SELECT carga FROM caixa_saida ORDER BY id").fetch_all(&self.owner).await.unwrap();
+        let sealed: Vec<Vec<u8>> =
+            sqlx::query_scalar("SELECT carga FROM caixa_saida WHERE tipo = 'email' ORDER BY id").fetch_all(&self.owner).await.unwrap();
         let letters = sealed.iter().map(|sealed| Letter::open(&self.state.keys.body, sealed).unwrap());
         letters.filter(|letter| letter.address == address).collect()
     }

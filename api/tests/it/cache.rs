@@ -1,0 +1,389 @@
+//! The caches: that they are there, that a write is seen through them in time, and what they do when a store vanishes.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use redis::AsyncCommands as _;
+use serde_json::json;
+
+use crate::harness::{Answer, Campaign, Options, Servers, TestApp, all_at_once, create_database, servers};
+
+/// Several processes on one database and one Redis; only the first works in the background.
+async fn replicas(servers: &Servers, count: usize) -> Vec<Arc<TestApp>> {
+    let database = create_database(servers).await;
+    let mut apps = Vec::new();
+    for index in 0..count {
+        let options = Options { background: index == 0, ..Options::default() };
+        let app = Arc::new(TestApp::on(servers, &database, options).await);
+        hears_others(&app).await;
+        apps.push(app);
+    }
+    apps
+}
+
+async fn hears_others(app: &TestApp) {
+    until(Duration::from_secs(5), "the process hears others", async || metric(app, "doacoes_cache_connected", &[]).await == 1).await;
+}
+
+async fn until(limit: Duration, what: &str, holds: impl AsyncFn() -> bool) -> Duration {
+    let started = Instant::now();
+    while !holds().await {
+        assert!(started.elapsed() < limit, "not within {limit:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    started.elapsed()
+}
+
+/// The sum of a metric's series that have all of `labels`.
+async fn metric(app: &TestApp, name: &str, labels: &[&str]) -> i64 {
+    let text = app.http.get(format!("{}/metrics", app.admin)).send().await.unwrap().text().await.unwrap();
+    let series = text.lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
+    series
+        .filter(|line| labels.iter().all(|label| line.contains(label)))
+        .map(|line| line.rsplit(' ').next().unwrap().parse::<i64>().unwrap())
+        .sum()
+}
+
+async fn loads(app: &TestApp, entity: &str) -> i64 {
+    metric(app, "doacoes_cache_requests_total", &[r#"layer="postgres""#, &format!("entity=\"{entity}\"")]).await
+}
+
+async fn redis_of(servers: &Servers) -> redis::aio::MultiplexedConnection {
+    redis::Client::open(servers.env("REDIS_URL")).unwrap().get_multiplexed_async_connection().await.unwrap()
+}
+
+fn signal(servers: &Servers, name: &str, signal: &str) {
+    assert!(Command::new("kill").args([signal, &servers.env(name)]).status().unwrap().success());
+}
+
+async fn read(app: &TestApp, campaign: &Campaign) -> Answer {
+    app.get(&format!("campanhas/{}", campaign.slug)).send().await
+}
+
+fn is_stale(answer: &Answer) -> bool {
+    answer.headers.get("cache-status").is_some_and(|value| value.to_str().unwrap().contains("fwd=stale"))
+}
+
+async fn rename(app: &TestApp, campaign: &Campaign, title: &str) {
+    let path = format!("campanhas/{}", campaign.slug);
+    let read = app.get(&path).send().await;
+    let tag = read.header("etag").to_owned();
+    app.patch(&path, json!({"titulo": title})).by(&campaign.org.owner).header("if-match", &tag).send().await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_on_one_process_is_read_on_all_within_a_second() {
+    let apps = replicas(servers(), 4).await;
+    let campaign = apps[0].campaign().await;
+    for (round, writer) in apps.iter().enumerate() {
+        for app in &apps {
+            read(app, &campaign).await.expect(200);
+            app.get("campanhas").send().await.expect(200);
+        }
+        let title = format!("Campanha de número {round}");
+        rename(writer, &campaign, &title).await;
+        for app in &apps {
+            until(Duration::from_secs(1), "the new title", async || read(app, &campaign).await.json()["titulo"] == title.as_str()).await;
+            let first = |answer: Answer| answer.json()["itens"][0]["titulo"].clone();
+            until(Duration::from_secs(1), "the new title in the list", async || first(app.get("campanhas").send().await) == title.as_str())
+                .await;
+        }
+    }
+    // A donation that is confirmed moves the total and stands in the list of donations.
+    let donations = format!("campanhas/{}/doacoes", campaign.slug);
+    let totals = format!("campanhas/{}/totais", campaign.slug);
+    for app in &apps {
+        app.get(&donations).send().await.expect(200);
+        app.get(&totals).send().await.expect(200);
+    }
+    apps[1].confirmed(&campaign, json!({})).await;
+    for app in &apps {
+        until(Duration::from_secs(1), "the total", async || app.get(&totals).send().await.json()["doacoes_qtd"] == 1).await;
+        let count = async || app.get(&donations).send().await.json()["itens"].as_array().unwrap().len();
+        until(Duration::from_secs(1), "the donation in the list", async || count().await == 1).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_are_served_by_the_caches_and_redis_keeps_answers_for_their_time() {
+    let apps = replicas(servers(), 2).await;
+    let campaign = apps[0].campaign().await;
+    let owner = &campaign.org.owner;
+    let paths = ["campanhas".to_owned(), format!("campanhas/{}", campaign.slug), format!("campanhas/{}/doacoes", campaign.slug)];
+    for app in &apps {
+        for path in &paths {
+            for _ in 0..50 {
+                app.get(path).send().await.expect(200);
+            }
+        }
+    }
+    for entity in ["campanha", "campanhas", "doacoes"] {
+        let both = loads(&apps[0], entity).await + loads(&apps[1], entity).await;
+        assert!((1..=2).contains(&both), "{both} loads of {entity} for 100 readers");
+        assert!(metric(&apps[0], "doacoes_cache_requests_total", &[r#"layer="local""#, r#"result="hit""#]).await > 90);
+    }
+    until(Duration::from_secs(3), "the account comes from Redis", async || {
+        apps[1].get("eu").by(owner).send().await.expect(200);
+        metric(&apps[1], "doacoes_cache_requests_total", &[r#"layer="redis""#, r#"entity="pessoa""#, r#"result="hit""#]).await > 0
+    })
+    .await;
+
+    let mut redis = redis_of(servers()).await;
+    let keys: Vec<String> = redis.keys(format!("{}:*", apps[0].database)).await.unwrap();
+    let mut seen = BTreeMap::new();
+    for key in keys {
+        let name = key.split_once(':').unwrap().1;
+        let life: i64 = redis.ttl(&key).await.unwrap();
+        let band = match name.split(':').next().unwrap() {
+            "campanha" | "campanhas" => 3_230..=3_960,
+            "doacoes" => 800..=990,
+            "pessoa" => 1_610..=1_980,
+            "sessao" | "totais" => 1..=66,
+            _ => continue,
+        };
+        assert!(band.contains(&life), "{name} lives {life} s");
+        *seen.entry(name.split(':').next().unwrap().to_owned()).or_insert(0) += 1;
+    }
+    let names: Vec<&str> = seen.keys().map(String::as_str).collect();
+    assert_eq!(names, ["campanha", "campanhas", "doacoes", "pessoa", "sessao"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_readers_of_a_cold_campaign_are_one_load() {
+    let apps = replicas(servers(), 2).await;
+    let campaign = Arc::new(apps[0].campaign().await);
+    for app in &apps {
+        let app = Arc::clone(app);
+        let _: () = redis::Script::new("for _, key in ipairs(redis.call('KEYS', ARGV[1])) do redis.call('DEL', key) end")
+            .arg(format!("{}:*", app.database))
+            .invoke_async(&mut redis_of(servers()).await)
+            .await
+            .unwrap();
+        let before = loads(&app, "campanha").await;
+        let answers = all_at_once(1_000, |_| {
+            let (app, campaign) = (Arc::clone(&app), Arc::clone(&campaign));
+            async move { app.get(&format!("campanhas/{}", campaign.slug)).send_patiently().await.status.as_u16() }
+        })
+        .await;
+        assert!(answers.iter().all(|status| *status == 200), "{answers:?}");
+        assert!(loads(&app, "campanha").await - before <= 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_reader_never_puts_back_what_it_read_before_a_change() {
+    let apps = replicas(servers(), 2).await;
+    let campaign = apps[0].campaign().await;
+    for round in 0..30 {
+        let title = format!("Título {round}");
+        // Readers on both processes race the change.
+        let readers: Vec<_> = (0..8)
+            .map(|index| {
+                let (app, path) = (Arc::clone(&apps[index % 2]), format!("campanhas/{}", campaign.slug));
+                tokio::spawn(async move {
+                    for _ in 0..10 {
+                        app.get(&path).send().await.expect(200);
+                    }
+                })
+            })
+            .collect();
+        rename(&apps[round % 2], &campaign, &title).await;
+        for reader in readers {
+            reader.await.unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        for app in &apps {
+            assert_eq!(read(app, &campaign).await.json()["titulo"], title.as_str());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_killed_frozen_flushed_and_back_is_noticed_by_nobody() {
+    let servers = Servers::start(&["--fast"]);
+    let apps = replicas(&servers, 2).await;
+    let campaign = Arc::new(apps[0].campaign().await);
+    let owner = &campaign.org.owner;
+    for app in &apps {
+        read(app, &campaign).await.expect(200);
+        app.get("eu").by(owner).send().await.expect(200);
+    }
+    // Whatever happens to Redis, all of this works and none of it waits long.
+    let everything = async |what: &str| {
+        for app in &apps {
+            for (path, private) in
+                [(format!("campanhas/{}", campaign.slug), false), ("campanhas".to_owned(), false), ("eu".to_owned(), true)]
+            {
+                let request = app.get(&path);
+                let started = Instant::now();
+                let answer = if private { request.by(owner).send().await } else { request.send().await };
+                assert_eq!(answer.status, 200, "{what}: {path}: {}", answer.text);
+                // 50 ms for Redis, the rest for a database and a machine that have other work.
+                assert!(started.elapsed() < Duration::from_millis(400), "{what}: {path} took {:?}", started.elapsed());
+            }
+            app.donate(&campaign, json!({})).await;
+        }
+    };
+    everything("all is well").await;
+    signal(&servers, "REDIS_PID", "-STOP");
+    everything("frozen").await;
+    until(Duration::from_secs(5), "the breaker opens", async || {
+        read(&apps[0], &campaign).await.expect(200);
+        app_breaker(&apps[0]).await == 1
+    })
+    .await;
+    everything("frozen, breaker open").await;
+    // A change while nobody can be told is seen at once here, and elsewhere once it can be.
+    rename(&apps[0], &campaign, "Mudou no gelo").await;
+    assert_eq!(read(&apps[0], &campaign).await.json()["titulo"], "Mudou no gelo");
+    signal(&servers, "REDIS_PID", "-CONT");
+    until(Duration::from_secs(5), "the other process sees the change", async || {
+        read(&apps[1], &campaign).await.json()["titulo"] == "Mudou no gelo"
+    })
+    .await;
+    everything("resumed").await;
+    let _: () = redis::cmd("FLUSHALL").query_async(&mut redis_of(&servers).await).await.unwrap();
+    everything("flushed").await;
+    signal(&servers, "REDIS_PID", "-KILL");
+    everything("killed").await;
+    rename(&apps[1], &campaign, "Mudou sem Redis").await;
+    until(Duration::from_secs(5), "the change without Redis", async || {
+        read(&apps[0], &campaign).await.json()["titulo"] == "Mudou sem Redis"
+    })
+    .await;
+    servers.revive();
+    until(Duration::from_secs(5), "Redis is used again", async || {
+        read(&apps[0], &campaign).await.expect(200);
+        app_breaker(&apps[0]).await == 0 && metric(&apps[0], "doacoes_cache_connected", &[]).await == 1
+    })
+    .await;
+    everything("back").await;
+    until(Duration::from_secs(5), "nothing is left to drop", async || {
+        apps[0].count("SELECT count(*) FROM caixa_saida WHERE tipo = 'cache'").await == 0
+    })
+    .await;
+}
+
+async fn app_breaker(app: &TestApp) -> i64 {
+    metric(app, "doacoes_redis_breaker_open", &[]).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_out_while_redis_is_frozen_is_for_good() {
+    let servers = Servers::start(&["--fast"]);
+    let apps = replicas(&servers, 2).await;
+    let person = apps[0].person().await;
+    let mine = async |app: &TestApp| app.get("eu").by(&person).send().await.status.as_u16();
+    until(Duration::from_secs(5), "the session is in Redis", async || {
+        assert_eq!(mine(&apps[1]).await, 200);
+        metric(&apps[1], "doacoes_cache_requests_total", &[r#"layer="redis""#, r#"entity="sessao""#, r#"result="hit""#]).await > 0
+    })
+    .await;
+    signal(&servers, "REDIS_PID", "-STOP");
+    apps[0].request("DELETE", "sessoes/atual").by(&person).header("sec-fetch-site", "same-origin").send().await.expect(204);
+    assert_eq!(mine(&apps[1]).await, 401);
+    signal(&servers, "REDIS_PID", "-CONT");
+    let resumed = Instant::now();
+    while resumed.elapsed() < Duration::from_secs(3) {
+        for app in &apps {
+            assert_eq!(mine(app).await, 401, "after {:?}", resumed.elapsed());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hot_pages_stay_while_the_database_is_away() {
+    let servers = Servers::start(&[]);
+    let apps = replicas(&servers, 2).await;
+    let campaign = apps[0].campaign().await;
+    let hot = [format!("campanhas/{}", campaign.slug), format!("campanhas/{}/totais", campaign.slug), "campanhas".to_owned()];
+    for app in &apps {
+        for path in &hot {
+            app.get(path).send().await.expect(200);
+        }
+    }
+    signal(&servers, "PG_PID", "-KILL");
+    let everywhere = async |seconds: u64| {
+        let started = Instant::now();
+        let mut stale = 0;
+        while started.elapsed() < Duration::from_secs(seconds) {
+            for app in &apps {
+                for path in &hot {
+                    let answer = app.get(path).send().await;
+                    assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+                    stale += usize::from(is_stale(&answer));
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        stale
+    };
+    everywhere(3).await;
+    // A donation needs the database, and says when to come again.
+    let started = Instant::now();
+    let refused = apps[0].post(&format!("campanhas/{}/doacoes", campaign.slug), apps[0].donation(json!({}))).new_key().send().await;
+    assert_eq!(refused.status, 503);
+    assert!(refused.header("retry-after").parse::<u32>().unwrap() >= 1);
+    assert!(started.elapsed() < Duration::from_secs(2));
+    signal(&servers, "REDIS_PID", "-KILL");
+    assert!(everywhere(6).await > 0, "with both stores away, answers say that they are old");
+    servers.revive();
+    until(Duration::from_secs(5), "a donation is taken again", async || {
+        let request = apps[0].post(&format!("campanhas/{}/doacoes", campaign.slug), apps[0].donation(json!({})));
+        request.new_key().send().await.status == 201
+    })
+    .await;
+    until(Duration::from_secs(5), "answers are fresh again", async || !is_stale(&read(&apps[1], &campaign).await)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_is_seen_within_five_seconds_while_processes_do_not_hear_each_other() {
+    let servers = Servers::start(&["--fast"]);
+    let apps = replicas(&servers, 2).await;
+    let campaign = apps[0].campaign().await;
+    // Nobody may subscribe any more, and who listens is cut off.
+    let mut redis = redis_of(&servers).await;
+    let _: () = redis::cmd("CLIENT").arg("KILL").arg("TYPE").arg("pubsub").query_async(&mut redis).await.unwrap();
+    let cutter = {
+        let mut redis = redis.clone();
+        tokio::spawn(async move {
+            loop {
+                let _: Result<i64, _> = redis::cmd("CLIENT").arg("KILL").arg("TYPE").arg("pubsub").query_async(&mut redis).await;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+    };
+    for round in 0..3 {
+        read(&apps[1], &campaign).await.expect(200);
+        let title = format!("Ninguém ouve {round}");
+        rename(&apps[0], &campaign, &title).await;
+        until(Duration::from_secs(5), "the new title", async || read(&apps[1], &campaign).await.json()["titulo"] == title.as_str()).await;
+    }
+    cutter.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compressed_answer_has_a_tag_of_its_own_and_changes_are_made_from_either() {
+    let app = TestApp::start().await;
+    let campaign = app.campaign().await;
+    let path = format!("campanhas/{}", campaign.slug);
+    let tag = app.get(&path).send().await.header("etag").to_owned();
+    app.patch(&path, json!({"descricao": "Uma descrição que se repete. ".repeat(50)}))
+        .by(&campaign.org.owner)
+        .header("if-match", &tag)
+        .send()
+        .await
+        .expect(200);
+    let plain = app.get(&path).send().await;
+    let zipped = app.get(&path).header("accept-encoding", "gzip").send().await;
+    assert_eq!((zipped.header("content-encoding"), zipped.header("vary").contains("accept-encoding")), ("gzip", true));
+    assert!(zipped.header("content-length").parse::<usize>().unwrap() < plain.text.len() / 2);
+    assert_ne!(zipped.header("etag"), plain.header("etag"));
+    for (tag, coding) in [(plain.header("etag"), "identity"), (zipped.header("etag"), "gzip")] {
+        app.get(&path).header("accept-encoding", coding).header("if-none-match", tag).send().await.expect(304);
+    }
+    let tag = zipped.header("etag").to_owned();
+    app.patch(&path, json!({"titulo": "Do zip"})).by(&campaign.org.owner).header("if-match", &tag).send().await.expect(200);
+}
