@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Pooler};
 use crate::http;
 use crate::keys::{Keys, KeysError};
+use crate::limits::{Rules, RulesError};
 use crate::mail::{MailError, Mailer};
 use crate::metrics::Metrics;
 use crate::password::{Passwords, PasswordsError};
@@ -39,6 +40,9 @@ pub enum StartError {
     /// argon2 refused its parameters.
     #[error("password hashing cannot start")]
     Passwords(#[from] PasswordsError),
+    /// The file of limits is unusable.
+    #[error(transparent)]
+    Limits(#[from] RulesError),
     /// The Redis URL is malformed.
     #[error("REDIS_URL is no Redis URL")]
     Redis(#[from] redis::RedisError),
@@ -84,10 +88,11 @@ impl App {
             return Err(StartError::PendingMigrations(pending.len(), *first));
         }
         let mailer = Mailer::new(&config.mail_url, config.mail_from.clone())?;
+        let rules = Rules::load(config.rate_limits.as_deref())?;
         let metrics = Arc::new(Metrics::new()?);
         let redis = Arc::new(RedisClient::new(&config.redis_url, &config.redis_prefix, Arc::clone(&metrics))?);
         let stores = Stores { db, background_db: store::pool(&config.database.database_url, BACKGROUND_CONNECTIONS)?, redis };
-        let core = Core::new(&config, stores, clock, keys, Passwords::new()?, metrics);
+        let core = Core::new(&config, stores, rules, clock, keys, Passwords::new()?, metrics);
         Ok(Self { state: Arc::new(core), mailer, config })
     }
 

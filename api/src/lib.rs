@@ -11,6 +11,7 @@ pub mod domain;
 pub mod gateway;
 pub mod http;
 pub mod keys;
+pub mod limits;
 pub mod mail;
 pub mod metrics;
 pub mod password;

@@ -7,6 +7,7 @@ use sqlx::PgPool;
 
 use crate::cache::Class;
 use crate::domain::doacao::DonationStatus;
+use crate::limits::Rule;
 
 /// Every metric of the process, in a registry of its own.
 pub struct Metrics {
@@ -25,6 +26,7 @@ pub struct Metrics {
     cache: IntCounterVec,
     cache_fills: IntCounterVec,
     cache_connected: IntGauge,
+    rate_limited: IntCounterVec,
     ready: IntGauge,
 }
 
@@ -95,6 +97,7 @@ impl Metrics {
                 &["entity", "result"],
             )?,
             cache_connected,
+            rate_limited: counter("doacoes_rate_limited_total", "Requests turned away by a limit.", &["rule"])?,
             ready,
             registry,
         };
@@ -163,6 +166,11 @@ impl Metrics {
     /// An answer was given to Redis.
     pub fn cache_fill(&self, class: Class, fill: Fill) {
         self.cache_fills.with_label_values(&[class.label(), fill.as_str()]).inc();
+    }
+
+    /// A limit turned a request away.
+    pub fn rate_limited(&self, rule: Rule) {
+        self.rate_limited.with_label_values(&[rule.as_str()]).inc();
     }
 
     /// Whether drops by other processes are heard.

@@ -12,6 +12,7 @@ use crate::config::{Config, Profile, PublicUrl};
 use crate::gateway::Gateways;
 use crate::http::extract::client_ip::Cidr;
 use crate::keys::Keys;
+use crate::limits::{Limits, Rules};
 use crate::metrics::Metrics;
 use crate::password::Passwords;
 use crate::probe::Probe;
@@ -35,6 +36,8 @@ pub struct Core {
     pub redis: Arc<RedisClient>,
     /// What many people read.
     pub cache: Cache,
+    /// How often what may be done.
+    pub limits: Limits,
     /// The time.
     pub clock: Clock,
     /// Keys that protect data.
@@ -69,11 +72,20 @@ pub struct Stores {
 
 impl Core {
     /// Puts the parts together.
-    pub fn new(config: &Config, stores: Stores, clock: Clock, keys: Keys, passwords: Passwords, metrics: Arc<Metrics>) -> Self {
+    pub fn new(
+        config: &Config,
+        stores: Stores,
+        rules: Rules,
+        clock: Clock,
+        keys: Keys,
+        passwords: Passwords,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         Self {
             db: stores.db,
             background_db: stores.background_db,
             cache: Cache::new(Arc::clone(&stores.redis), Arc::clone(&metrics)),
+            limits: Limits::new(rules, Arc::clone(&stores.redis), Arc::clone(&metrics)),
             redis: stores.redis,
             clock,
             keys,

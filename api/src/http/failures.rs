@@ -3,6 +3,7 @@
 use super::problem::{Code, Problem};
 use crate::domain::doacao::DonationStatus;
 use crate::gateway::ChargeError;
+use crate::limits::{Exceeded, Rule, whole_seconds};
 use crate::password::PasswordsError;
 use crate::service::accounts::AccountError;
 use crate::service::campanhas::CampaignError;
@@ -23,6 +24,21 @@ impl From<StoreError> for Problem {
             Class::Unavailable => Self::unavailable(error),
             Class::Fault => Self::internal(error),
         }
+    }
+}
+
+impl From<Exceeded> for Problem {
+    fn from(exceeded: Exceeded) -> Self {
+        let detail = match exceeded.rule {
+            Rule::DonationDevice | Rule::DonationIp => "Espere o tempo de Retry-After e repita a doação igual, com a mesma chave.",
+            Rule::LoginEmail | Rule::LoginIp | Rule::Password => "Espere o tempo de Retry-After antes de tentar outra senha.",
+            Rule::SignUpEmail | Rule::SignUpIp | Rule::ResetEmail | Rule::ResetIp => {
+                "Veja se a mensagem já chegou, também na pasta de spam; outra pode ser pedida depois do tempo de Retry-After."
+            }
+            Rule::CodeIp => "Espere o tempo de Retry-After antes de tentar outro código.",
+        };
+        let seconds = whole_seconds(exceeded.retry).max(1);
+        Self { headers: Some(Box::new(exceeded.headers())), ..Self::new(Code::RateLimited, detail).retry_after(seconds) }
     }
 }
 

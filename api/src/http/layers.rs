@@ -16,6 +16,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use tracing::Instrument as _;
 
 use super::extract::body::{is_json, too_large};
+use super::extract::device::DEVICE_HEADER;
 use super::extract::donor::TOKEN_HEADER;
 use super::problem::{Code, Problem};
 use crate::redis_client::budgeted;
@@ -121,9 +122,12 @@ fn cors(allowed: &[HeaderValue]) -> CorsLayer {
             header::IF_NONE_MATCH,
             HeaderName::from_static("idempotency-key"),
             HeaderName::from_static(TOKEN_HEADER),
+            HeaderName::from_static(DEVICE_HEADER),
             REQUEST_ID,
         ])
         .expose_headers([
+            HeaderName::from_static("ratelimit"),
+            HeaderName::from_static("ratelimit-policy"),
             header::ETAG,
             header::LOCATION,
             header::LINK,

@@ -78,6 +78,10 @@ pub fn finish(document: &mut OpenApi) {
     }
 }
 
+/// The operations that take from a limit.
+const LIMITED: [&str; 8] =
+    ["doar", "entrar", "reautenticar", "trocarChavePix", "criarPessoa", "pedirSenha", "redefinirSenha", "verificarEmail"];
+
 fn add_errors(method: &HttpMethod, operation: &mut Operation) {
     let parameters = operation.parameters.clone().unwrap_or_default();
     let has = |place: ParameterIn, name: &str| {
@@ -102,6 +106,9 @@ fn add_errors(method: &HttpMethod, operation: &mut Operation) {
     }
     if has(ParameterIn::Path, "") || operation.security.is_some() {
         errors.push(Code::NotFound);
+    }
+    if operation.operation_id.as_deref().is_some_and(|id| LIMITED.contains(&id)) {
+        errors.push(Code::RateLimited);
     }
     if has(ParameterIn::Header, "if-match") {
         errors.extend([Code::Stale, Code::PreconditionRequired]);

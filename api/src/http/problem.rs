@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::sync::Arc;
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -102,6 +102,8 @@ codes! {
     KeyReused = (UNPROCESSABLE_ENTITY, "chave-de-idempotencia-reutilizada", "A chave foi usada com outro corpo"),
     /// `If-Match` is missing.
     PreconditionRequired = (PRECONDITION_REQUIRED, "precondicao-obrigatoria", "Falta o cabeçalho If-Match"),
+    /// Too much in too little time.
+    RateLimited = (TOO_MANY_REQUESTS, "limite-excedido", "Muitas tentativas em pouco tempo"),
     /// A fault of ours.
     Internal = (INTERNAL_SERVER_ERROR, "erro-interno", "Erro interno"),
     /// Busy, starting, or without its database for now.
@@ -149,6 +151,8 @@ pub struct Problem {
     pub violations: Vec<Violation>,
     /// Seconds after which trying again makes sense.
     pub retry_after: Option<u32>,
+    /// Further headers, where there are any.
+    pub headers: Option<Box<HeaderMap>>,
     /// What failed behind it.
     pub cause: Option<Arc<dyn Error + Send + Sync>>,
 }
@@ -156,7 +160,7 @@ pub struct Problem {
 impl Problem {
     /// A problem with a text for the client.
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, detail: detail.into(), violations: Vec::new(), retry_after: None, cause: None }
+        Self { code, detail: detail.into(), violations: Vec::new(), retry_after: None, headers: None, cause: None }
     }
 
     /// What does not exist and what may not be seen look the same.
@@ -221,6 +225,9 @@ impl Problem {
         let mut response = (self.code.status(), [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(headers) = &self.headers {
+            response.headers_mut().extend((**headers).clone());
         }
         if self.code.status() == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Cookie realm=\"doacoes\""));

@@ -606,9 +606,9 @@ async fn a_listed_origin_may_call_with_credentials_and_read_the_answer() {
     assert_eq!(preflight.header("access-control-max-age"), "600");
     let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
     assert_eq!(values(&preflight, "access-control-allow-methods"), set(&["get", "post", "patch", "put", "delete"]));
-    let sent = set(&["content-type", "doacao-token", "idempotency-key", "if-match", "if-none-match", "x-request-id"]);
+    let sent = set(&["content-type", "dispositivo", "doacao-token", "idempotency-key", "if-match", "if-none-match", "x-request-id"]);
     assert_eq!(values(&preflight, "access-control-allow-headers"), sent);
-    let read = set(&["doacao-token", "etag", "link", "location", "retry-after", "x-request-id"]);
+    let read = set(&["doacao-token", "etag", "link", "location", "ratelimit", "ratelimit-policy", "retry-after", "x-request-id"]);
     let donate = || app.post(&donations, app.donation(json!({}))).header("origin", SHOP).header("sec-fetch-site", "cross-site");
     let requests = [
         (200, app.get("campanhas").header("origin", SHOP)),

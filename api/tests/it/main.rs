@@ -16,6 +16,7 @@ mod contract;
 mod crash;
 mod database;
 mod harness;
+mod limits;
 mod lists;
 mod pooler;
 mod qr_code;

@@ -1,7 +1,7 @@
 //! `POST /campanhas/{slug}/doacoes`: donating.
 
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -13,11 +13,13 @@ use crate::domain::text::{DisplayName, Message};
 use crate::http::doacoes::{DoacaoBody, created};
 use crate::http::extract::body::{ApiJson, present};
 use crate::http::extract::client_ip::ClientIp;
+use crate::http::extract::device::Device;
 use crate::http::extract::idempotency::IdempotencyKey;
 use crate::http::extract::path::SlugPath;
 use crate::http::extract::session::SignedIn;
 use crate::http::notice;
 use crate::http::problem::{Problem, Violations};
+use crate::limits::{Rule, Use};
 use crate::service::doacoes::{self, Order, guest_token};
 use crate::state::AppState;
 
@@ -64,21 +66,26 @@ pub struct Body {
 /// Donate
 ///
 /// Made once per `Idempotency-Key`; sent again with the same key and body, the answer is the same byte for byte. Guests get
-/// the donation's capability token in `Doacao-Token`.
+/// the donation's capability token in `Doacao-Token`. A front end sends the `Dispositivo` that it made and keeps, or all of
+/// its donors behind one address and browser name share a limit. Repetitions count as well.
 #[utoipa::path(post, path = "/campanhas/{slug}/doacoes", tag = "campanhas", operation_id = "doar", request_body = Body, security((), ("sessao" = [])),
     params(("slug" = String, Path, description = "O endereço da campanha"),
-           ("idempotency-key" = uuid::Uuid, Header, description = "UUID novo por doação; o mesmo só para repetir a mesma requisição")),
+           ("idempotency-key" = uuid::Uuid, Header, description = "UUID novo por doação; o mesmo só para repetir a mesma requisição"),
+           ("dispositivo" = Option<uuid::Uuid>, Header, description = "UUID que o site cria uma vez por aparelho e guarda; o limite de doações é por aparelho")),
     responses((status = 201, description = "A doação com sua cobrança", body = DoacaoBody, headers(("location" = String), ("doacao-token" = String)))))]
 pub async fn donate(
     State(state): State<AppState>,
     SlugPath(slug): SlugPath,
     who: Option<SignedIn>,
     ClientIp(ip): ClientIp,
+    Device(device): Device,
     key: IdempotencyKey,
     ApiJson(body, bytes): ApiJson<Body>,
 ) -> Result<Response, Problem> {
     let donor = who.map(|who| who.pessoa());
     let order = body.parse(donor.is_some())?;
+    let device = donor.map_or(device, |pessoa| format!("pessoa:{pessoa}"));
+    let allowance = state.limits.take(&[Use::of(Rule::DonationDevice, device), Use::of(Rule::DonationIp, ip)]).await?;
     let attempt = key.attempt(slug.as_str(), &bytes);
     let work = doacoes::create(state.clone(), slug.as_str().to_owned(), donor, order, attempt, ip, |doacao, charges| {
         DoacaoBody::new(doacao, charges).to_json()
@@ -86,7 +93,7 @@ pub async fn donate(
     // Once begun it is carried through, whether or not the donor's phone stays on the line.
     let answer = state.shutdown.complete(work).await??;
     let token = donor.is_none().then(|| guest_token(&state.keys.token, answer.subject));
-    created(answer, token)
+    Ok((allowance, created(answer, token)?).into_response())
 }
 
 impl Body {

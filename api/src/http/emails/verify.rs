@@ -11,6 +11,7 @@ use crate::http::eu::PessoaBody;
 use crate::http::extract::body::ApiJson;
 use crate::http::extract::client_ip::ClientIp;
 use crate::http::problem::Problem;
+use crate::limits::{Rule, Use};
 use crate::service::accounts;
 use crate::state::AppState;
 
@@ -39,6 +40,7 @@ pub async fn verify(
     ClientIp(ip): ClientIp,
     ApiJson(body, _): ApiJson<Body>,
 ) -> Result<(StatusCode, Json<PessoaBody>), Problem> {
+    state.limits.take(&[Use::of(Rule::CodeIp, ip)]).await?;
     let pessoa = accounts::verify_email(&state, &body.codigo, body.senha, ip).await?;
     Ok((StatusCode::CREATED, Json(pessoa.into())))
 }

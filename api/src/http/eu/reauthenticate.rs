@@ -10,7 +10,8 @@ use crate::http::extract::body::ApiJson;
 use crate::http::extract::session::SignedIn;
 use crate::http::problem::Problem;
 use crate::http::sessoes::{OpenedBody, WithCookie, opened};
-use crate::service::sessions;
+use crate::limits::{Rule, Use};
+use crate::service::sessions::{self, LogInError};
 use crate::state::AppState;
 
 /// The password.
@@ -29,6 +30,11 @@ pub struct Body {
 #[utoipa::path(post, path = "/eu/reautenticacao", tag = "contas", operation_id = "reautenticar", request_body = Body, security(("sessao" = [])),
     responses((status = 200, description = "A sessão tem um novo cookie", body = OpenedBody, headers(("set-cookie" = String)))))]
 pub async fn reauthenticate(State(state): State<AppState>, who: SignedIn, ApiJson(body, _): ApiJson<Body>) -> Result<WithCookie, Problem> {
-    let session = sessions::reauthenticate(&state, &who.0, body.senha).await?;
-    Ok(opened(&state, StatusCode::OK, &session))
+    let uses = [Use::of(Rule::Password, who.pessoa())];
+    state.limits.take(&uses).await?;
+    let renewal = sessions::reauthenticate(&state, &who.0, body.senha).await;
+    if !matches!(renewal, Err(LogInError::Refused)) {
+        state.limits.give_back(&uses).await;
+    }
+    Ok(opened(&state, StatusCode::OK, &renewal?))
 }

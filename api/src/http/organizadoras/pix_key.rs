@@ -13,7 +13,8 @@ use crate::domain::text::Name;
 use crate::http::extract::body::{ApiJson, object};
 use crate::http::extract::member::{AnyRole, Member, OfOrganizadora, Owner};
 use crate::http::problem::{Problem, Violations};
-use crate::service::organizadoras::{self as service, NewKey};
+use crate::limits::{Rule, Use};
+use crate::service::organizadoras::{self as service, NewKey, PixKeyError};
 use crate::state::AppState;
 use crate::store::organizadoras::{self as store, StoredPixKey};
 
@@ -122,6 +123,11 @@ pub async fn put(
 ) -> Result<Json<PixKeysBody>, Problem> {
     let mut wrong = Violations::default();
     let Some(key) = body.chave_pix.parse(&mut wrong, "chave_pix.") else { return Err(wrong.problem()) };
-    let keys = service::set_pix_key(&state, member.organizadora, member.pessoa, body.senha, &key).await?;
-    Ok(Json(keys.into()))
+    let uses = [Use::of(Rule::Password, member.pessoa)];
+    state.limits.take(&uses).await?;
+    let change = service::set_pix_key(&state, member.organizadora, member.pessoa, body.senha, &key).await;
+    if !matches!(change, Err(PixKeyError::WrongPassword)) {
+        state.limits.give_back(&uses).await;
+    }
+    Ok(Json(change?.into()))
 }

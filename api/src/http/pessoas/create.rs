@@ -9,8 +9,10 @@ use utoipa::ToSchema;
 use crate::domain::email::{Email, Password};
 use crate::domain::text::Name;
 use crate::http::extract::body::ApiJson;
+use crate::http::extract::client_ip::ClientIp;
 use crate::http::notice;
 use crate::http::problem::{Problem, Violations};
+use crate::limits::{Allowance, Rule, Use};
 use crate::service::accounts;
 use crate::state::AppState;
 
@@ -41,7 +43,11 @@ pub struct Body {
 /// The answer is the same whether the e-mail has an account or not; a code goes to the address.
 #[utoipa::path(post, path = "/pessoas", tag = "contas", operation_id = "criarPessoa", request_body = Body,
     responses((status = 202, description = "Um código foi enviado ao e-mail")))]
-pub async fn create(State(state): State<AppState>, ApiJson(body, _): ApiJson<Body>) -> Result<StatusCode, Problem> {
+pub async fn create(
+    State(state): State<AppState>,
+    ClientIp(ip): ClientIp,
+    ApiJson(body, _): ApiJson<Body>,
+) -> Result<(Allowance, StatusCode), Problem> {
     let mut wrong = Violations::default();
     let nome = wrong.check("nome", Name::parse(&body.nome));
     let email = wrong.check("email", Email::parse(&body.email));
@@ -49,6 +55,7 @@ pub async fn create(State(state): State<AppState>, ApiJson(body, _): ApiJson<Bod
     notice::check(&mut wrong, &body.aviso_privacidade, body.consentimento);
     wrong.finish()?;
     let (Some(nome), Some(email), Some(senha)) = (nome, email, senha) else { return Err(wrong.problem()) };
+    let allowance = state.limits.take(&[Use::of(Rule::SignUpEmail, email.as_str()), Use::of(Rule::SignUpIp, ip)]).await?;
     accounts::sign_up(&state, nome, email, senha).await?;
-    Ok(StatusCode::ACCEPTED)
+    Ok((allowance, StatusCode::ACCEPTED))
 }

@@ -7,7 +7,9 @@ use utoipa::ToSchema;
 
 use crate::domain::email::Email;
 use crate::http::extract::body::ApiJson;
+use crate::http::extract::client_ip::ClientIp;
 use crate::http::problem::{Problem, Violations};
+use crate::limits::{Allowance, Rule, Use};
 use crate::service::accounts;
 use crate::state::AppState;
 
@@ -26,9 +28,14 @@ pub struct Body {
 /// The answer is the same whether the e-mail has an account or not.
 #[utoipa::path(post, path = "/senhas/pedidos", tag = "contas", operation_id = "pedirSenha", request_body = Body,
     responses((status = 202, description = "Se houver conta, um código foi enviado")))]
-pub async fn ask_reset(State(state): State<AppState>, ApiJson(body, _): ApiJson<Body>) -> Result<StatusCode, Problem> {
+pub async fn ask_reset(
+    State(state): State<AppState>,
+    ClientIp(ip): ClientIp,
+    ApiJson(body, _): ApiJson<Body>,
+) -> Result<(Allowance, StatusCode), Problem> {
     let mut wrong = Violations::default();
     let Some(email) = wrong.check("email", Email::parse(&body.email)) else { return Err(wrong.problem()) };
+    let allowance = state.limits.take(&[Use::of(Rule::ResetEmail, email.as_str()), Use::of(Rule::ResetIp, ip)]).await?;
     // The answer does not wait for what is only done where there is an account.
     let core = state.clone();
     state.shutdown.spawn(async move {
@@ -36,5 +43,5 @@ pub async fn ask_reset(State(state): State<AppState>, ApiJson(body, _): ApiJson<
             tracing::error!(error = crate::telemetry::chain(&error), "a password reset could not be prepared");
         }
     });
-    Ok(StatusCode::ACCEPTED)
+    Ok((allowance, StatusCode::ACCEPTED))
 }

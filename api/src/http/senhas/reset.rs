@@ -10,6 +10,7 @@ use crate::domain::email::Password;
 use crate::http::extract::body::ApiJson;
 use crate::http::extract::client_ip::ClientIp;
 use crate::http::problem::{Problem, Violations};
+use crate::limits::{Rule, Use};
 use crate::service::accounts;
 use crate::state::AppState;
 
@@ -34,6 +35,7 @@ pub struct Body {
 pub async fn reset(State(state): State<AppState>, ClientIp(ip): ClientIp, ApiJson(body, _): ApiJson<Body>) -> Result<StatusCode, Problem> {
     let mut wrong = Violations::default();
     let Some(password) = wrong.check("senha", Password::parse(body.senha)) else { return Err(wrong.problem()) };
+    state.limits.take(&[Use::of(Rule::CodeIp, ip)]).await?;
     accounts::reset(&state, &body.codigo, password, ip).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -11,7 +11,8 @@ use crate::domain::email::Email;
 use crate::http::extract::body::ApiJson;
 use crate::http::extract::client_ip::ClientIp;
 use crate::http::problem::Problem;
-use crate::service::sessions;
+use crate::limits::{Allowance, Rule, Use};
+use crate::service::sessions::{self, LogInError};
 use crate::state::AppState;
 
 /// E-mail and password.
@@ -39,12 +40,19 @@ pub async fn log_in(
     ClientIp(ip): ClientIp,
     headers: HeaderMap,
     ApiJson(body, _): ApiJson<Body>,
-) -> Result<WithCookie, Problem> {
+) -> Result<(Allowance, WithCookie), Problem> {
     // What is no address has no account either; it is refused alike and as slowly.
     let email = Email::parse(&body.email).ok();
     let agent = agent(&headers);
-    let session = sessions::log_in(&state, email.as_ref(), body.senha, agent.as_deref(), ip).await?;
-    Ok(opened(&state, StatusCode::CREATED, &session))
+    let address = email.as_ref().map_or(body.email.as_str(), Email::as_str);
+    let uses = [Use::of(Rule::LoginEmail, address), Use::of(Rule::LoginIp, ip)];
+    let allowance = state.limits.take(&uses).await?;
+    let opening = sessions::log_in(&state, email.as_ref(), body.senha, agent.as_deref(), ip).await;
+    // Only failures count; taken beforehand, since many guesses may be made at once.
+    if !matches!(opening, Err(LogInError::Refused)) {
+        state.limits.give_back(&uses).await;
+    }
+    Ok((allowance, opened(&state, StatusCode::CREATED, &opening?)))
 }
 
 /// What the browser calls itself, for the owner's list of sessions.

@@ -44,6 +44,8 @@ pub struct Options {
     /// Where the database is, if not at the servers' own port: a pooler in front of it.
     pub database_url: Option<String>,
     pub allowed_origins: Vec<String>,
+    /// Whether the default limits apply; else none do.
+    pub limited: bool,
     /// Where Redis is, if not at the servers' own port.
     pub redis_url: Option<String>,
 }
@@ -59,6 +61,7 @@ impl Default for Options {
             pooler: Pooler::Direct,
             database_url: None,
             allowed_origins: vec![],
+            limited: false,
             redis_url: None,
         }
     }
@@ -96,6 +99,8 @@ impl TestApp {
         let folder = tempfile::tempdir().unwrap();
         let secrets = servers.secrets();
         Keys::create_missing(&secrets).unwrap();
+        let lifted = folder.path().join("limits.json");
+        std::fs::write(&lifted, r#"{"*": null}"#).unwrap();
         let https = options.profile == Profile::Production;
         let config = Config {
             database: DatabaseArgs {
@@ -105,7 +110,7 @@ impl TestApp {
             },
             redis_url: options.redis_url.clone().unwrap_or_else(|| servers.env("REDIS_URL")).into(),
             redis_prefix: format!("{database}:"),
-            rate_limits: None,
+            rate_limits: (!options.limited).then_some(lifted),
             drain_seconds: 0,
             listen_addr: SocketAddr::from(([127, 0, 0, 1], 0)),
             admin_addr: SocketAddr::from(([127, 0, 0, 1], 0)),
