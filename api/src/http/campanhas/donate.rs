@@ -13,7 +13,7 @@ use crate::domain::text::{DisplayName, Message};
 use crate::http::doacoes::{DoacaoBody, created};
 use crate::http::extract::body::{ApiJson, present};
 use crate::http::extract::client_ip::ClientIp;
-use crate::http::extract::device::Device;
+use crate::http::extract::device::{Device, DeviceHeader};
 use crate::http::extract::idempotency::IdempotencyKey;
 use crate::http::extract::path::SlugPath;
 use crate::http::extract::session::SignedIn;
@@ -71,7 +71,7 @@ pub struct Body {
 #[utoipa::path(post, path = "/campanhas/{slug}/doacoes", tag = "campanhas", operation_id = "doar", request_body = Body, security((), ("sessao" = [])),
     params(("slug" = String, Path, description = "O endereço da campanha"),
            ("idempotency-key" = uuid::Uuid, Header, description = "UUID novo por doação; o mesmo só para repetir a mesma requisição"),
-           ("dispositivo" = Option<uuid::Uuid>, Header, description = "UUID que o site cria uma vez por aparelho e guarda; o limite de doações é por aparelho")),
+           DeviceHeader),
     responses((status = 201, description = "A doação com sua cobrança", body = DoacaoBody, headers(("location" = String), ("doacao-token" = String)))))]
 pub async fn donate(
     State(state): State<AppState>,
@@ -85,7 +85,7 @@ pub async fn donate(
     let donor = who.map(|who| who.pessoa());
     let order = body.parse(donor.is_some())?;
     let device = donor.map_or(device, |pessoa| format!("pessoa:{pessoa}"));
-    let allowance = state.limits.take(&[Use::of(Rule::DonationDevice, device), Use::of(Rule::DonationIp, ip)]).await?;
+    let allowance = state.limits.take(&[Use::of(Rule::DonationDevice, device), Use::from_address(Rule::DonationIp, ip)]).await?;
     let attempt = key.attempt(slug.as_str(), &bytes);
     let work = doacoes::create(state.clone(), slug.as_str().to_owned(), donor, order, attempt, ip, |doacao, charges| {
         DoacaoBody::new(doacao, charges).to_json()

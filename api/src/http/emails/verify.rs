@@ -40,7 +40,7 @@ pub async fn verify(
     ClientIp(ip): ClientIp,
     ApiJson(body, _): ApiJson<Body>,
 ) -> Result<(StatusCode, Json<PessoaBody>), Problem> {
-    state.limits.take(&[Use::of(Rule::CodeIp, ip)]).await?;
+    state.limits.take(&[Use::from_address(Rule::CodeIp, ip)]).await?;
     let pessoa = accounts::verify_email(&state, &body.codigo, body.senha, ip).await?;
     Ok((StatusCode::CREATED, Json(pessoa.into())))
 }

@@ -3,14 +3,25 @@
 use axum::extract::FromRequestParts;
 use axum::http::header;
 use axum::http::request::Parts;
+use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::client_ip::ClientIp;
 use crate::http::problem::{Code, Problem};
+use crate::limits::network;
 use crate::state::AppState;
 
 /// The header with a UUID that the front end makes once and keeps.
 pub const DEVICE_HEADER: &str = "dispositivo";
+
+/// How the contract describes it.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub struct DeviceHeader {
+    /// UUID que o site cria uma vez por aparelho e guarda; o limite de doações é por aparelho.
+    #[param(nullable = false)]
+    pub dispositivo: Option<Uuid>,
+}
 
 /// What tells one device from another; where it names none, its address and browser together.
 #[derive(Clone, Debug)]
@@ -27,6 +38,6 @@ impl FromRequestParts<AppState> for Device {
         }
         let Ok(ClientIp(ip)) = ClientIp::from_request_parts(parts, state).await;
         let agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        Ok(Self(format!("{ip} {agent}")))
+        Ok(Self(format!("{} {agent}", network(ip))))
     }
 }

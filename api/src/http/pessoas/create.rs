@@ -55,7 +55,7 @@ pub async fn create(
     notice::check(&mut wrong, &body.aviso_privacidade, body.consentimento);
     wrong.finish()?;
     let (Some(nome), Some(email), Some(senha)) = (nome, email, senha) else { return Err(wrong.problem()) };
-    let allowance = state.limits.take(&[Use::of(Rule::SignUpEmail, email.as_str()), Use::of(Rule::SignUpIp, ip)]).await?;
+    let allowance = state.limits.take(&[Use::of(Rule::SignUpEmail, email.as_str()), Use::from_address(Rule::SignUpIp, ip)]).await?;
     accounts::sign_up(&state, nome, email, senha).await?;
     Ok((allowance, StatusCode::ACCEPTED))
 }

@@ -35,7 +35,7 @@ pub async fn ask_reset(
 ) -> Result<(Allowance, StatusCode), Problem> {
     let mut wrong = Violations::default();
     let Some(email) = wrong.check("email", Email::parse(&body.email)) else { return Err(wrong.problem()) };
-    let allowance = state.limits.take(&[Use::of(Rule::ResetEmail, email.as_str()), Use::of(Rule::ResetIp, ip)]).await?;
+    let allowance = state.limits.take(&[Use::of(Rule::ResetEmail, email.as_str()), Use::from_address(Rule::ResetIp, ip)]).await?;
     // The answer does not wait for what is only done where there is an account.
     let core = state.clone();
     state.shutdown.spawn(async move {

@@ -35,7 +35,7 @@ pub struct Body {
 pub async fn reset(State(state): State<AppState>, ClientIp(ip): ClientIp, ApiJson(body, _): ApiJson<Body>) -> Result<StatusCode, Problem> {
     let mut wrong = Violations::default();
     let Some(password) = wrong.check("senha", Password::parse(body.senha)) else { return Err(wrong.problem()) };
-    state.limits.take(&[Use::of(Rule::CodeIp, ip)]).await?;
+    state.limits.take(&[Use::from_address(Rule::CodeIp, ip)]).await?;
     accounts::reset(&state, &body.codigo, password, ip).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -45,7 +45,7 @@ pub async fn log_in(
     let email = Email::parse(&body.email).ok();
     let agent = agent(&headers);
     let address = email.as_ref().map_or(body.email.as_str(), Email::as_str);
-    let uses = [Use::of(Rule::LoginEmail, address), Use::of(Rule::LoginIp, ip)];
+    let uses = [Use::of(Rule::LoginEmail, address), Use::from_address(Rule::LoginIp, ip)];
     let allowance = state.limits.take(&uses).await?;
     let opening = sessions::log_in(&state, email.as_ref(), body.senha, agent.as_deref(), ip).await;
     // Only failures count; taken beforehand, since many guesses may be made at once.
