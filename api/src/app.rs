@@ -103,9 +103,9 @@ impl App {
 
     /// Binds both listeners; port 0 takes a free one.
     pub async fn bind(self) -> Result<BoundApp, StartError> {
-        let listen = |addr: SocketAddr| async move { TcpListener::bind(addr).await.map_err(|error| StartError::Listen(addr, error)) };
-        let public = listen(self.config.listen_addr).await?;
-        let admin = listen(self.config.admin_addr).await?;
+        let listen = |addr: SocketAddr| server::listen(addr).map_err(|error| StartError::Listen(addr, error));
+        let public = listen(self.config.listen_addr)?;
+        let admin = listen(self.config.admin_addr)?;
         let public_addr = public.local_addr().map_err(|error| StartError::Listen(self.config.listen_addr, error))?;
         let admin_addr = admin.local_addr().map_err(|error| StartError::Listen(self.config.admin_addr, error))?;
         Ok(BoundApp { app: self, public, admin, public_addr, admin_addr })

@@ -21,6 +21,7 @@ pub mod seed;
 pub mod server;
 pub mod service;
 pub mod shutdown;
+pub mod stall;
 pub mod state;
 pub mod store;
 pub mod telemetry;

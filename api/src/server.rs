@@ -14,21 +14,35 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Semaphore;
 use tower::ServiceExt as _;
 
 use crate::shutdown::Shutdown;
+use crate::stall::Stalling;
 use crate::telemetry::chain;
 
 /// A client has this long to send a request's head.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// A client that takes nothing of its answer for this long is cut.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections that the kernel keeps until they are accepted.
+const BACKLOG: u32 = 1_024;
 /// A head has at most this many bytes.
 const HEAD_LIMIT: usize = 32 * 1024;
 /// Connections at a time; further ones wait in the kernel's queue.
 const CONNECTIONS: usize = 8_192;
 /// Requests in flight have this long to end when the process stops.
 const DRAIN: Duration = Duration::from_secs(10);
+
+/// Listens on `addr`; port 0 takes a free one.
+pub fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A process that starts again finds its port although old connections linger.
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    socket.listen(BACKLOG)
+}
 
 /// Serves `router` until a stop is asked for, then lets what was begun end.
 pub async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown) {
@@ -54,7 +68,7 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown) {
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_TIMEOUT)
             .max_buf_size(HEAD_LIMIT)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(Stalling::new(stream, WRITE_TIMEOUT)), service);
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {

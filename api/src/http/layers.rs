@@ -1,5 +1,5 @@
 //! What surrounds every handler, outermost first: `observe` (request id, log, metrics, problem bodies, security headers),
-//! panics, the deadline, CORS, cross-site requests, the body limit.
+//! panics, CORS, cross-site requests, the body's limits, the deadline.
 
 use std::any::Any;
 use std::time::{Duration, Instant};
@@ -29,9 +29,11 @@ pub const BODY_LIMIT: usize = 64 * 1024;
 const PATIENCE_LIMIT: usize = 1024 * 1024;
 /// And after a silence of this length.
 const ON_ITS_WAY: Duration = Duration::from_millis(100);
-/// A client whose body stops for this long has failed, not we.
-const SILENCE: Duration = Duration::from_secs(1);
-/// A request is answered within this time or with 503.
+/// A client whose body stops for this long has failed, not we;
+const SILENCE: Duration = Duration::from_secs(2);
+/// and so has one whose body takes this long, however steadily it comes.
+const WHOLE_BODY: Duration = Duration::from_secs(8);
+/// A request whose body is there is answered within this time or with 503.
 const DEADLINE: Duration = Duration::from_millis(1_800);
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -42,10 +44,10 @@ pub fn around(router: Router<AppState>, state: AppState, allowed_origins: &[Head
     router
         .fallback(|| async { Problem::new(Code::NotFound, "Não há nada neste endereço; veja /docs.") })
         .method_not_allowed_fallback(|| async { Problem::new(Code::MethodNotAllowed, "Veja os métodos em /docs.") })
+        .layer(from_fn(deadline))
         .layer(from_fn(whole_body))
         .layer(from_fn_with_state(cross_site, refuse_cross_site))
         .layer(cors(allowed_origins))
-        .layer(from_fn(deadline))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(state.clone(), observe))
         .with_state(state)
@@ -60,16 +62,23 @@ async fn whole_body(request: Request, next: Next) -> Response {
     if announced.is_some_and(|length| length > PATIENCE_LIMIT) {
         return too_large().into_response();
     }
+    if parts.headers.get_all(header::CONTENT_ENCODING).iter().any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Problem::new(Code::UnsupportedMediaType, "Envie o corpo como é, sem Content-Encoding: nada é descompactado aqui.")
+            .into_response();
+    }
+    let end = tokio::time::Instant::now() + WHOLE_BODY;
     let mut bytes = Vec::new();
     let mut read = 0;
     loop {
         // Over the limit, only what is on its way already is waited for.
         let patience = if read > BODY_LIMIT { ON_ITS_WAY } else { SILENCE };
-        let frame = match tokio::time::timeout(patience, body.frame()).await {
+        let until = end.min(tokio::time::Instant::now() + patience);
+        let frame = match tokio::time::timeout_at(until, body.frame()).await {
             Ok(Some(Ok(frame))) => frame,
             Ok(None) => break,
             Err(_) if read > BODY_LIMIT => break,
-            Ok(Some(Err(_))) | Err(_) => return Problem::new(Code::Malformed, "O corpo não chegou inteiro.").into_response(),
+            Err(_) => return slow_body().into_response(),
+            Ok(Some(Err(_))) => return Problem::new(Code::Malformed, "O corpo não chegou inteiro.").into_response(),
         };
         let Some(data) = frame.data_ref() else { continue };
         read += data.len();
@@ -83,6 +92,10 @@ async fn whole_body(request: Request, next: Next) -> Response {
         return too_large().into_response();
     }
     next.run(Request::from_parts(parts, Body::from(bytes))).await
+}
+
+fn slow_body() -> Problem {
+    Problem::new(Code::SlowBody, "O corpo tem de chegar inteiro em 8 segundos, sem pausas de mais de 2. Envie de novo.")
 }
 
 async fn deadline(request: Request, next: Next) -> Response {
@@ -189,6 +202,10 @@ async fn observe(State(state): State<AppState>, request: Request, next: Next) ->
         response.headers_mut().extend(kept);
     }
     finish_headers(response.headers_mut(), &id, state.public_url.is_secure());
+    // After a body that never came there is no next request.
+    if problem.as_ref().is_some_and(|problem| problem.code == Code::SlowBody) {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     let status = response.status();
     let took = started.elapsed();
     state.metrics.request(method_label(&method), route, status.as_u16(), took);
@@ -202,6 +219,7 @@ fn foreign_error(response: &Response) -> Option<Problem> {
         StatusCode::BAD_REQUEST => Code::Malformed,
         StatusCode::NOT_FOUND => Code::NotFound,
         StatusCode::METHOD_NOT_ALLOWED => Code::MethodNotAllowed,
+        StatusCode::REQUEST_TIMEOUT => Code::SlowBody,
         StatusCode::PAYLOAD_TOO_LARGE => Code::TooLarge,
         status if status.is_server_error() => Code::Internal,
         status if status.is_client_error() => Code::Malformed,

@@ -92,6 +92,8 @@ codes! {
     RefundTooLate = (CONFLICT, "prazo-de-devolucao-encerrado", "O prazo de devolução acabou"),
     /// `If-Match` names an older version.
     Stale = (PRECONDITION_FAILED, "versao-desatualizada", "O recurso mudou desde que foi lido"),
+    /// The body comes too slowly.
+    SlowBody = (REQUEST_TIMEOUT, "corpo-lento", "O corpo não chegou a tempo"),
     /// The body is too large.
     TooLarge = (PAYLOAD_TOO_LARGE, "corpo-grande-demais", "O corpo passa do limite"),
     /// The body is not `application/json`.

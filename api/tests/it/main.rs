@@ -17,6 +17,7 @@ mod crash;
 mod database;
 mod harness;
 mod limits;
+mod hostile;
 mod lists;
 mod pooler;
 mod qr_code;

@@ -24,9 +24,6 @@ impl<T: DeserializeOwned> FromRequest<AppState> for ApiJson<T> {
         if !is_json(request.headers()) {
             return Err(Problem::new(Code::UnsupportedMediaType, "Envie o cabeçalho `Content-Type: application/json`."));
         }
-        if request.headers().contains_key(header::CONTENT_ENCODING) {
-            return Err(Problem::new(Code::UnsupportedMediaType, "Envie o corpo como é, sem Content-Encoding."));
-        }
         let bytes = read(request, state).await?;
         let value = parse(&bytes)?;
         Ok(Self(value, bytes))

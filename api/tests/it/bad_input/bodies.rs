@@ -302,7 +302,7 @@ async fn a_body_that_does_not_come_is_the_clients_fault() {
             continue;
         }
         let (status, answer) = send_bytes(&stage.app, (head(&stage, operation, "content-length: 50\r\n") + "{\"").as_bytes()).await;
-        assert!(status == 400 && answer.contains("problemas/requisicao-invalida"), "{}: {answer}", operation.name());
+        assert!(status == 408 && answer.contains("problemas/corpo-lento"), "{}: {answer}", operation.name());
     }
 }
 
