@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 
@@ -128,8 +129,8 @@ impl BoundApp {
         state.shutdown.spawn(cache::listen(Arc::clone(&state)));
         state.shutdown.spawn(probe_then_work(Arc::clone(&state), app.config.database.pooler, mailer));
         let admin_stop = Shutdown::default();
-        let admin_server = tokio::spawn(server::serve(admin, http::admin::router(Arc::clone(&state)), admin_stop.clone()));
-        server::serve(public, router, state.shutdown.clone()).await;
+        let admin_server = tokio::spawn(server::serve(admin, http::admin::router(Arc::clone(&state)), admin_stop.clone(), Duration::ZERO));
+        server::serve(public, router, state.shutdown.clone(), Duration::from_secs(app.config.drain_seconds)).await;
         state.shutdown.finished().await;
         // Probes are answered to the end, so that the platform sees a process that stops, not one that is gone.
         admin_stop.begin();

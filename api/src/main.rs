@@ -142,6 +142,10 @@ async fn serve(config: Config) -> Result<(), AnyError> {
             Err(error) => tracing::error!(error = telemetry::chain(&error), "signals cannot be received; stopping"),
         }
         shutdown.begin();
+        if signalled().await.is_ok() {
+            tracing::info!("stopping without the wait");
+        }
+        shutdown.hasten();
     });
     app.run(true).await;
     tracing::info!("stopped");

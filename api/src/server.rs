@@ -14,8 +14,8 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::ServiceExt as _;
 
 use crate::shutdown::Shutdown;
@@ -32,8 +32,8 @@ const BACKLOG: u32 = 1_024;
 const HEAD_LIMIT: usize = 32 * 1024;
 /// Connections at a time; further ones wait in the kernel's queue.
 const CONNECTIONS: usize = 8_192;
-/// Requests in flight have this long to end when the process stops.
-const DRAIN: Duration = Duration::from_secs(10);
+/// Requests in flight have this long to end when no new ones are taken.
+const LAST_REQUESTS: Duration = Duration::from_secs(10);
 
 /// Listens on `addr`; port 0 takes a free one.
 pub fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
@@ -44,17 +44,19 @@ pub fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Serves `router` until a stop is asked for, then lets what was begun end.
-pub async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown) {
+/// Serves `router` until `drain` after a stop is asked for, then lets what was begun end. Until then nothing is refused and no
+/// idle connection closed: a proxy that has not yet heard of the stop may be sending on it.
+pub async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown, drain: Duration) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let graceful = GracefulShutdown::new();
+    let drained = shutdown.drained(drain);
+    tokio::pin!(drained);
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = shutdown.begun() => break,
+            accepted = accept(&listener, &places) => accepted,
+            () = &mut drained => break,
         };
-        let (stream, peer) = match accepted {
+        let (stream, peer, place) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 accept_failed(&error).await;
@@ -78,9 +80,16 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown) {
         });
     }
     drop(listener);
-    if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
+    if tokio::time::timeout(LAST_REQUESTS, graceful.shutdown()).await.is_err() {
         tracing::warn!("connections were still busy at the end of the drain");
     }
+}
+
+/// The next connection, once there is a place for it.
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, peer) = listener.accept().await?;
+    Ok((stream, peer, place))
 }
 
 fn with_peer(

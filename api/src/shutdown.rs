@@ -1,6 +1,7 @@
 //! Stopping in order: first no new work, then what was begun is finished, then the end.
 
 use std::future::Future;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -9,6 +10,7 @@ use tokio_util::task::TaskTracker;
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
     token: CancellationToken,
+    hurry: CancellationToken,
     tasks: TaskTracker,
 }
 
@@ -17,6 +19,20 @@ impl Shutdown {
     pub fn begin(&self) {
         self.token.cancel();
         self.tasks.close();
+    }
+
+    /// Asks for the end of serving without the wait in which proxies learn of it.
+    pub fn hasten(&self) {
+        self.hurry.cancel();
+    }
+
+    /// Returns when new work is no longer taken: `drain` after a stop was asked for, or at once when haste was.
+    pub async fn drained(&self, drain: Duration) {
+        self.begun().await;
+        tokio::select! {
+            () = tokio::time::sleep(drain) => {}
+            () = self.hurry.cancelled() => {}
+        }
     }
 
     /// Whether a stop was asked for.

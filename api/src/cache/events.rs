@@ -67,7 +67,8 @@ pub async fn listen(state: AppState) {
     while !state.shutdown.has_begun() {
         tokio::select! {
             () = attend(&state) => {}
-            () = state.shutdown.begun() => break,
+            // Nobody listens while the last requests are answered.
+            () = state.shutdown.begun() => {}
         }
         state.cache.note_connected(false);
         tokio::select! {

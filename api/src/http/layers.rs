@@ -202,8 +202,8 @@ async fn observe(State(state): State<AppState>, request: Request, next: Next) ->
         response.headers_mut().extend(kept);
     }
     finish_headers(response.headers_mut(), &id, state.public_url.is_secure());
-    // After a body that never came there is no next request.
-    if problem.as_ref().is_some_and(|problem| problem.code == Code::SlowBody) {
+    // After a body that never came there is no next request; and a process that stops should see no further ones.
+    if state.shutdown.has_begun() || problem.as_ref().is_some_and(|problem| problem.code == Code::SlowBody) {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     let status = response.status();

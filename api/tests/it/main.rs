@@ -15,6 +15,7 @@ mod cache;
 mod contract;
 mod crash;
 mod database;
+mod drain;
 mod harness;
 mod limits;
 mod hostile;

@@ -48,6 +48,7 @@ pub struct Options {
     pub limited: bool,
     /// Where Redis is, if not at the servers' own port.
     pub redis_url: Option<String>,
+    pub drain_seconds: u64,
 }
 
 impl Default for Options {
@@ -63,6 +64,7 @@ impl Default for Options {
             allowed_origins: vec![],
             limited: false,
             redis_url: None,
+            drain_seconds: 0,
         }
     }
 }
@@ -111,7 +113,7 @@ impl TestApp {
             redis_url: options.redis_url.clone().unwrap_or_else(|| servers.env("REDIS_URL")).into(),
             redis_prefix: format!("{database}:"),
             rate_limits: (!options.limited).then_some(lifted),
-            drain_seconds: 0,
+            drain_seconds: options.drain_seconds,
             listen_addr: SocketAddr::from(([127, 0, 0, 1], 0)),
             admin_addr: SocketAddr::from(([127, 0, 0, 1], 0)),
             public_url: if https { "https://doe.example" } else { "http://localhost:8080" }.parse().unwrap(),
