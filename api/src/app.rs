@@ -103,7 +103,7 @@ impl App {
     }
 
     /// Binds both listeners; port 0 takes a free one.
-    pub async fn bind(self) -> Result<BoundApp, StartError> {
+    pub fn bind(self) -> Result<BoundApp, StartError> {
         let listen = |addr: SocketAddr| server::listen(addr).map_err(|error| StartError::Listen(addr, error));
         let public = listen(self.config.listen_addr)?;
         let admin = listen(self.config.admin_addr)?;

@@ -132,7 +132,7 @@ async fn run(command: Command) -> Result<ExitCode, AnyError> {
 }
 
 async fn serve(config: Config) -> Result<(), AnyError> {
-    let app = App::build(config.validated()?, Clock::System).await?.bind().await?;
+    let app = App::build(config.validated()?, Clock::System).await?.bind()?;
     let state = app.state();
     tracing::info!(public = %app.public_addr, admin = %app.admin_addr, profile = ?state.profile, "serving");
     let shutdown = state.shutdown.clone();

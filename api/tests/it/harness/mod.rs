@@ -131,7 +131,7 @@ impl TestApp {
         };
         let fixed = FixedClock::at(START);
         let clock = if options.frozen { Clock::Fixed(fixed.clone()) } else { Clock::System };
-        let app = App::build(config.validated().unwrap(), clock).await.unwrap().bind().await.unwrap();
+        let app = App::build(config.validated().unwrap(), clock).await.unwrap().bind().unwrap();
         let this = Self {
             base: format!("http://{}", app.public_addr),
             admin: format!("http://{}", app.admin_addr),
