@@ -99,7 +99,7 @@ fn add_errors(method: &HttpMethod, operation: &mut Operation) {
         errors.extend([Code::CrossSite, Code::TooLarge, Code::InvalidTransition]);
     }
     if operation.request_body.is_some() {
-        errors.push(Code::UnsupportedMediaType);
+        errors.extend([Code::UnsupportedMediaType, Code::SlowBody]);
     }
     if operation.security.is_some() {
         errors.extend([Code::Unauthenticated, Code::Forbidden]);
