@@ -1,11 +1,12 @@
 """nginx: the edge in front of the API, and the files that it is measured against."""
 
 import os
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 
 from processes import BenchError, free_port, wait_until
-from stack import Answer, Stack, http
+from stack import Answer, Stack
 
 # nginx sets these itself, or they belong to one connection.
 OWN_HEADERS = {"server", "date", "connection", "content-length", "content-type", "keep-alive", "transfer-encoding"}
@@ -93,11 +94,8 @@ def launch(stack: Stack, name: str, config: str, home: Path, ports: list[int]):
 
 
 def listens(port: int) -> bool:
-    try:
-        http(f"http://127.0.0.1:{port}/-/", expect=None)
-        return True
-    except OSError:
-        return False
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def home_of(stack: Stack, name: str) -> Path:

@@ -306,13 +306,13 @@ def confirmed(world: World) -> list[Row]:
 
     def ours() -> load.Run:
         first = next(blocks)
-        run = load.wrk(world.listeners["api"].url("/"), settings.few, 60, "confirm", (first, first + each - 1), world.groups())
+        run = load.wrk(world.listeners["api"].url("/"), settings.few, 120, "confirm", (first, first + each - 1), world.groups())
         run.require_clean("donation confirmed")
         shapes["API"] = rows_of.require("donation confirmed", max(run.success - settings.few, each - settings.few), each)
         return run
 
     def theirs() -> ceiling.PgbenchRun:
-        run = ceiling.run_pgbench(stack, script, ["-t", str(each // clients)], 60, {"first": next(blocks), "turn": 0})
+        run = ceiling.run_pgbench(stack, script, ["-t", str(each // clients)], 120, {"first": next(blocks), "turn": 0})
         shapes["pgbench"] = rows_of.require("pgbench", each, each)
         return run
 

@@ -98,7 +98,7 @@ def read() -> Settings:
         write_pairs=number("WRITE_PAIRS", 5, 51),
         few=64,
         many=1000,
-        confirmations=9_600,
+        confirmations=4_800,
         herd_clients=1000,
         herd_times=5,
         growth_seconds=5,
