@@ -1,6 +1,6 @@
 # The work is done by the scripts of hack/; each says with --help what it does and which variables it reads.
 .DEFAULT_GOAL := help
-.PHONY: help api test fmt lint gen clean
+.PHONY: help api test bench fmt lint gen clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -10,6 +10,9 @@ api: ## run the API on a PostgreSQL and a Redis of its own, installing and build
 
 test: ## everything that CI runs
 	@hack/test
+
+bench: ## measure the API beside its ceilings; SMOKE=1 takes a minute and measures nothing
+	@hack/bench
 
 fmt: ## format the code
 	@cargo fmt --all

@@ -68,6 +68,9 @@ struct SeedArgs {
     /// Do nothing, successfully, where there is data already.
     #[arg(long)]
     if_empty: bool,
+    /// How many times as much of everything as usual, to see how the platform grows.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+    times: u32,
 }
 
 #[derive(Subcommand)]
@@ -162,7 +165,7 @@ async fn fill(args: SeedArgs) -> Result<(), AnyError> {
         return Ok(());
     }
     let keys = Keys::load(&args.secrets_dir)?;
-    match seed::run(&db, &keys, &Passwords::new()?, seed::Scale::default(), |step| println!("{step}")).await {
+    match seed::run(&db, &keys, &Passwords::new()?, seed::Scale::default().times(args.times), |step| println!("{step}")).await {
         Ok(report) => println!("{report}"),
         // Somebody else was first, a moment ago.
         Err(SeedError::NotEmpty) if args.if_empty => println!("there is data already; nothing was added"),

@@ -50,6 +50,19 @@ impl Default for Scale {
     }
 }
 
+impl Scale {
+    /// As much of everything, `times` over.
+    #[must_use]
+    pub const fn times(self, times: u32) -> Self {
+        Self {
+            organizadoras: self.organizadoras.saturating_mul(times),
+            campanhas: self.campanhas.saturating_mul(times),
+            pessoas: self.pessoas.saturating_mul(times),
+            doacoes: self.doacoes.saturating_mul(times),
+        }
+    }
+}
+
 /// What was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Report {

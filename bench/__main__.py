@@ -1,0 +1,183 @@
+"""Runs the rows and prints the table. Started by hack/bench, which says what the environment can hold."""
+
+import datetime
+import os
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+import machine
+import peer
+import plots
+import report
+import rows
+import settings as environment
+from processes import BenchError
+from stack import Stack, http
+
+DESCRIPTORS = 8_192
+START = time.monotonic()
+
+
+def say(words: str) -> None:
+    print(f"bench: {time.monotonic() - START:5.0f} s: {words}", file=sys.stderr, flush=True)
+
+
+def allow_descriptors() -> None:
+    """A thousand clients have a socket each, and nginx two for each of them."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < DESCRIPTORS:
+        raise SystemExit(f"bench: {DESCRIPTORS} open files are needed, and the limit is {hard} (ulimit -Hn)")
+    if soft != resource.RLIM_INFINITY and soft < DESCRIPTORS:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, hard))
+
+
+def small_world(stack: Stack, api) -> tuple[str, rows.Account]:
+    """One organizer with one campaign, made by the front door, where seeding would take too long."""
+    base, password, email = f"http://{api.public}{rows.API}", "uma frase longa", "ana@exemplo.org.br"
+    person = {"nome": "Ana Souza", "email": email, "senha": password, "aviso_privacidade": "2026-11", "consentimento": True}
+    http(f"{base}/pessoas", person, 202)
+    http(f"{base}/emails/verificacoes", {"codigo": stack.wait_for_mail(email), "senha": password}, 201)
+    cookie = http(f"{base}/sessoes", {"email": email, "senha": password}, 201).header("set-cookie").split(";")[0]
+    number = "11444777000161"
+    key = {"tipo": "cnpj", "chave": number, "nome_recebedor": "Casa do Caminho", "cidade": "São Paulo"}
+    organizadora = http(f"{base}/organizadoras", {"nome": "Casa do Caminho", "cnpj": number, "chave_pix": key}, 201, Cookie=cookie).json()
+    campaign = {
+        "organizadora": organizadora["slug"], "titulo": "Natal solidário", "descricao": "Cestas para cem famílias. " * 30,
+        "categoria": "social", "meta_centavos": 500_000,
+    }
+    slug = http(f"{base}/campanhas", campaign, 201, Cookie=cookie).json()["slug"]
+    http(f"{base}/campanhas/{slug}/publicacao", {}, Cookie=cookie)
+    return slug, rows.Account(password, email, 1)
+
+
+def build_world(settings, stack: Stack) -> rows.World:
+    say("migrating" + ("" if settings.smoke else " and seeding"))
+    stack.run_api("migrate")
+    if not settings.smoke:
+        say(stack.run_api("seed", patience=900).strip().splitlines()[-1])
+        stack.settle_down()
+    apis = stack.apis = stack.start_apis(settings.processes)
+    if settings.smoke:
+        slug, account = small_world(stack, apis[0])
+        # The other processes hear of it within a second.
+        time.sleep(1.5)
+    else:
+        slug, account = rows.hot_slug(stack), rows.Account("demonstracao", "pessoa%d@exemplo.org.br", 1_000)
+    campaign = f"{rows.API}/campanhas/{slug}"
+    edge, files, listeners = rows.build_edge(stack, apis, [campaign, f"{campaign}/totais"], rows.cores())
+    return rows.World(settings, stack, apis, slug, account, edge, files, listeners, [])
+
+
+# In this order: reads want answers that nobody changes meanwhile, memory comes after everything that takes it.
+GROUPS = {
+    "hot": lambda world: rows.hot_reads(world, cached=False),
+    "cache": lambda world: rows.hot_reads(world, cached=True),
+    "herd": rows.herd,
+    "processes": rows.growth_processes,
+    "created": rows.created,
+    "confirmed": rows.confirmed,
+    "books": rows.books,
+    "memory": rows.memory,
+    "peer": peer.compare,
+    "data": rows.growth_data,
+}
+
+
+def measure(world: rows.World) -> tuple[list[report.Row], list[str]]:
+    """Every group; one that fails does not keep the others from being measured."""
+    found, failures = [], []
+    for name, group in GROUPS.items():
+        if not world.settings.only.search(name) or (name == "data" and not world.settings.growth_data):
+            continue
+        say(name)
+        try:
+            for api in world.apis:
+                api.process.require_alive()
+            made = group(world)
+        except BenchError as error:
+            failures.append(f"{name}: {error}")
+            say(f"FAILED in {failures[-1]}")
+            continue
+        except Exception as error:
+            failures.append(f"{name}: {type(error).__name__}: {error}")
+            say(f"FAILED in {name}:\n{traceback.format_exc()}")
+            continue
+        for row in made:
+            if world.settings.smoke:
+                row.reached = None
+            say(" | ".join(cell for cell in report.cells(row) if cell))
+        found += made
+    return found, failures
+
+
+def prepare_folders() -> tuple[Path, Path]:
+    """Where results go, and where the servers work."""
+    results = environment.ROOT / "target" / "bench" / datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
+    (results / "logs").mkdir(parents=True)
+    scratch = Path(tempfile.mkdtemp(prefix="run-", dir=results.parent))
+    # Passable, for the user that runs PostgreSQL; see hack/services.
+    scratch.chmod(0o711)
+    return results, scratch
+
+
+def remove_left_overs(folder: Path) -> None:
+    """Of runs that were killed: their servers have ended with them, hack/services takes what PostgreSQL left."""
+    for scratch in folder.glob("run-*"):
+        pid = scratch / "pid"
+        if pid.exists() and Path(f"/proc/{pid.read_text()}").exists():
+            continue
+        if (scratch / "services").exists():
+            os.spawnlp(os.P_WAIT, environment.ROOT / "hack" / "services", "services", "--remove", str(scratch / "services"))
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def run(settings) -> int:
+    allow_descriptors()
+    (environment.ROOT / "target" / "bench").mkdir(parents=True, exist_ok=True)
+    remove_left_overs(environment.ROOT / "target" / "bench")
+    results, scratch = prepare_folders()
+    (scratch / "pid").write_text(str(os.getpid()))
+    stack = None
+    try:
+        stack = Stack(settings, scratch, results / "logs")
+        about = machine.describe(settings, stack)
+        world = build_world(settings, stack)
+        found, failures = measure(world)
+        table = report.markdown(about, found, failures, world.notes)
+        drawn = plots.every(found)
+        report.save(results, about, found, failures, table, drawn)
+        print(table)
+        say(f"saved in {results.relative_to(environment.ROOT)}")
+        if settings.save:
+            report.save_docs(table, drawn)
+        return 1 if failures else 0
+    finally:
+        # A second Ctrl-C must not leave servers behind.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if stack is not None:
+            stack.stop()
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def terminated(*_) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, terminated)
+    signal.signal(signal.SIGHUP, terminated)
+    try:
+        sys.exit(run(environment.read()))
+    except BenchError as error:
+        say(str(error))
+        sys.exit(1)
+    except KeyboardInterrupt:
+        say("stopped")
+        sys.exit(130)
