@@ -38,8 +38,8 @@ CREATE TABLE doacoes (
 );
 CREATE INDEX doacoes_mural ON doacoes (campanha_id, confirmada_em DESC, id DESC)
     WHERE situacao IN ('confirmada', 'parcialmente_devolvida') AND visibilidade <> 'secreta';
--- For checking the books of some campaigns without reading all donations, page by page.
-CREATE INDEX doacoes_da_campanha ON doacoes (campanha_id, id);
+-- For checking the books of some campaigns without reading all donations.
+CREATE INDEX doacoes_da_campanha ON doacoes (campanha_id);
 CREATE INDEX doacoes_da_pessoa ON doacoes (pessoa_id, id DESC) WHERE pessoa_id IS NOT NULL;
 CREATE INDEX doacoes_a_expirar ON doacoes (expira_em) WHERE situacao = 'aguardando_pagamento';
 CREATE INDEX doacoes_pendentes ON doacoes (campanha_id, id DESC) WHERE situacao = 'aguardando_pagamento';

@@ -5,3 +5,7 @@ ALTER TABLE caixa_saida DROP CONSTRAINT caixa_saida_tipo;
 ALTER TABLE caixa_saida ADD CONSTRAINT caixa_saida_tipo CHECK (tipo IN ('email', 'cache'));
 
 CREATE INDEX campanha_totais_atualizado ON campanha_totais (atualizado_em);
+
+-- The books of a campaign are checked page by page.
+DROP INDEX doacoes_da_campanha;
+CREATE INDEX doacoes_da_campanha ON doacoes (campanha_id, id);

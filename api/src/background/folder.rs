@@ -9,7 +9,8 @@ use crate::store::{StoreError, totals};
 
 const BATCH: i64 = 2_000;
 /// What moved in this time is published again: Redis may have been away, or the process before this one may have died.
-const REPEATED: Duration = Duration::seconds(10);
+/// As long as Redis keeps a list of donations.
+const REPEATED: Duration = Duration::minutes(15);
 const MOST: i64 = 1_000;
 
 pub(super) async fn turn(core: &Core) -> Result<Option<Turn>, StoreError> {

@@ -33,7 +33,7 @@ use remote::Remote;
 const OTHERS_LOAD: (u32, Duration) = (3, Duration::from_millis(10));
 
 /// How long it is remembered which totals were published; longer than they are published again.
-const PUBLISHED: Duration = Duration::from_secs(20);
+const PUBLISHED: Duration = Duration::from_mins(20);
 
 /// Why something could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -180,6 +180,9 @@ impl Cache {
 
     /// The totals of campaigns that Redis has, in the order of `slugs`.
     pub async fn totals_in_redis(&self, slugs: &[&str]) -> Vec<Option<Stored>> {
+        if slugs.is_empty() {
+            return Vec::new();
+        }
         let subjects: Vec<Subject> = slugs.iter().map(|slug| Subject::totals(slug)).collect();
         self.remote.read(&subjects).await.unwrap_or_else(|_| vec![None; slugs.len()])
     }

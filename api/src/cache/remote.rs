@@ -24,6 +24,8 @@ const VOUCHER: &str = "em-dia";
 const VOUCHED: Duration = Duration::from_secs(1);
 /// A loader that takes longer may be overtaken.
 const LOCK: Duration = Duration::from_secs(2);
+/// How long before its end an answer is renewed.
+const RENEWAL: Duration = Duration::from_secs(5);
 /// How long it is remembered that something is not there.
 const ABSENT: Duration = Duration::from_secs(30);
 
@@ -188,8 +190,8 @@ impl Remote {
         let token = format!("{:016x}", rand::rng().random::<u64>());
         let mut call = LOOK_UP.prepare_invoke();
         call.arg(self.redis.prefix()).arg(subject.tag().as_str()).arg(subject.variant().unwrap_or("")).arg(&token);
-        // The last tenth of its life is for renewing it while it is still there.
-        call.arg(millis(LOCK)).arg(millis(class.redis_life() / 10));
+        // The last seconds of its life are for renewing it while it is still there.
+        call.arg(millis(LOCK)).arg(millis(RENEWAL.min(class.redis_life() / 10)));
         call.arg(if class == Class::Session { VOUCHER } else { "" });
         match self.redis.run::<(String, Option<String>, i64)>(&call).await {
             Ok((key, value, mine)) => {

@@ -28,7 +28,7 @@ static TAKE: LazyLock<Script> = LazyLock::new(|| {
                 wait = 0
             end
             arrivals[i] = arrival
-            answer[i] = math.floor((now + interval * limit - arrival) / interval)
+            answer[i] = math.max(0, math.floor((now + interval * limit - arrival) / interval))
             answer[i + 1] = arrival - now
             answer[i + 2] = wait
         end

@@ -61,7 +61,8 @@ pub struct Quota {
     pub period_seconds: u32,
 }
 
-const MOST: u32 = 10_000_000;
+// Redis counts in microseconds.
+const MOST: u32 = 1_000_000;
 const LONGEST: u32 = 31 * 86_400;
 
 impl Quota {

@@ -171,13 +171,13 @@ pub async fn get_many(db: &mut PgConnection, slugs: &[&str]) -> Result<Vec<Named
     .await?)
 }
 
-/// The totals that moved at or after `since`, at most `limit` of them, the latest first.
+/// The totals of public campaigns that moved at or after `since`, at most `limit` of them, the latest first.
 pub async fn moved_since(db: &mut PgConnection, since: OffsetDateTime, limit: i64) -> Result<Vec<NamedTotals>, StoreError> {
     Ok(sqlx::query_as(
         "SELECT c.slug, t.arrecadado_centavos, t.declarado_centavos, t.devolvido_centavos, t.doacoes_qtd, t.doadores_qtd, t.seq,
                 t.atualizado_em
          FROM campanha_totais t JOIN campanhas c ON c.id = t.campanha_id
-         WHERE t.atualizado_em >= $1 ORDER BY t.atualizado_em DESC LIMIT $2",
+         WHERE t.atualizado_em >= $1 AND c.situacao IN ('publicada', 'pausada', 'encerrada') ORDER BY t.atualizado_em DESC LIMIT $2",
     )
     .bind(since)
     .bind(limit)

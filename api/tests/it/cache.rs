@@ -389,3 +389,20 @@ async fn a_compressed_answer_has_a_tag_of_its_own_and_changes_are_made_from_eith
     let tag = zipped.header("etag").to_owned();
     app.patch(&path, json!({"titulo": "Do zip"})).by(&campaign.org.owner).header("if-match", &tag).send().await.expect(200);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_folder_tells_everyone_is_of_public_campaigns_only() {
+    let app = TestApp::start().await;
+    let org = app.org().await;
+    let draft = app.draft(&org, json!({})).await;
+    let slug = draft["slug"].as_str().unwrap();
+    app.fold().await;
+    for path in [format!("campanhas/{slug}/totais"), format!("campanhas/{slug}/doacoes"), format!("campanhas/{slug}")] {
+        app.get(&path).send().await.expect_problem(404, "nao-encontrado");
+    }
+    // And what was not there for the public is there once it is published.
+    app.post(&format!("campanhas/{slug}/publicacao"), json!({})).by(&org.owner).send().await.expect(200);
+    for path in [format!("campanhas/{slug}/totais"), format!("campanhas/{slug}/doacoes"), format!("campanhas/{slug}")] {
+        app.get(&path).send().await.expect(200);
+    }
+}
