@@ -11,11 +11,9 @@ const BATCH: i64 = 200;
 pub(super) async fn turn(core: &Core) -> Result<Option<Turn>, StoreError> {
     let Some(mut tx) = take_turn(core, Task::CampaignEnd).await? else { return Ok(None) };
     let closed = campanhas::close_ended(&mut tx, BATCH, core.clock.now()).await?;
-    let tags: Vec<Tag> = closed.iter().flat_map(|slug| Tag::all_of_campaign(slug)).collect();
-    let drops = if tags.is_empty() { None } else { Some(Drops::announce(&mut tx, tags, core.clock.now()).await?) };
+    let tags = closed.iter().flat_map(|slug| Tag::all_of_campaign(slug)).collect();
+    let drops = Drops::announce(&mut tx, tags, core.clock.now()).await?;
     let turn = end_turn(tx, closed.len(), BATCH).await?;
-    if let Some(drops) = drops {
-        drops.carry_out(core).await;
-    }
+    drops.carry_out(core).await;
     Ok(turn)
 }

@@ -112,8 +112,22 @@ impl Limits {
         result
     }
 
-    /// Gives back what turned out not to count, such as a log-in that succeeded.
-    pub async fn give_back(&self, uses: &[Use]) {
+    /// Does `work`, of which only what ends as a failure counts. Taken beforehand, since many guesses may be made at once.
+    pub async fn count_failures<T, E>(
+        &self,
+        uses: &[Use],
+        work: impl Future<Output = Result<T, E>>,
+        is_failure: impl FnOnce(&E) -> bool,
+    ) -> Result<(Allowance, Result<T, E>), Exceeded> {
+        let allowance = self.take(uses).await?;
+        let result = work.await;
+        if !result.as_ref().err().is_some_and(is_failure) {
+            self.give_back(uses).await;
+        }
+        Ok((allowance, result))
+    }
+
+    async fn give_back(&self, uses: &[Use]) {
         let limited = self.limited(uses);
         if !limited.is_empty() {
             // Where Redis does not answer, the limit is a little stricter for a while.

@@ -12,24 +12,26 @@ use crate::store::{StoreError, outbox};
 #[must_use = "what is not carried out is noticed a moment later only"]
 #[derive(Debug)]
 pub struct Drops {
-    message: i64,
+    /// Nothing where there is nothing to drop.
+    message: Option<i64>,
     tags: Vec<Tag>,
 }
 
 impl Drops {
     /// Writes them in the change's own transaction.
     pub async fn announce(db: &mut PgConnection, tags: Vec<Tag>, now: OffsetDateTime) -> Result<Self, StoreError> {
-        let message = outbox::push_drops(db, &write(&tags), now).await?;
+        let message = if tags.is_empty() { None } else { Some(outbox::push_drops(db, &write(&tags), now).await?) };
         Ok(Self { message, tags })
     }
 
     /// Drops them everywhere, after the commit. What Redis does not take in time stays in the outbox.
     pub async fn carry_out(self, core: &Core) {
-        if core.cache.drop_tags(&self.tags).await
+        if let Some(message) = self.message
+            && core.cache.drop_tags(&self.tags).await
             && let Ok(mut db) = core.connection().await
         {
             // Where this fails they are dropped once more, which harms nobody.
-            let _ = outbox::finish(&mut db, self.message).await;
+            let _ = outbox::finish(&mut db, message).await;
         }
     }
 }

@@ -146,41 +146,33 @@ pub async fn lag(db: &mut PgConnection, now: OffsetDateTime) -> Result<f64, Stor
         .await?)
 }
 
+// The totals of public campaigns by slug, with one more condition.
+macro_rules! public_totals {
+    ($rest:literal) => {
+        concat!(
+            "SELECT c.slug, t.arrecadado_centavos, t.declarado_centavos, t.devolvido_centavos, t.doacoes_qtd, t.doadores_qtd, t.seq,",
+            " t.atualizado_em FROM campanha_totais t JOIN campanhas c ON c.id = t.campanha_id",
+            " WHERE c.situacao IN ('publicada', 'pausada', 'encerrada') AND ",
+            $rest
+        )
+    };
+}
+
 /// The totals of a public campaign.
 pub async fn get_public(db: &mut PgConnection, slug: &str) -> Result<Option<Totals>, StoreError> {
-    Ok(sqlx::query_as(
-        "SELECT t.arrecadado_centavos, t.declarado_centavos, t.devolvido_centavos, t.doacoes_qtd, t.doadores_qtd, t.seq, t.atualizado_em
-         FROM campanha_totais t JOIN campanhas c ON c.id = t.campanha_id
-         WHERE c.slug = $1 AND c.situacao IN ('publicada', 'pausada', 'encerrada')",
-    )
-    .bind(slug)
-    .fetch_optional(db)
-    .await?)
+    Ok(sqlx::query_as(public_totals!("c.slug = $1")).bind(slug).fetch_optional(db).await?)
 }
 
 /// The totals of some public campaigns, by slug.
 pub async fn get_many(db: &mut PgConnection, slugs: &[&str]) -> Result<Vec<NamedTotals>, StoreError> {
-    Ok(sqlx::query_as(
-        "SELECT c.slug, t.arrecadado_centavos, t.declarado_centavos, t.devolvido_centavos, t.doacoes_qtd, t.doadores_qtd, t.seq,
-                t.atualizado_em
-         FROM campanha_totais t JOIN campanhas c ON c.id = t.campanha_id
-         WHERE c.slug = ANY($1) AND c.situacao IN ('publicada', 'pausada', 'encerrada')",
-    )
-    .bind(slugs)
-    .fetch_all(db)
-    .await?)
+    Ok(sqlx::query_as(public_totals!("c.slug = ANY($1)")).bind(slugs).fetch_all(db).await?)
 }
 
 /// The totals of public campaigns that moved at or after `since`, at most `limit` of them, the latest first.
 pub async fn moved_since(db: &mut PgConnection, since: OffsetDateTime, limit: i64) -> Result<Vec<NamedTotals>, StoreError> {
-    Ok(sqlx::query_as(
-        "SELECT c.slug, t.arrecadado_centavos, t.declarado_centavos, t.devolvido_centavos, t.doacoes_qtd, t.doadores_qtd, t.seq,
-                t.atualizado_em
-         FROM campanha_totais t JOIN campanhas c ON c.id = t.campanha_id
-         WHERE t.atualizado_em >= $1 AND c.situacao IN ('publicada', 'pausada', 'encerrada') ORDER BY t.atualizado_em DESC LIMIT $2",
-    )
-    .bind(since)
-    .bind(limit)
-    .fetch_all(db)
-    .await?)
+    Ok(sqlx::query_as(public_totals!("t.atualizado_em >= $1 ORDER BY t.atualizado_em DESC LIMIT $2"))
+        .bind(since)
+        .bind(limit)
+        .fetch_all(db)
+        .await?)
 }

@@ -31,10 +31,7 @@ pub struct Body {
     responses((status = 200, description = "A sessão tem um novo cookie", body = OpenedBody, headers(("set-cookie" = String)))))]
 pub async fn reauthenticate(State(state): State<AppState>, who: SignedIn, ApiJson(body, _): ApiJson<Body>) -> Result<WithCookie, Problem> {
     let uses = [Use::of(Rule::Password, who.pessoa())];
-    state.limits.take(&uses).await?;
-    let renewal = sessions::reauthenticate(&state, &who.0, body.senha).await;
-    if !matches!(renewal, Err(LogInError::Refused)) {
-        state.limits.give_back(&uses).await;
-    }
+    let work = sessions::reauthenticate(&state, &who.0, body.senha);
+    let (_, renewal) = state.limits.count_failures(&uses, work, |error| matches!(error, LogInError::Refused)).await?;
     Ok(opened(&state, StatusCode::OK, &renewal?))
 }

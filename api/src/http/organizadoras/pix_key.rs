@@ -124,10 +124,7 @@ pub async fn put(
     let mut wrong = Violations::default();
     let Some(key) = body.chave_pix.parse(&mut wrong, "chave_pix.") else { return Err(wrong.problem()) };
     let uses = [Use::of(Rule::Password, member.pessoa)];
-    state.limits.take(&uses).await?;
-    let change = service::set_pix_key(&state, member.organizadora, member.pessoa, body.senha, &key).await;
-    if !matches!(change, Err(PixKeyError::WrongPassword)) {
-        state.limits.give_back(&uses).await;
-    }
+    let work = service::set_pix_key(&state, member.organizadora, member.pessoa, body.senha, &key);
+    let (_, change) = state.limits.count_failures(&uses, work, |error| matches!(error, PixKeyError::WrongPassword)).await?;
     Ok(Json(change?.into()))
 }

@@ -46,12 +46,8 @@ pub async fn log_in(
     let agent = agent(&headers);
     let address = email.as_ref().map_or(body.email.as_str(), Email::as_str);
     let uses = [Use::of(Rule::LoginEmail, address), Use::from_address(Rule::LoginIp, ip)];
-    let allowance = state.limits.take(&uses).await?;
-    let opening = sessions::log_in(&state, email.as_ref(), body.senha, agent.as_deref(), ip).await;
-    // Only failures count; taken beforehand, since many guesses may be made at once.
-    if !matches!(opening, Err(LogInError::Refused)) {
-        state.limits.give_back(&uses).await;
-    }
+    let work = sessions::log_in(&state, email.as_ref(), body.senha, agent.as_deref(), ip);
+    let (allowance, opening) = state.limits.count_failures(&uses, work, |error| matches!(error, LogInError::Refused)).await?;
     Ok((allowance, opened(&state, StatusCode::CREATED, &opening?)))
 }
 
