@@ -36,7 +36,7 @@ async fn bites_after(app: &TestApp, path: &str, bodies: &[Value], expected: u16,
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "exact only while Redis answers within 50 ms, which a machine that runs all tests at once does not promise"]
+#[ignore = "exact only while Redis answers within 50 ms: hack/test runs it apart"]
 async fn a_device_donates_ten_times_a_minute_on_all_processes_together() {
     let database = create_database(servers()).await;
     let one = TestApp::on(servers(), &database, Options { limited: true, ..Options::default() }).await;
@@ -67,7 +67,7 @@ async fn a_device_donates_ten_times_a_minute_on_all_processes_together() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "exact only while Redis answers within 50 ms, which a machine that runs all tests at once does not promise"]
+#[ignore = "exact only while Redis answers within 50 ms: hack/test runs it apart"]
 async fn failed_log_ins_are_limited_by_e_mail_and_good_ones_are_not() {
     let app = limited().await;
     let person = app.person().await;
@@ -86,7 +86,7 @@ async fn failed_log_ins_are_limited_by_e_mail_and_good_ones_are_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "exact only while Redis answers within 50 ms, which a machine that runs all tests at once does not promise"]
+#[ignore = "exact only while Redis answers within 50 ms: hack/test runs it apart"]
 async fn what_sends_mail_or_tries_codes_is_limited() {
     let app = limited().await;
     let sign_up = |email: &str| json!({"nome": "Ana", "email": email, "senha": "uma frase longa", "aviso_privacidade": "2026-11", "consentimento": true});
@@ -103,7 +103,7 @@ async fn what_sends_mail_or_tries_codes_is_limited() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "exact only while Redis answers within 50 ms, which a machine that runs all tests at once does not promise"]
+#[ignore = "exact only while Redis answers within 50 ms: hack/test runs it apart"]
 async fn a_person_has_ten_wrong_passwords() {
     let app = limited().await;
     let person = app.person().await;
@@ -132,7 +132,7 @@ async fn without_redis_each_process_limits_by_itself_and_nothing_is_slow() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "exact only while Redis answers within 50 ms, which a machine that runs all tests at once does not promise"]
+#[ignore = "exact only while Redis answers within 50 ms: hack/test runs it apart"]
 async fn a_limit_that_is_reached_takes_nothing_from_the_others() {
     let app = limited().await;
     let campaign = app.campaign().await;
