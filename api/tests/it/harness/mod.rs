@@ -2,11 +2,13 @@
 
 mod client;
 mod fixtures;
+mod fleet;
 mod operations;
 mod servers;
 
 pub use client::{Answer, Request};
 pub use fixtures::{Campaign, Org, Person, cnpj, e2eid};
+pub use fleet::{Fleet, FleetOptions};
 pub use operations::Operation;
 pub use servers::{Servers, servers};
 
