@@ -10,6 +10,7 @@ use crate::background;
 use crate::cache;
 use crate::clock::Clock;
 use crate::config::{Config, Pooler};
+use crate::health;
 use crate::http;
 use crate::keys::{Keys, KeysError};
 use crate::limits::{Rules, RulesError};
@@ -93,7 +94,8 @@ impl App {
         let metrics = Arc::new(Metrics::new()?);
         let redis = Arc::new(RedisClient::new(&config.redis_url, &config.redis_prefix, Arc::clone(&metrics))?);
         let stores = Stores { db, background_db: store::pool(&config.database.database_url, BACKGROUND_CONNECTIONS)?, redis };
-        let core = Core::new(&config, stores, rules, clock, keys, Passwords::new()?, metrics);
+        let passwords = Passwords::new(&metrics)?;
+        let core = Core::new(&config, stores, rules, clock, keys, passwords, metrics);
         Ok(Self { state: Arc::new(core), mailer, config })
     }
 
@@ -128,6 +130,8 @@ impl BoundApp {
         let mailer = background.then_some(app.mailer);
         state.shutdown.spawn(cache::listen(Arc::clone(&state)));
         state.shutdown.spawn(probe_then_work(Arc::clone(&state), app.config.database.pooler, mailer));
+        let stores = Arc::clone(&state);
+        state.shutdown.spawn(async move { health::watch(&stores).await });
         let admin_stop = Shutdown::default();
         let admin_server = tokio::spawn(server::serve(admin, http::admin::router(Arc::clone(&state)), admin_stop.clone(), Duration::ZERO));
         server::serve(public, router, state.shutdown.clone(), Duration::from_secs(app.config.drain_seconds)).await;

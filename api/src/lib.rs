@@ -2,6 +2,7 @@
 //!
 //! `domain` knows no IO; `store` holds the SQL; `service` owns transactions; `http` adapts. `app` puts them together.
 
+pub mod admission;
 pub mod app;
 pub mod background;
 pub mod cache;
@@ -9,6 +10,7 @@ pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod gateway;
+pub mod health;
 pub mod http;
 pub mod keys;
 pub mod limits;

@@ -11,6 +11,7 @@ use doacoes_api::domain::email::Email;
 use doacoes_api::domain::slug::Slug;
 use doacoes_api::http::openapi;
 use doacoes_api::keys::Keys;
+use doacoes_api::metrics::Metrics;
 use doacoes_api::password::Passwords;
 use doacoes_api::seed::SeedError;
 use doacoes_api::service::administration;
@@ -165,7 +166,9 @@ async fn fill(args: SeedArgs) -> Result<(), AnyError> {
         return Ok(());
     }
     let keys = Keys::load(&args.secrets_dir)?;
-    match seed::run(&db, &keys, &Passwords::new()?, seed::Scale::default().times(args.times), |step| println!("{step}")).await {
+    match seed::run(&db, &keys, &Passwords::new(&Metrics::new()?)?, seed::Scale::default().times(args.times), |step| println!("{step}"))
+        .await
+    {
         Ok(report) => println!("{report}"),
         // Somebody else was first, a moment ago.
         Err(SeedError::NotEmpty) if args.if_empty => println!("there is data already; nothing was added"),

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use prometheus::{Encoder as _, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{
+    Encoder as _, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
+};
 use sqlx::PgPool;
 
 use crate::cache::Class;
@@ -28,6 +31,10 @@ pub struct Metrics {
     cache_connected: IntGauge,
     rate_limited: IntCounterVec,
     ready: IntGauge,
+    shed: IntCounterVec,
+    waiting: IntGaugeVec,
+    acquire: Histogram,
+    degraded: IntGaugeVec,
 }
 
 impl Metrics {
@@ -51,13 +58,19 @@ impl Metrics {
         };
         let buckets = vec![0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0];
         let durations = HistogramVec::new(
-            HistogramOpts::new("doacoes_http_request_duration_seconds", "Time from request head to response head.").buckets(buckets),
+            HistogramOpts::new("doacoes_http_request_duration_seconds", "Time from request head to response head.")
+                .buckets(buckets.clone()),
             &["method", "route"],
+        )?;
+        let acquire = Histogram::with_opts(
+            HistogramOpts::new("doacoes_database_acquire_seconds", "What requests waited for a connection to the database.")
+                .buckets(buckets),
         )?;
         let ready = IntGauge::new("doacoes_ready", "1 while the readiness probe answers 200.")?;
         let redis_breaker = IntGauge::new("doacoes_redis_breaker_open", "1 while Redis is not asked, after failures in a row.")?;
         let cache_connected = IntGauge::new("doacoes_cache_connected", "1 while drops by other processes are heard.")?;
         registry.register(Box::new(durations.clone()))?;
+        registry.register(Box::new(acquire.clone()))?;
         registry.register(Box::new(ready.clone()))?;
         registry.register(Box::new(redis_breaker.clone()))?;
         registry.register(Box::new(cache_connected.clone()))?;
@@ -99,6 +112,10 @@ impl Metrics {
             cache_connected,
             rate_limited: counter("doacoes_rate_limited_total", "Requests turned away by a limit.", &["rule"])?,
             ready,
+            shed: counter("doacoes_shed_total", "Requests turned away because a queue was full.", &["queue"])?,
+            waiting: int_gauge("doacoes_queue_waiting", "Requests that wait in a bounded queue.", &["queue"])?,
+            acquire,
+            degraded: int_gauge("doacoes_degraded", "1 while a store does not answer.", &["store"])?,
             registry,
         };
         for status in DonationStatus::ALL {
@@ -183,6 +200,26 @@ impl Metrics {
         self.ready.set(i64::from(ready));
     }
 
+    /// The number of those that wait in `queue`.
+    pub fn waiting(&self, queue: WaitQueue) -> IntGauge {
+        self.waiting.with_label_values(&[queue.as_str()])
+    }
+
+    /// The number of those that found `queue` full.
+    pub fn shed(&self, queue: WaitQueue) -> IntCounter {
+        self.shed.with_label_values(&[queue.as_str()])
+    }
+
+    /// A request waited for a connection.
+    pub fn database_acquire(&self, took: Duration) {
+        self.acquire.observe(took.as_secs_f64());
+    }
+
+    /// Whether a store does not answer.
+    pub fn degraded(&self, store: Store, degraded: bool) {
+        self.degraded.with_label_values(&[store.as_str()]).set(i64::from(degraded));
+    }
+
     /// The text that Prometheus reads.
     pub fn render(&self, db: &PgPool) -> Result<Vec<u8>, prometheus::Error> {
         let idle = i64::try_from(db.num_idle()).unwrap_or(0);
@@ -229,6 +266,49 @@ impl Queue {
         match self {
             Self::Totals => "totals",
             Self::Outbox => "outbox",
+        }
+    }
+}
+
+/// Where requests wait their turn, a bounded number of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitQueue {
+    /// For a connection to the database.
+    Database,
+    /// For a password to be hashed.
+    Passwords,
+    /// Streams of a campaign's total, which are all served at once.
+    Streams,
+}
+
+impl WaitQueue {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Database => "database",
+            Self::Passwords => "passwords",
+            Self::Streams => "streams",
+        }
+    }
+}
+
+/// A store whose loss the process survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Store {
+    /// The database.
+    Postgres,
+    /// What is only there to be fast.
+    Redis,
+}
+
+impl Store {
+    /// Every store.
+    pub const ALL: [Self; 2] = [Self::Postgres, Self::Redis];
+
+    /// Its name in probes and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::Redis => "redis",
         }
     }
 }

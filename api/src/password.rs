@@ -10,6 +10,9 @@ use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Semaphore;
 
+use crate::admission::{Gate, Place};
+use crate::metrics::{Metrics, WaitQueue};
+
 /// Memory in KiB, passes and lanes: the least that OWASP's password storage guide advises for argon2id.
 const COST: (u32, u32, u32) = (19 * 1024, 2, 1);
 /// How many may wait for the one that runs.
@@ -19,10 +22,16 @@ const QUEUE: usize = 16;
 #[derive(Clone)]
 pub struct Passwords {
     running: Arc<Semaphore>,
-    admitted: Arc<Semaphore>,
+    queue: Gate,
     argon2: Argon2<'static>,
     /// What an unknown e-mail is checked against, so that it takes the same time.
     dummy: Arc<str>,
+}
+
+/// A place in the queue, taken before the database is asked whose password it is: a crowd at the door must not take the
+/// connections of those who donate.
+pub struct Ticket {
+    _place: Place,
 }
 
 /// Why a password was not hashed.
@@ -41,26 +50,33 @@ pub enum PasswordsError {
 
 impl Passwords {
     /// A hasher with one permit.
-    pub fn new() -> Result<Self, PasswordsError> {
+    pub fn new(metrics: &Metrics) -> Result<Self, PasswordsError> {
         let (memory, passes, lanes) = COST;
         let params = Params::new(memory, passes, lanes, None).map_err(|error| PasswordsError::Argon2(error.to_string()))?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let dummy = hash_now(&argon2, b"nobody has this password")?;
-        Ok(Self { running: Arc::new(Semaphore::new(1)), admitted: Arc::new(Semaphore::new(1 + QUEUE)), argon2, dummy: dummy.into() })
+        let queue = Gate::new(QUEUE, WaitQueue::Passwords, metrics);
+        Ok(Self { running: Arc::new(Semaphore::new(1)), queue, argon2, dummy: dummy.into() })
+    }
+
+    /// A place in the queue, for [`Passwords::verify`].
+    pub fn queue_up(&self) -> Result<Ticket, PasswordsError> {
+        self.queue.enter().map(|place| Ticket { _place: place }).ok_or(PasswordsError::Busy)
     }
 
     /// A PHC string of `password` with a new salt.
     pub async fn hash(&self, password: SecretString) -> Result<String, PasswordsError> {
+        let ticket = self.queue_up()?;
         let argon2 = self.argon2.clone();
-        self.queue(move || hash_now(&argon2, password.expose_secret().as_bytes())).await
+        self.run(ticket, move || hash_now(&argon2, password.expose_secret().as_bytes())).await
     }
 
     /// Whether `password` belongs to the PHC string `stored`. `None` stands for an account that does not exist, and takes
     /// as long.
-    pub async fn verify(&self, password: SecretString, stored: Option<String>) -> Result<bool, PasswordsError> {
+    pub async fn verify(&self, ticket: Ticket, password: SecretString, stored: Option<String>) -> Result<bool, PasswordsError> {
         let argon2 = self.argon2.clone();
         let dummy = Arc::clone(&self.dummy);
-        self.queue(move || {
+        self.run(ticket, move || {
             let (text, exists) = stored.as_deref().map_or((&*dummy, false), |text| (text, true));
             let hash = PasswordHash::new(text).map_err(|error| PasswordsError::Argon2(error.to_string()))?;
             let matches = argon2.verify_password(password.expose_secret().as_bytes(), &hash).is_ok();
@@ -69,15 +85,16 @@ impl Passwords {
         .await
     }
 
-    async fn queue<T: Send + 'static>(
+    async fn run<T: Send + 'static>(
         &self,
+        ticket: Ticket,
         work: impl FnOnce() -> Result<T, PasswordsError> + Send + 'static,
     ) -> Result<T, PasswordsError> {
-        let place = Arc::clone(&self.admitted).try_acquire_owned().map_err(|_| PasswordsError::Busy)?;
         let turn = Arc::clone(&self.running).acquire_owned().await.map_err(|_| PasswordsError::Stopped)?;
-        // Both go into the task: a client that hangs up does not free the core that its hash still uses.
+        drop(ticket);
+        // It goes into the task: a client that hangs up does not free the core that its hash still uses.
         tokio::task::spawn_blocking(move || {
-            let _held = (place, turn);
+            let _held = turn;
             work()
         })
         .await
@@ -96,19 +113,27 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
 
+    fn hasher() -> Passwords {
+        Passwords::new(&Metrics::new().unwrap()).unwrap()
+    }
+
+    async fn verify(passwords: &Passwords, password: &str, stored: Option<String>) -> bool {
+        passwords.verify(passwords.queue_up().unwrap(), password.into(), stored).await.unwrap()
+    }
+
     #[tokio::test]
     async fn a_password_matches_only_its_own_hash() {
-        let passwords = Passwords::new().unwrap();
+        let passwords = hasher();
         let stored = passwords.hash("correta".into()).await.unwrap();
         assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
-        assert!(passwords.verify("correta".into(), Some(stored.clone())).await.unwrap());
-        assert!(!passwords.verify("errada".into(), Some(stored)).await.unwrap());
-        assert!(!passwords.verify("nobody has this password".into(), None).await.unwrap());
+        assert!(verify(&passwords, "correta", Some(stored.clone())).await);
+        assert!(!verify(&passwords, "errada", Some(stored)).await);
+        assert!(!verify(&passwords, "nobody has this password", None).await);
     }
 
     #[tokio::test]
     async fn the_eighteenth_at_once_is_told_to_come_back() {
-        let passwords = Passwords::new().unwrap();
+        let passwords = hasher();
         let all = futures_util::future::join_all((0..40).map(|_| passwords.hash("x".into()))).await;
         let busy = all.iter().filter(|result| matches!(result, Err(PasswordsError::Busy))).count();
         assert_eq!(busy, 40 - 1 - QUEUE);

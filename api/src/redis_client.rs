@@ -164,6 +164,12 @@ impl RedisClient {
         self.metrics.redis_breaker(self.breaker.is_open());
     }
 
+    /// Whether Redis answers. Neither counted nor heard by the breaker, which are about what requests ask.
+    pub async fn ping(&self) -> bool {
+        let mut connection = self.connection.clone();
+        redis::cmd("PING").query_async::<()>(&mut connection).await.is_ok()
+    }
+
     /// A connection of its own that listens to `channel`.
     pub async fn subscribe(&self, channel: &str) -> Result<PubSub, redis::RedisError> {
         let connect = async {

@@ -34,6 +34,8 @@ const HEAD_LIMIT: usize = 32 * 1024;
 const CONNECTIONS: usize = 8_192;
 /// Requests in flight have this long to end when no new ones are taken.
 const LAST_REQUESTS: Duration = Duration::from_secs(10);
+/// Connections made in the last moment have this long to send their requests.
+const LAST_MOMENT: Duration = Duration::from_millis(250);
 
 /// Listens on `addr`; port 0 takes a free one.
 pub fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
@@ -48,7 +50,7 @@ pub fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
 /// idle connection closed: a proxy that has not yet heard of the stop may be sending on it.
 pub async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown, drain: Duration) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
-    let graceful = GracefulShutdown::new();
+    let server = Server { router, graceful: GracefulShutdown::new() };
     let drained = shutdown.drained(drain);
     tokio::pin!(drained);
     loop {
@@ -63,15 +65,34 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown, dr
                 continue;
             }
         };
+        server.attend(stream, peer, place);
+    }
+    server.accept_the_last(listener, &places);
+    if !drain.is_zero() {
+        // hyper closes a connection that has sent nothing yet, also when its request is about to arrive.
+        shutdown.drained(LAST_MOMENT).await;
+    }
+    if tokio::time::timeout(LAST_REQUESTS, server.graceful.shutdown()).await.is_err() {
+        tracing::warn!("connections were still busy at the end of the drain");
+    }
+}
+
+struct Server {
+    router: Router,
+    graceful: GracefulShutdown,
+}
+
+impl Server {
+    fn attend(&self, stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit) {
         // Answers are small and whole; waiting to fill a packet only delays them.
         let _ = stream.set_nodelay(true);
-        let service = with_peer(router.clone(), peer);
+        let service = with_peer(self.router.clone(), peer);
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_TIMEOUT)
             .max_buf_size(HEAD_LIMIT)
             .serve_connection(TokioIo::new(Stalling::new(stream, WRITE_TIMEOUT)), service);
-        let connection = graceful.watch(connection);
+        let connection = self.graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(error = chain(&error), "a connection ended early");
@@ -79,9 +100,16 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown, dr
             drop(place);
         });
     }
-    drop(listener);
-    if tokio::time::timeout(LAST_REQUESTS, graceful.shutdown()).await.is_err() {
-        tracing::warn!("connections were still busy at the end of the drain");
+
+    /// Those who wait in the kernel's queue would see a reset when the listener goes.
+    fn accept_the_last(&self, listener: TcpListener, places: &Arc<Semaphore>) {
+        let Ok(listener) = listener.into_std() else { return };
+        while let Ok(place) = Arc::clone(places).try_acquire_owned() {
+            let Ok((stream, peer)) = listener.accept() else { return };
+            if let Ok(stream) = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)) {
+                self.attend(stream, peer, place);
+            }
+        }
     }
 }
 

@@ -1,19 +1,22 @@
 //! What every request works with.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres, Transaction};
 use time::Duration;
 
+use crate::admission::Gate;
 use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::config::{Config, Profile, PublicUrl};
 use crate::gateway::Gateways;
+use crate::health::Health;
 use crate::http::extract::client_ip::Cidr;
 use crate::keys::Keys;
 use crate::limits::{Limits, Rules};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, WaitQueue};
 use crate::password::Passwords;
 use crate::probe::Probe;
 use crate::redis_client::RedisClient;
@@ -26,10 +29,16 @@ pub type AppState = Arc<Core>;
 /// The version of the privacy notice that donors and people agree to.
 pub const PRIVACY_NOTICE: &str = "2026-11";
 
+/// So many requests wait per connection of the pool. At some milliseconds a statement the last of them has its turn well before
+/// its deadline; one more would mostly be an answer that comes too late.
+const WAITING_PER_CONNECTION: u32 = 8;
+
 /// Everything that lives as long as the process.
 pub struct Core {
     /// Connections as role `app`.
     pub db: PgPool,
+    /// Who may wait for one of them.
+    pub database_queue: Gate,
     /// Connections for probes and background work, which busy requests must not starve.
     pub background_db: PgPool,
     /// Redis, for what is only there to be fast.
@@ -50,6 +59,8 @@ pub struct Core {
     pub metrics: Arc<Metrics>,
     /// Stopping.
     pub shutdown: Shutdown,
+    /// Which stores answer.
+    pub health: Health,
     /// Whether the pooler keeps statements apart.
     pub probe: Probe,
     /// Which defaults apply.
@@ -81,8 +92,10 @@ impl Core {
         passwords: Passwords,
         metrics: Arc<Metrics>,
     ) -> Self {
+        let places = config.database.database_pool_size.saturating_mul(WAITING_PER_CONNECTION);
         Self {
             db: stores.db,
+            database_queue: Gate::new(usize::try_from(places).unwrap_or(usize::MAX), WaitQueue::Database, &metrics),
             background_db: stores.background_db,
             cache: Cache::new(Arc::clone(&stores.redis), Arc::clone(&metrics)),
             limits: Limits::new(rules, Arc::clone(&stores.redis), Arc::clone(&metrics)),
@@ -93,6 +106,7 @@ impl Core {
             gateways: Gateways::new(&config.payments),
             metrics,
             shutdown: Shutdown::default(),
+            health: Health::default(),
             probe: Probe::default(),
             profile: config.profile,
             public_url: config.public_url.clone(),
@@ -102,12 +116,21 @@ impl Core {
 
     /// A connection for statements that need no transaction.
     pub async fn connection(&self) -> Result<PoolConnection<Postgres>, StoreError> {
-        Ok(self.db.acquire().await?)
+        self.in_turn(self.db.acquire()).await
     }
 
     /// A transaction; it rolls back unless it is committed.
     pub async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
-        Ok(self.db.begin().await?)
+        self.in_turn(self.db.begin()).await
+    }
+
+    async fn in_turn<T>(&self, acquire: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
+        let _place = self.database_queue.enter().ok_or(StoreError::Crowded)?;
+        let asked = Instant::now();
+        // On the heap, since the future is large and each operation would hold a copy for every place where it asks.
+        let acquired = Box::pin(acquire).await;
+        self.metrics.database_acquire(asked.elapsed());
+        Ok(acquired?)
     }
 
     /// A connection of background work.

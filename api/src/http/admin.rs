@@ -1,7 +1,5 @@
 //! The admin listener: `/livez`, `/readyz`, `/metrics`. It is never exposed to visitors.
 
-use std::time::Duration;
-
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -9,10 +7,9 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
 
+use crate::metrics::Store;
 use crate::probe::ProbeState;
 use crate::state::{AppState, Core};
-
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The admin router.
 pub fn router(state: AppState) -> Router {
@@ -25,16 +22,21 @@ struct Readiness {
     /// Why not.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
+    /// Stores that do not answer now; what can be served without them is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    degraded: Vec<&'static str>,
 }
 
 async fn readyz(State(state): State<AppState>) -> Response {
-    let reason = unready(&state).await;
+    let reason = unready(&state);
+    let degraded = state.health.degraded().into_iter().map(Store::as_str).collect();
     state.metrics.ready(reason.is_none());
     let status = if reason.is_none() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(Readiness { ready: reason.is_none(), reason })).into_response()
+    (status, Json(Readiness { ready: reason.is_none(), reason, degraded })).into_response()
 }
 
-async fn unready(core: &Core) -> Option<&'static str> {
+/// Nothing here waits: whoever probes has little patience, and a store that hangs is no reason to seem dead.
+fn unready(core: &Core) -> Option<&'static str> {
     if core.shutdown.has_begun() {
         return Some("shutting down");
     }
@@ -47,12 +49,7 @@ async fn unready(core: &Core) -> Option<&'static str> {
         }
         ProbeState::Passed => {}
     }
-    let reachable =
-        tokio::time::timeout(PATIENCE, async { sqlx::query_scalar::<_, i32>("SELECT 1").fetch_one(&core.background_db).await }).await;
-    match reachable {
-        Ok(Ok(_)) => None,
-        Ok(Err(_)) | Err(_) => Some("the database does not answer"),
-    }
+    (!core.health.has_reached_database()).then_some("the database has not answered yet")
 }
 
 async fn metrics(State(state): State<AppState>) -> Response {

@@ -225,7 +225,9 @@ impl Problem {
         // A struct of strings always serialises.
         let body = serde_json::to_vec(&self.body(request_id)).unwrap_or_default();
         let mut response = (self.code.status(), [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
-        if let Some(seconds) = self.retry_after {
+        // Whoever is turned away is told when to come back, also where nobody thought of it.
+        let retry_after = self.retry_after.or((self.code == Code::Unavailable).then_some(1));
+        if let Some(seconds) = retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if let Some(headers) = &self.headers {

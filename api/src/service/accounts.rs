@@ -73,7 +73,7 @@ pub async fn verify_email(core: &Core, token: &str, password: SecretString, ip: 
         let mut db = core.connection().await?;
         pessoas::sign_up_password_hash(&mut db, &token_hash, now).await?.ok_or(AccountError::BadToken)?
     };
-    if !core.passwords.verify(password, Some(stored)).await? {
+    if !core.passwords.verify(core.passwords.queue_up()?, password, Some(stored)).await? {
         return Err(AccountError::WrongPassword);
     }
     let mut tx = core.begin().await?;
@@ -136,9 +136,10 @@ pub async fn update_profile(core: &Core, id: PessoaId, version: i32, nome: Optio
 
 /// Whether `password` is the person's.
 pub async fn password_matches(core: &Core, id: PessoaId, password: SecretString) -> Result<bool, AccountError> {
+    let ticket = core.passwords.queue_up()?;
     let stored = {
         let mut db = core.connection().await?;
         pessoas::password_hash(&mut db, id).await?
     };
-    Ok(core.passwords.verify(password, stored).await?)
+    Ok(core.passwords.verify(ticket, password, stored).await?)
 }

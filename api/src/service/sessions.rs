@@ -67,6 +67,7 @@ pub async fn log_in(
     agent: Option<&str>,
     ip: IpAddr,
 ) -> Result<Opened, LogInError> {
+    let ticket = core.passwords.queue_up()?;
     let account = match email {
         Some(email) => {
             let mut db = core.connection().await?;
@@ -75,7 +76,7 @@ pub async fn log_in(
         None => None,
     };
     let stored = account.as_ref().map(|account| account.senha_hash.clone());
-    let matches = core.passwords.verify(password, stored).await?;
+    let matches = core.passwords.verify(ticket, password, stored).await?;
     let account = account.filter(|_| matches).ok_or(LogInError::Refused)?;
     let now = core.clock.now();
     let token = random_hex();

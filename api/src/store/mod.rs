@@ -29,10 +29,16 @@ use sqlx::{Connection as _, PgConnection, PgPool};
 /// Every migration, embedded in the binary.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
 
-/// A statement that failed.
+/// A statement that failed, or was not tried.
 #[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct StoreError(#[from] sqlx::Error);
+pub enum StoreError {
+    /// The database said so, or could not be reached.
+    #[error(transparent)]
+    Sql(#[from] sqlx::Error),
+    /// As many wait for a connection as may.
+    #[error("too many requests wait for a connection to the database")]
+    Crowded,
+}
 
 /// What a failure of the database means for the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,22 +52,30 @@ pub enum Class {
 impl StoreError {
     /// The violated constraint's name, where that is what happened.
     pub fn constraint(&self) -> Option<&str> {
-        self.0.as_database_error().and_then(sqlx::error::DatabaseError::constraint)
+        self.sql()?.as_database_error().and_then(sqlx::error::DatabaseError::constraint)
+    }
+
+    const fn sql(&self) -> Option<&sqlx::Error> {
+        match self {
+            Self::Sql(error) => Some(error),
+            Self::Crowded => None,
+        }
     }
 
     /// Whether the server and this connection disagree about what was said: an unknown or doubled prepared statement, or a
     /// message out of turn. A pooler that mixes up its clients looks like this.
     pub fn is_garbled(&self) -> bool {
-        match &self.0 {
-            sqlx::Error::Protocol(_) | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => true,
-            sqlx::Error::Database(error) => matches!(error.code().as_deref(), Some("26000" | "42P05" | "08P01")),
+        match self.sql() {
+            Some(sqlx::Error::Protocol(_) | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. }) => true,
+            Some(sqlx::Error::Database(error)) => matches!(error.code().as_deref(), Some("26000" | "42P05" | "08P01")),
             _ => false,
         }
     }
 
     /// Whether trying again can help.
     pub fn class(&self) -> Class {
-        match &self.0 {
+        let Some(error) = self.sql() else { return Class::Unavailable };
+        match error {
             sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
                 Class::Unavailable
             }
@@ -101,7 +115,7 @@ pub fn pool(url: &SecretString, size: u32) -> Result<PgPool, StoreError> {
 
 /// Runs every pending migration on a direct connection as the schema's owner, and returns how many there were.
 pub async fn migrate(url: &SecretString) -> Result<usize, MigrateError> {
-    let mut connection = PgConnection::connect(url.expose_secret()).await.map_err(StoreError)?;
+    let mut connection = PgConnection::connect(url.expose_secret()).await.map_err(StoreError::from)?;
     let before = applied(&mut connection).await?;
     MIGRATOR.run(&mut connection).await?;
     let after = applied(&mut connection).await?;
@@ -169,7 +183,8 @@ mod tests {
         for code in ["23505", "23514", "42601", "42501", "22021", "26000"] {
             assert!(!is_passing(code), "{code}");
         }
-        assert_eq!(StoreError(sqlx::Error::PoolTimedOut).class(), Class::Unavailable);
-        assert_eq!(StoreError(sqlx::Error::RowNotFound).class(), Class::Fault);
+        assert_eq!(StoreError::Sql(sqlx::Error::PoolTimedOut).class(), Class::Unavailable);
+        assert_eq!(StoreError::Sql(sqlx::Error::RowNotFound).class(), Class::Fault);
+        assert_eq!(StoreError::Crowded.class(), Class::Unavailable);
     }
 }

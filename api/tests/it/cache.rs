@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use redis::AsyncCommands as _;
 use serde_json::json;
 
-use crate::harness::{Answer, Campaign, Options, Servers, TestApp, all_at_once, create_database, servers};
+use crate::harness::{Answer, Campaign, Options, Servers, TestApp, all_at_once, create_database, metric, servers, until};
 
 /// Several processes on one database and one Redis; only the first works in the background.
 async fn replicas(servers: &Servers, count: usize) -> Vec<Arc<TestApp>> {
@@ -25,25 +25,6 @@ async fn replicas(servers: &Servers, count: usize) -> Vec<Arc<TestApp>> {
 
 async fn hears_others(app: &TestApp) {
     until(Duration::from_secs(5), "the process hears others", async || metric(app, "doacoes_cache_connected", &[]).await == 1).await;
-}
-
-async fn until(limit: Duration, what: &str, holds: impl AsyncFn() -> bool) -> Duration {
-    let started = Instant::now();
-    while !holds().await {
-        assert!(started.elapsed() < limit, "not within {limit:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    started.elapsed()
-}
-
-/// The sum of a metric's series that have all of `labels`.
-async fn metric(app: &TestApp, name: &str, labels: &[&str]) -> i64 {
-    let text = app.http.get(format!("{}/metrics", app.admin)).send().await.unwrap().text().await.unwrap();
-    let series = text.lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
-    series
-        .filter(|line| labels.iter().all(|label| line.contains(label)))
-        .map(|line| line.rsplit(' ').next().unwrap().parse::<i64>().unwrap())
-        .sum()
 }
 
 async fn loads(app: &TestApp, entity: &str) -> i64 {

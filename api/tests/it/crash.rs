@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::harness::{Options, Servers, TestApp, create_database, e2eid};
+use crate::harness::{Options, Servers, TestApp, create_database, e2eid, metric, until};
 
 /// What a client knows of one attempt.
 enum Outcome {
@@ -31,7 +31,7 @@ async fn every_acknowledged_donation_survives_kill_nine() {
     for _ in 0..2 {
         tokio::time::sleep(Duration::from_millis(1_500)).await;
         kill_nine(&servers.env("PG_PID"));
-        until_down(&app, &format!("campanhas/{}", campaign.slug)).await;
+        until_down(&app, &path).await;
         servers.revive();
         back_within(&app, &path, Duration::from_secs(5)).await;
     }
@@ -91,17 +91,17 @@ async fn write_until(app: Arc<TestApp>, path: Arc<String>, stop: Arc<AtomicBool>
     history
 }
 
-/// Returns once a read is turned away, as it should be. The backends outlive their postmaster for a moment.
+/// Returns once a donation is turned away, as it should be. The backends outlive their postmaster for a moment.
 async fn until_down(app: &TestApp, path: &str) {
     let killed = Instant::now();
     loop {
-        let answer = app.get(path).send().await;
-        if answer.status != 200 {
+        let answer = app.post(path, app.donation(json!({"valor_centavos": 7777}))).new_key().send().await;
+        if answer.status != 201 {
             answer.expect_problem(503, "indisponivel");
             assert_eq!(answer.header("retry-after"), "1");
             return;
         }
-        assert!(killed.elapsed() < Duration::from_secs(5), "reads go on without a database");
+        assert!(killed.elapsed() < Duration::from_secs(5), "writes go on without a database");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
@@ -123,4 +123,80 @@ async fn back_within(app: &TestApp, path: &str, limit: Duration) {
 fn kill_nine(pid: &str) {
     let status = std::process::Command::new("kill").args(["-9", pid]).status().unwrap();
     assert!(status.success());
+}
+
+/// The readiness probe's answer, which never takes long.
+async fn readiness(app: &TestApp) -> serde_json::Value {
+    let asked = Instant::now();
+    let answer = app.http.get(format!("{}/readyz", app.admin)).send().await.unwrap();
+    assert_eq!(answer.status(), 200, "an outage took the process out of service");
+    assert!(asked.elapsed() < Duration::from_millis(500), "answered after {:?}", asked.elapsed());
+    answer.json().await.unwrap()
+}
+
+async fn degraded_within(app: &TestApp, stores: &[&str]) {
+    until(Duration::from_secs(5), "the probe names what is away", async || {
+        let body = readiness(app).await;
+        assert_eq!(body["ready"], json!(true));
+        body["degraded"].as_array().cloned().unwrap_or_default() == stores
+    })
+    .await;
+    for store in ["postgres", "redis"] {
+        let away = metric(app, "doacoes_degraded", &[&format!("store=\"{store}\"")]).await;
+        assert_eq!(away, i64::from(stores.contains(&store)), "{store}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_leaves_the_process_ready_but_degraded() {
+    let servers = Servers::start(&[]);
+    let database = create_database(&servers).await;
+    let app = TestApp::on(&servers, &database, Options::default()).await;
+    let campaign = app.campaign().await;
+    let path = format!("campanhas/{}/doacoes", campaign.slug);
+    let donate = async || {
+        let asked = Instant::now();
+        let answer = app.post(&path, app.donation(json!({"valor_centavos": 7777}))).new_key().send().await;
+        assert!(asked.elapsed() < Duration::from_secs(2), "answered after {:?}", asked.elapsed());
+        answer
+    };
+    donate().await.expect(201);
+    degraded_within(&app, &[]).await;
+
+    // A database that hangs keeps its connections and says nothing.
+    let pids = backends(&app).await;
+    signal(&pids, "-STOP");
+    let frozen = donate().await;
+    degraded_within(&app, &["postgres"]).await;
+    signal(&pids, "-CONT");
+    frozen.expect_problem(503, "indisponivel");
+    assert_eq!(frozen.header("retry-after"), "1");
+    degraded_within(&app, &[]).await;
+    back_within(&app, &path, Duration::from_secs(1)).await;
+
+    kill_nine(&servers.env("REDIS_PID"));
+    degraded_within(&app, &["redis"]).await;
+    donate().await.expect(201);
+    kill_nine(&servers.env("PG_PID"));
+    degraded_within(&app, &["postgres", "redis"]).await;
+    let refused = donate().await;
+    refused.expect_problem(503, "indisponivel");
+    assert_eq!(refused.header("retry-after"), "1");
+    servers.revive();
+    back_within(&app, &path, Duration::from_secs(5)).await;
+    degraded_within(&app, &[]).await;
+}
+
+/// The server's processes that work for this database.
+async fn backends(app: &TestApp) -> Vec<String> {
+    let pids: Vec<i32> =
+        sqlx::query_scalar("SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+            .fetch_all(&app.owner)
+            .await
+            .unwrap();
+    pids.iter().map(i32::to_string).collect()
+}
+
+fn signal(pids: &[String], signal: &str) {
+    assert!(std::process::Command::new("kill").arg(signal).args(pids).status().unwrap().success());
 }

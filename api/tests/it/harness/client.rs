@@ -126,15 +126,17 @@ impl Request<'_> {
         self.try_send().await.unwrap()
     }
 
-    /// Sends it again, unchanged, as long as the answer is a deliberate 503 with `Retry-After`.
+    /// Sends it again, unchanged, as long as the answer is a deliberate 503 with `Retry-After`. Which it honours, and a little more,
+    /// so that a crowd does not come back as one.
     pub async fn send_patiently(self) -> Answer {
         loop {
             let answer = self.clone().send().await;
             if answer.status != 503 {
                 return answer;
             }
-            answer.header("retry-after");
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            let seconds: u64 = answer.header("retry-after").parse().unwrap();
+            let more = u64::from(Uuid::new_v4().as_bytes()[0]) * 4;
+            tokio::time::sleep(Duration::from_millis(seconds * 1_000 + more)).await;
         }
     }
 }

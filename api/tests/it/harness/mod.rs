@@ -2,16 +2,19 @@
 
 mod client;
 mod fixtures;
+mod fleet;
 mod operations;
 mod servers;
 
 pub use client::{Answer, Request};
 pub use fixtures::{Campaign, Org, Person, cnpj, e2eid};
+pub use fleet::{Fleet, FleetOptions};
 pub use operations::Operation;
 pub use servers::{Servers, servers};
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use doacoes_api::app::App;
 use doacoes_api::background::{self, Task};
@@ -211,6 +214,12 @@ pub async fn create_database(servers: &Servers) -> String {
     name
 }
 
+/// Keeps tests that need much of the machine from running beside each other.
+pub async fn alone() -> tokio::sync::MutexGuard<'static, ()> {
+    static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    ALONE.lock().await
+}
+
 /// Runs `count` copies of something at once.
 pub async fn all_at_once<F, T>(count: usize, work: impl Fn(usize) -> F) -> Vec<T>
 where
@@ -233,4 +242,24 @@ where
         results.push(task.await.unwrap());
     }
     results
+}
+
+/// Fails unless it holds within `limit`; after how long it did.
+pub async fn until(limit: Duration, what: &str, holds: impl AsyncFn() -> bool) -> Duration {
+    let started = Instant::now();
+    while !holds().await {
+        assert!(started.elapsed() < limit, "not within {limit:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    started.elapsed()
+}
+
+/// The sum of a metric's series that have all of `labels`.
+pub async fn metric(app: &TestApp, name: &str, labels: &[&str]) -> i64 {
+    let text = app.http.get(format!("{}/metrics", app.admin)).send().await.unwrap().text().await.unwrap();
+    let series = text.lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
+    series
+        .filter(|line| labels.iter().all(|label| line.contains(label)))
+        .map(|line| line.rsplit(' ').next().unwrap().parse::<i64>().unwrap())
+        .sum()
 }

@@ -1,0 +1,98 @@
+//! Which stores answer. Asked once a second by a task of its own, so that a probe is answered at once also while a store hangs.
+//!
+//! An outage does not make the process unready: it would be unready in every replica at once, and what is served without the
+//! store would be gone as well.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use crate::metrics::{Metrics, Store};
+use crate::state::Core;
+
+const EVERY: Duration = Duration::from_secs(1);
+/// What does not answer within this time counts as away.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+const NEVER: u8 = 0;
+const ANSWERS: u8 = 1;
+const AWAY: u8 = 2;
+
+/// What each store last did.
+#[derive(Debug, Default)]
+pub struct Health {
+    postgres: AtomicU8,
+    redis: AtomicU8,
+}
+
+impl Health {
+    /// Whether the database has answered since the process started.
+    pub fn has_reached_database(&self) -> bool {
+        self.of(Store::Postgres).load(Ordering::Relaxed) != NEVER
+    }
+
+    /// The stores that do not answer now.
+    pub fn degraded(&self) -> Vec<Store> {
+        Store::ALL.into_iter().filter(|store| self.of(*store).load(Ordering::Relaxed) == AWAY).collect()
+    }
+
+    fn note(&self, store: Store, answers: bool, metrics: &Metrics) {
+        metrics.degraded(store, !answers);
+        let now = match (store, answers) {
+            (_, true) => ANSWERS,
+            // Nothing was ever served with it.
+            (Store::Postgres, false) if !self.has_reached_database() => NEVER,
+            (_, false) => AWAY,
+        };
+        let before = self.of(store).swap(now, Ordering::Relaxed);
+        if before != now && now == AWAY {
+            tracing::warn!(store = store.as_str(), "a store does not answer");
+        } else if before == AWAY && now == ANSWERS {
+            tracing::info!(store = store.as_str(), "a store answers again");
+        }
+    }
+
+    const fn of(&self, store: Store) -> &AtomicU8 {
+        match store {
+            Store::Postgres => &self.postgres,
+            Store::Redis => &self.redis,
+        }
+    }
+}
+
+/// Asks the stores until a stop is asked for.
+pub async fn watch(core: &Core) {
+    while !core.shutdown.has_begun() {
+        // The pool hands out no connection that the server has not just answered on.
+        let postgres = async { tokio::time::timeout(PATIENCE, core.background_db.acquire()).await.is_ok_and(|answer| answer.is_ok()) };
+        let redis = async { tokio::time::timeout(PATIENCE, core.redis.ping()).await.unwrap_or(false) };
+        let (postgres, redis) = tokio::join!(postgres, redis);
+        core.health.note(Store::Postgres, postgres, &core.metrics);
+        core.health.note(Store::Redis, redis, &core.metrics);
+        tokio::select! {
+            () = tokio::time::sleep(EVERY) => {}
+            () = core.shutdown.begun() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[test]
+    fn a_store_that_was_never_there_is_missing_and_one_that_went_is_degraded() {
+        let (health, metrics) = (Health::default(), Metrics::new().unwrap());
+        health.note(Store::Postgres, false, &metrics);
+        health.note(Store::Redis, false, &metrics);
+        assert!(!health.has_reached_database());
+        assert_eq!(health.degraded(), [Store::Redis]);
+        health.note(Store::Postgres, true, &metrics);
+        assert!(health.has_reached_database());
+        health.note(Store::Postgres, false, &metrics);
+        assert!(health.has_reached_database());
+        assert_eq!(health.degraded(), [Store::Postgres, Store::Redis]);
+        health.note(Store::Redis, true, &metrics);
+        assert_eq!(health.degraded(), [Store::Postgres]);
+    }
+}
