@@ -67,6 +67,7 @@ pub async fn watch(core: &Core) {
         let redis = async { tokio::time::timeout(PATIENCE, core.redis.ping()).await.unwrap_or(false) };
         let (postgres, redis) = tokio::join!(postgres, redis);
         core.health.note(Store::Postgres, postgres, &core.metrics);
+        core.cache.note_database(postgres);
         core.health.note(Store::Redis, redis, &core.metrics);
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}

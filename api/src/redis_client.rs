@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig, PubSub};
-use redis::{Client, FromRedisValue, RedisResult, ScriptInvocation};
+use redis::io::tcp::TcpSettings;
+use redis::io::tcp::socket2::TcpKeepalive;
+use redis::{Client, FromRedisValue, IntoConnectionInfo as _, RedisResult, ScriptInvocation};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::metrics::{Metrics, RedisOutcome};
@@ -15,6 +17,8 @@ use crate::metrics::{Metrics, RedisOutcome};
 /// What one request may wait for Redis in all, and so the longest that one command takes.
 const BUDGET: Duration = Duration::from_millis(50);
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(100);
+/// A server that went without a word is given up after so long, and then looked for anew.
+const SILENT: Duration = Duration::from_secs(5);
 /// So many failures in a row open the breaker.
 const TOLERATED: u32 = 5;
 /// While it is open, one command in this time tries whether Redis is back.
@@ -89,7 +93,10 @@ pub struct RedisClient {
 impl RedisClient {
     /// A client of `url` whose keys and channels all begin with `prefix`. Nothing is connected yet.
     pub fn new(url: &SecretString, prefix: &str, metrics: Arc<Metrics>) -> Result<Self, redis::RedisError> {
-        let client = Client::open(url.expose_secret())?;
+        // Without the first, Nagle's algorithm holds back whatever follows an unanswered command.
+        let keepalive = TcpKeepalive::new().with_time(SILENT).with_interval(Duration::from_secs(1)).with_retries(3);
+        let tcp = TcpSettings::default().set_nodelay(true).set_user_timeout(SILENT).set_keepalive(keepalive);
+        let client = Client::open(url.expose_secret().into_connection_info()?.set_tcp_settings(tcp))?;
         // The defaults retry for seconds while a request waits.
         let config = ConnectionManagerConfig::new()
             .set_number_of_retries(0)
@@ -130,9 +137,19 @@ impl RedisClient {
         self.send(script, left).await
     }
 
-    /// Runs a script even if the breaker is open: for deletions, which a frozen Redis finds in its socket when it goes on.
-    pub async fn insist<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, RedisError> {
-        self.send(script, BUDGET).await
+    /// Sends a script in any case: for deletions, which a frozen Redis finds in its socket when it goes on. Nobody waits for
+    /// it while the breaker is open, nor longer than the request may.
+    pub async fn insist<T>(self: &Arc<Self>, script: ScriptInvocation<'static>) -> Result<T, RedisError>
+    where
+        T: FromRedisValue + Send + 'static,
+    {
+        let left = if self.breaker.is_open() { Duration::ZERO } else { budget_left() };
+        let client = Arc::clone(self);
+        let sending = tokio::spawn(async move { client.send(&script, BUDGET).await });
+        let started = Instant::now();
+        let sent = tokio::time::timeout(left, sending).await;
+        spend(started.elapsed());
+        sent.ok().and_then(Result::ok).unwrap_or(Err(RedisError::Budget))
     }
 
     async fn send<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>, limit: Duration) -> Result<T, RedisError> {

@@ -8,10 +8,10 @@ use crate::state::Core;
 use crate::store::{StoreError, totals};
 
 const BATCH: i64 = 2_000;
-/// What moved in this time is published again: Redis may have been away, or the process before this one may have died.
-/// As long as Redis keeps a list of donations.
-const REPEATED: Duration = Duration::minutes(15);
-const MOST: i64 = 1_000;
+/// So many totals are published at once, the rest in the next turn. More than one fold moves, whose totals all have one time.
+const MOST: i64 = 2 * BATCH;
+/// By so much the clocks of two processes may differ that fold in turn.
+const CLOCK_SKEW: Duration = Duration::seconds(10);
 
 pub(super) async fn turn(core: &Core) -> Result<Option<Turn>, StoreError> {
     let Some(mut tx) = take_turn(core, Task::Folder).await? else { return Ok(None) };
@@ -21,8 +21,10 @@ pub(super) async fn turn(core: &Core) -> Result<Option<Turn>, StoreError> {
     let turn = end_turn(tx, usize::try_from(folded.deltas).unwrap_or(0), BATCH).await?;
     let moved = {
         let mut db = core.background_connection().await?;
-        totals::moved_since(&mut db, now - REPEATED, MOST).await?
+        totals::moved_since(&mut db, core.cache.unpublished_since(now), MOST).await?
     };
-    core.cache.publish_totals(moved.into_iter().map(|named| (named.slug, named.totals)).collect()).await;
+    let full = i64::try_from(moved.len()).is_ok_and(|count| count >= MOST);
+    let until = moved.last().filter(|_| full).map_or(now - CLOCK_SKEW, |last| last.totals.atualizado_em);
+    core.cache.publish_totals(moved.into_iter().map(|named| (named.slug, named.totals)).collect(), until).await;
     Ok(turn)
 }

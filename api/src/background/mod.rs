@@ -115,14 +115,14 @@ async fn every(state: AppState, task: Task, turn: for<'a> fn(&'a Core) -> TurnFu
         if note(&state, task, &result) == Some(Turn::More) {
             continue;
         }
-        pause(&state, task).await;
+        pause(&state, task.every()).await;
     }
 }
 
-/// Waits for the task's next turn, or for a stop.
-async fn pause(core: &Core, task: Task) {
+/// Waits for a task's next turn, or for a stop.
+async fn pause(core: &Core, time: Duration) {
     tokio::select! {
-        () = tokio::time::sleep(task.every()) => {}
+        () = tokio::time::sleep(time) => {}
         () = core.shutdown.begun() => {}
     }
 }

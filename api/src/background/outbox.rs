@@ -20,7 +20,7 @@ pub(super) async fn watch(state: AppState, mailer: Mailer) {
     while !state.shutdown.has_begun() {
         let result = turn(&state, &mailer).await;
         if note(&state, Task::Outbox, &result) != Some(Turn::More) {
-            pause(&state, Task::Outbox).await;
+            pause(&state, Task::Outbox.every()).await;
         }
     }
 }

@@ -22,6 +22,8 @@ const OVERHEAD: usize = 512;
 pub struct Entry {
     /// The answer; nothing where the subject is not there for the public.
     pub found: Option<Found>,
+    /// For what has an order of its own, else 0.
+    pub(super) seq: i64,
     pub(super) life: Duration,
 }
 
@@ -53,8 +55,8 @@ impl Found {
 impl Entry {
     /// Makes the answer of what was stored.
     pub(super) fn new(stored: Option<Stored>, life: Duration) -> Self {
-        let found = stored.map(Found::new);
-        Self { found, life }
+        let seq = stored.as_ref().map_or(0, |stored| stored.seq);
+        Self { found: stored.map(Found::new), seq, life }
     }
 
     pub(super) fn weight(&self) -> u32 {

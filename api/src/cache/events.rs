@@ -1,6 +1,6 @@
 //! What processes tell each other through Redis, and whether they can be heard at all.
 //!
-//! A message has lines: who sends it, then `x TAG` for a drop or `t SLUG SEQ JSON` for new totals. Each process sends an
+//! A message has lines: who sends it, then `x TAG` for a drop or `t SLUG RELEASE SEQ JSON` for new totals. Each process sends an
 //! empty one every second and listens for its own: two seconds of silence mean that nothing can be relied on.
 
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use tokio::time::Instant;
 
-use super::remote::{Stored, read};
+use super::remote::{FORMAT, Stored};
 use super::subject::Tag;
 use crate::state::AppState;
 
@@ -34,7 +34,7 @@ pub(super) fn write(sender: &str, drops: &[Tag], totals: &[(String, Stored)]) ->
     for (slug, stored) in totals {
         // Strings and raw JSON always serialise, and without line breaks.
         let json = serde_json::to_string(stored).unwrap_or_default();
-        for part in ["\nt ", slug, " ", &stored.seq.to_string(), " ", &json] {
+        for part in ["\nt ", slug, " ", FORMAT, " ", &stored.seq.to_string(), " ", &json] {
             text.push_str(part);
         }
     }
@@ -48,18 +48,24 @@ fn parse(text: &str) -> Message {
     for line in lines {
         match line.split_once(' ') {
             Some(("x", tag)) => message.drops.push(Tag::parse(tag)),
-            Some(("t", rest)) => message.totals.extend(parse_totals(rest)),
+            Some(("t", rest)) => {
+                let (slug, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+                match parse_totals(rest) {
+                    Some(stored) => message.totals.push((slug.to_owned(), stored)),
+                    // Of another release, whose answers may have another shape.
+                    None => message.drops.extend([Tag::totals(slug), Tag::feed(slug)]),
+                }
+            }
             _ => {}
         }
     }
     message
 }
 
-fn parse_totals(text: &str) -> Option<(String, Stored)> {
-    let (slug, rest) = text.split_once(' ')?;
-    let (seq, json) = rest.split_once(' ')?;
-    let stored = read(&format!("{seq}\n{json}"))??;
-    Some((slug.to_owned(), stored))
+fn parse_totals(text: &str) -> Option<Stored> {
+    let (seq, json) = text.strip_prefix(FORMAT)?.strip_prefix(' ')?.split_once(' ')?;
+    let stored: Stored = serde_json::from_str(json).ok()?;
+    Some(Stored { seq: seq.parse().ok()?, ..stored })
 }
 
 /// Listens until the process stops, and says every second that it does.
@@ -128,7 +134,8 @@ mod tests {
         assert_eq!(message.drops, [Tag::campaigns(), Tag::campaign("a-b")]);
         let (slug, stored) = message.totals.first().unwrap();
         assert_eq!((slug.as_str(), stored.seq, stored.etag.as_deref()), ("a-b", 9, Some("\"9\"")));
-        let strange = parse("p2\n? what\nt only\nx campanhas");
-        assert_eq!((strange.drops.len(), strange.totals.len()), (1, 0));
+        let strange = parse("p2\n? what\nt a-b 1-0.0.1 9 {}\nt only\nx campanhas");
+        assert_eq!(strange.drops, [Tag::totals("a-b"), Tag::feed("a-b"), Tag::totals("only"), Tag::feed("only"), Tag::campaigns()]);
+        assert!(strange.totals.is_empty());
     }
 }

@@ -32,6 +32,8 @@ pub(super) struct Local {
     clock: AtomicU64,
     /// Below this, every version counts as this one.
     floor: AtomicU64,
+    /// One replacement at a time, or an older one could come last.
+    replacing: tokio::sync::Mutex<()>,
     away: AtomicBool,
     tried: moka::sync::Cache<Subject, ()>,
 }
@@ -60,6 +62,7 @@ impl Local {
             versions: moka::sync::Cache::builder().time_to_live(VERSION_LIFE).build(),
             clock: AtomicU64::new(0),
             floor: AtomicU64::new(0),
+            replacing: tokio::sync::Mutex::new(()),
             away: AtomicBool::new(false),
             tried: moka::sync::Cache::builder().time_to_live(RETRY).max_capacity(10_000).build(),
         }
@@ -93,8 +96,12 @@ impl Local {
         Ok(entry)
     }
 
-    /// Puts a newer answer in the place of what there is.
+    /// Puts a newer answer in the place of what there is; one with a lower `seq` is no newer, and is passed over.
     pub(super) async fn replace(&self, subject: &Subject, entry: Entry) {
+        let _turn = self.replacing.lock().await;
+        if self.fresh(subject).await.is_some_and(|there| there.seq > entry.seq) {
+            return;
+        }
         self.forget(&[subject.tag().clone()]);
         let entry = Arc::new(entry);
         self.kept.insert(subject.clone(), Arc::clone(&entry));
@@ -189,6 +196,19 @@ mod tests {
         assert!(local.fresh(&subject).await.is_some(), "another's drop changes nothing");
         local.forget_all();
         assert!(local.fresh(&subject).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn an_older_number_replaces_no_newer_one() {
+        let local = Local::new();
+        let subject = Subject::totals("a");
+        for (told, shown) in [(5, 5), (4, 5), (6, 6)] {
+            local.replace(&subject, Entry { seq: told, ..entry() }).await;
+            assert_eq!(local.fresh(&subject).await.map(|entry| entry.seq), Some(shown));
+        }
+        local.forget(&[Tag::totals("a")]);
+        local.replace(&subject, Entry { seq: 1, ..entry() }).await;
+        assert!(local.fresh(&subject).await.is_some(), "after a drop there is nothing to be older than");
     }
 
     #[tokio::test]

@@ -17,8 +17,10 @@ pub use remote::{Looked, Stored};
 pub use subject::{Class, Subject, Tag};
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
+
+use time::OffsetDateTime;
 
 use crate::keys::random_hex;
 use crate::metrics::{CacheLayer, CacheOutcome, Fill, Metrics};
@@ -32,8 +34,8 @@ use remote::Remote;
 /// While another process loads, Redis is asked again so often, each time after so long.
 const OTHERS_LOAD: (u32, Duration) = (3, Duration::from_millis(10));
 
-/// How long it is remembered which totals were published; longer than they are published again.
-const PUBLISHED: Duration = Duration::from_mins(20);
+/// Totals that moved up to so long ago may be published: as long as Redis keeps a list of donations, which they drop.
+const REPUBLISHED: time::Duration = time::Duration::minutes(15);
 
 /// Why something could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +51,17 @@ pub enum LoadError {
     Stopped,
 }
 
+impl LoadError {
+    /// Whether trying again can help.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Store(error) => error.class() == Failure::Unavailable,
+            Self::Stopped => true,
+            Self::Json(_) => false,
+        }
+    }
+}
+
 /// Something public that can be cached.
 pub trait Resource: Send + Sync + 'static {
     /// Under which name.
@@ -56,6 +69,11 @@ pub trait Resource: Send + Sync + 'static {
 
     /// Reads it from the database; nothing where it is not there for the public.
     fn load(&self, state: &AppState) -> impl Future<Output = Result<Option<Stored>, LoadError>> + Send;
+
+    /// Whether many ask for just this. What few ask for is kept here only, lest Redis fill up with it.
+    fn is_common(&self) -> bool {
+        true
+    }
 
     /// Brings up to date what Redis may keep for too long.
     fn freshen(&self, _state: &AppState, stored: Stored) -> impl Future<Output = Result<Stored, LoadError>> + Send {
@@ -68,7 +86,7 @@ pub trait Resource: Send + Sync + 'static {
 pub struct Answer {
     /// The ready-made answer.
     pub entry: Arc<Entry>,
-    /// Whether it is old, because neither store could be asked.
+    /// Whether it is old, because the stores could not be asked.
     pub stale: bool,
 }
 
@@ -82,6 +100,8 @@ pub struct Cache {
     connected: AtomicBool,
     /// The `seq` of totals that this process has published.
     published: moka::sync::Cache<String, i64>,
+    /// Up to when Redis has taken all that moved, in microseconds of Unix time.
+    published_until: AtomicI64,
     metrics: Arc<Metrics>,
 }
 
@@ -93,7 +113,8 @@ impl Cache {
             remote: Remote::new(redis),
             name: random_hex().chars().take(16).collect(),
             connected: AtomicBool::new(false),
-            published: moka::sync::Cache::builder().time_to_live(PUBLISHED).build(),
+            published: moka::sync::Cache::builder().time_to_live(REPUBLISHED.unsigned_abs()).build(),
+            published_until: AtomicI64::new(0),
             metrics,
         }
     }
@@ -122,11 +143,11 @@ impl Cache {
         let loaded = spawn_budgeted(load(Arc::clone(state), subject, resource)).await;
         match (loaded.unwrap_or_else(|_| Err(Arc::new(LoadError::Stopped))), kept) {
             (Ok(entry), _) => Ok(Answer { entry, stale: false }),
-            (Err(_), Some(entry)) => {
+            (Err(error), Some(entry)) if error.is_passing() => {
                 self.metrics.cache(CacheLayer::Local, class, CacheOutcome::Stale);
                 Ok(Answer { entry, stale: true })
             }
-            (Err(error), None) => Err(error),
+            (Err(error), _) => Err(error),
         }
     }
 
@@ -138,17 +159,17 @@ impl Cache {
     }
 
     /// Gives Redis what the database said after [`Cache::look_up`]. Nobody waits for it.
-    pub fn fill(state: &AppState, class: Class, looked: Looked, value: Option<Stored>) {
-        state.cache.metrics.cache(CacheLayer::Postgres, class, CacheOutcome::Hit);
+    pub fn fill(state: &AppState, subject: Subject, looked: Looked, value: Option<Stored>) {
+        state.cache.metrics.cache(CacheLayer::Postgres, subject.class(), CacheOutcome::Hit);
         if looked.may_fill() {
             let state = Arc::clone(state);
             tokio::spawn(async move {
-                let outcome = match state.cache.remote.fill(&looked, class, value.as_ref()).await {
+                let outcome = match state.cache.remote.fill(&looked, &subject, value.as_ref()).await {
                     Ok(true) => Fill::Stored,
                     Ok(false) => Fill::Outdated,
                     Err(_) => Fill::Failed,
                 };
-                state.cache.metrics.cache_fill(class, outcome);
+                state.cache.metrics.cache_fill(subject.class(), outcome);
             });
         }
     }
@@ -161,21 +182,33 @@ impl Cache {
         taken
     }
 
-    /// Gives new totals to Redis and to every process, and drops the campaigns' lists of donations.
-    /// Those of them that Redis took already are left out.
-    pub async fn publish_totals(&self, totals: Vec<(String, Totals)>) {
+    /// From when on totals have moved that Redis may not have.
+    pub fn unpublished_since(&self, now: OffsetDateTime) -> OffsetDateTime {
+        let until = i128::from(self.published_until.load(Ordering::Relaxed)) * 1_000;
+        let until = OffsetDateTime::from_unix_timestamp_nanos(until).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        until.max(now - REPUBLISHED)
+    }
+
+    /// Gives new totals to Redis and to every process, and drops the campaigns' lists of donations. These are all that moved
+    /// from [`Cache::unpublished_since`] to `until`; those of them that Redis took already are left out.
+    pub async fn publish_totals(&self, totals: Vec<(String, Totals)>, until: OffsetDateTime) {
         let new = totals.into_iter().filter(|(slug, totals)| self.published.get(slug).is_none_or(|seq| seq < totals.seq));
         // Numbers and times always serialise.
         let new: Vec<(String, Stored)> = new.filter_map(|(slug, totals)| Some((slug, totals.stored().ok()?))).collect();
-        if new.is_empty() {
-            return;
-        }
-        if self.remote.publish_totals(&new, &events::write(&self.name, &[], &new)).await.is_ok() {
+        let taken = new.is_empty() || self.remote.publish_totals(&new, &events::write(&self.name, &[], &new)).await.is_ok();
+        if taken {
             for (slug, stored) in &new {
                 self.published.insert(slug.clone(), stored.seq);
             }
+            let until = i64::try_from(until.unix_timestamp_nanos() / 1_000).unwrap_or(i64::MAX);
+            self.published_until.store(until, Ordering::Relaxed);
         }
         self.take_totals(new).await;
+    }
+
+    /// Notes whether the database answers; while it does not, what was kept is shown at once.
+    pub fn note_database(&self, answers: bool) {
+        self.local.database_is_away(!answers);
     }
 
     /// The totals of campaigns that Redis has, in the order of `slugs`.
@@ -237,6 +270,10 @@ async fn load<R: Resource>(state: AppState, subject: Subject, resource: R) -> Re
 /// From Redis, else from the database into Redis.
 async fn load_stored<R: Resource>(state: &AppState, subject: &Subject, resource: R) -> Result<Option<Stored>, LoadError> {
     let cache = &state.cache;
+    if !resource.is_common() {
+        cache.metrics.cache(CacheLayer::Postgres, subject.class(), CacheOutcome::Hit);
+        return from_database(state, &resource).await;
+    }
     let mut looked = cache.look_up(subject).await;
     for _ in 0..OTHERS_LOAD.0 {
         if !looked.is_loading_elsewhere() || !wait_within_budget(OTHERS_LOAD.1).await {
@@ -246,19 +283,24 @@ async fn load_stored<R: Resource>(state: &AppState, subject: &Subject, resource:
     }
     let Some(value) = looked.value.take() else {
         let loaded = from_database(state, &resource).await?;
-        Cache::fill(state, subject.class(), looked, loaded.clone());
+        Cache::fill(state, subject.clone(), looked, loaded.clone());
         return Ok(loaded);
     };
     let shown = match value {
-        Some(stored) => Some(resource.freshen(state, stored).await?),
+        Some(stored) => match resource.freshen(state, stored).await {
+            Ok(fresh) => Some(fresh),
+            // What cannot be read is no answer.
+            Err(LoadError::Json(_)) => from_database(state, &resource).await?,
+            Err(error) => return Err(error),
+        },
         None => None,
     };
     if looked.may_fill() {
         // It will soon expire; it is renewed while it is still there.
-        let (state, class) = (Arc::clone(state), subject.class());
+        let (state, subject) = (Arc::clone(state), subject.clone());
         tokio::spawn(async move {
             if let Ok(loaded) = from_database(&state, &resource).await {
-                Cache::fill(&state, class, looked, loaded);
+                Cache::fill(&state, subject, looked, loaded);
             }
         });
     }
@@ -268,9 +310,40 @@ async fn load_stored<R: Resource>(state: &AppState, subject: &Subject, resource:
 async fn from_database<R: Resource>(state: &AppState, resource: &R) -> Result<Option<Stored>, LoadError> {
     let loaded = resource.load(state).await;
     match &loaded {
-        Ok(_) => state.cache.local.database_is_away(false),
-        Err(LoadError::Store(error)) if error.class() == Failure::Unavailable => state.cache.local.database_is_away(true),
+        Ok(_) => state.cache.note_database(true),
+        // It is there if only too many ask it.
+        Err(LoadError::Store(StoreError::Crowded)) => {}
+        Err(LoadError::Store(error)) if error.class() == Failure::Unavailable => state.cache.note_database(false),
         Err(_) => {}
     }
     loaded
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[tokio::test]
+    async fn what_redis_did_not_take_is_to_be_published_again() {
+        let metrics = Arc::new(Metrics::new().unwrap());
+        // Nobody listens on the port of the discard service.
+        let redis = RedisClient::new(&"redis://127.0.0.1:9".to_owned().into(), "", Arc::clone(&metrics)).unwrap();
+        let cache = Cache::new(Arc::new(redis), metrics);
+        let now = time::macros::datetime!(2026-11-24 12:00 UTC);
+        let totals = Totals {
+            arrecadado_centavos: 1,
+            declarado_centavos: 0,
+            devolvido_centavos: 0,
+            doacoes_qtd: 1,
+            doadores_qtd: 1,
+            seq: 1,
+            atualizado_em: now,
+        };
+        cache.publish_totals(vec![("a".to_owned(), totals)], now).await;
+        assert_eq!(cache.unpublished_since(now), now - REPUBLISHED);
+        assert!(cache.local.fresh(&Subject::totals("a")).await.is_some(), "here they are known");
+        cache.publish_totals(vec![], now).await;
+        assert_eq!(cache.unpublished_since(now), now, "there was nothing that Redis could miss");
+    }
 }

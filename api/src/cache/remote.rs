@@ -1,9 +1,10 @@
 //! The cache in Redis, shared by all processes. Redis holds the only copy of nothing.
 //!
-//! A subject that has its tag to itself is kept under the tag's name. Answers of a shared tag have the tag's generation,
-//! the time of its last drop, in their name: a drop makes a new generation, and the old names are left to expire. Whoever
-//! finds nothing takes the subject's lock; only its holder may fill, and a drop takes the lock away. So a slow reader can
-//! never put back what it read before a change. Keys are named by scripts, which a Redis Cluster would not allow.
+//! A value says to which generation of its tag it belongs. A tag that a subject has to itself has one generation, and a drop
+//! deletes the value; a shared tag's generation is the time of its last drop, and values of older ones count as not there,
+//! until they are written over. Whoever finds nothing takes the subject's lock; only its holder may fill, and a drop takes
+//! the lock away or makes it one of a generation gone by. So a slow reader can never put back what it read before a change.
+//! Keys are named by scripts, which a Redis Cluster would not allow.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -28,6 +29,11 @@ const LOCK: Duration = Duration::from_secs(2);
 const RENEWAL: Duration = Duration::from_secs(5);
 /// How long it is remembered that something is not there.
 const ABSENT: Duration = Duration::from_secs(30);
+/// Values that another release wrote count as not there, for its answers may have had another shape. It is no part of the
+/// keys: while a rollout is under way, a drop by either release must hit what the other wrote.
+pub(super) const FORMAT: &str = concat!("2-", env!("CARGO_PKG_VERSION"));
+/// The generation of a tag that is not shared.
+const ONLY: &str = "0";
 
 /// An answer as Redis keeps it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -58,9 +64,16 @@ impl Stored {
 pub struct Looked {
     /// The answer, or that there is none for the public.
     pub value: Option<Option<Stored>>,
-    /// The right to fill: the key and the lock's token.
-    lock: Option<(String, String)>,
+    /// The right to fill.
+    lock: Option<Lock>,
     failed: bool,
+}
+
+#[derive(Debug)]
+struct Lock {
+    key: String,
+    generation: String,
+    token: String,
 }
 
 impl Looked {
@@ -85,44 +98,47 @@ impl Looked {
     const FAILED: Self = Self { value: None, lock: None, failed: true };
 }
 
-// ARGV: prefix, tag, variant or '', token, lock in ms, time left in ms from which on to refresh, voucher or ''.
+// ARGV: prefix, tag, variant or '', token, lock in ms, time left in ms from which on to refresh, voucher or '', release.
 static LOOK_UP: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
-        local key = ARGV[1] .. ARGV[2]
+        local key, generation = ARGV[1] .. ARGV[2], '0'
         if ARGV[7] ~= '' and redis.call('EXISTS', ARGV[1] .. ARGV[7]) == 0 then
-            return {key, false, 0}
+            return {key, generation, false, 0}
         end
         if ARGV[3] ~= '' then
             local name = ARGV[1] .. 'ger:' .. ARGV[2]
-            local generation = redis.call('GET', name)
+            generation = redis.call('GET', name)
             if not generation then
                 local time = redis.call('TIME')
                 generation = string.format('%d%06d', time[1], time[2])
                 redis.call('SET', name, generation, 'EX', 86400)
             end
-            key = key .. ':' .. generation .. ':' .. ARGV[3]
+            key = key .. ':' .. ARGV[3]
         end
+        local head = ARGV[8] .. ' ' .. generation .. ' '
         local value = redis.call('GET', key)
+        if value and value:sub(1, #head) ~= head then value = false end
         if value and redis.call('PTTL', key) > tonumber(ARGV[6]) then
-            return {key, value, 0}
+            return {key, generation, value, 0}
         end
-        local mine = redis.call('SET', ARGV[1] .. 'trava:' .. key, ARGV[4], 'NX', 'PX', ARGV[5])
-        return {key, value, mine and 1 or 0}
+        local mine = redis.call('SET', ARGV[1] .. 'trava:' .. generation .. ':' .. key, ARGV[4], 'NX', 'PX', ARGV[5])
+        return {key, generation, value, mine and 1 or 0}
         ",
     )
 });
 
-// ARGV: prefix, full key, token, value, life in ms, seq or 0.
+// ARGV: prefix, full key, generation, token, value, life in ms, seq or 0, name of the generation or ''.
 static FILL: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
-        local lock = ARGV[1] .. 'trava:' .. ARGV[2]
-        if redis.call('GET', lock) ~= ARGV[3] then return 0 end
+        local lock = ARGV[1] .. 'trava:' .. ARGV[3] .. ':' .. ARGV[2]
+        if redis.call('GET', lock) ~= ARGV[4] then return 0 end
         redis.call('DEL', lock)
-        local there = tonumber(ARGV[6]) > 0 and redis.call('GET', ARGV[2])
-        if there and tonumber(there:match('^%d+')) > tonumber(ARGV[6]) then return 0 end
-        redis.call('SET', ARGV[2], ARGV[4], 'PX', ARGV[5])
+        if ARGV[8] ~= '' and redis.call('GET', ARGV[1] .. ARGV[8]) ~= ARGV[3] then return 0 end
+        local there = tonumber(ARGV[7]) > 0 and redis.call('GET', ARGV[2])
+        if there and tonumber(there:match('^%S+ %S+ (%d+)') or 0) > tonumber(ARGV[7]) then return 0 end
+        redis.call('SET', ARGV[2], ARGV[5], 'PX', ARGV[6])
         return 1
         ",
     )
@@ -139,7 +155,7 @@ static DROP: LazyLock<Script> = LazyLock::new(|| {
             if ARGV[i]:sub(1, 1) == 'g' then
                 redis.call('SET', ARGV[1] .. 'ger:' .. tag, generation, 'EX', 86400)
             else
-                redis.call('DEL', ARGV[1] .. tag, ARGV[1] .. 'trava:' .. ARGV[1] .. tag)
+                redis.call('DEL', ARGV[1] .. tag, ARGV[1] .. 'trava:0:' .. ARGV[1] .. tag)
             end
         end
         redis.call('PUBLISH', ARGV[2], ARGV[3])
@@ -157,7 +173,7 @@ static PUBLISH_TOTALS: LazyLock<Script> = LazyLock::new(|| {
         for i = 5, #ARGV, 3 do
             local key = ARGV[1] .. 'totais:' .. ARGV[i]
             local there = redis.call('GET', key)
-            if not there or tonumber(there:match('^%d+')) < tonumber(ARGV[i + 1]) then
+            if not there or tonumber(there:match('^%S+ %S+ (%d+)') or 0) < tonumber(ARGV[i + 1]) then
                 redis.call('SET', key, ARGV[i + 2], 'PX', ARGV[4])
             end
             redis.call('SET', ARGV[1] .. 'ger:doacoes:' .. ARGV[i], generation, 'EX', 86400)
@@ -192,22 +208,24 @@ impl Remote {
         call.arg(self.redis.prefix()).arg(subject.tag().as_str()).arg(subject.variant().unwrap_or("")).arg(&token);
         // The last seconds of its life are for renewing it while it is still there.
         call.arg(millis(LOCK)).arg(millis(RENEWAL.min(class.redis_life() / 10)));
-        call.arg(if class == Class::Session { VOUCHER } else { "" });
-        match self.redis.run::<(String, Option<String>, i64)>(&call).await {
-            Ok((key, value, mine)) => {
-                Looked { value: value.and_then(|text| read(&text)), lock: (mine == 1).then_some((key, token)), failed: false }
+        call.arg(if class == Class::Session { VOUCHER } else { "" }).arg(FORMAT);
+        match self.redis.run::<(String, String, Option<String>, i64)>(&call).await {
+            Ok((key, generation, value, mine)) => {
+                let lock = (mine == 1).then_some(Lock { key, generation, token });
+                Looked { value: value.and_then(|text| read(&text)), lock, failed: false }
             }
             Err(_) => Looked::FAILED,
         }
     }
 
     /// Whether the value was taken; it is not where the subject was dropped since it was looked up.
-    pub(super) async fn fill(&self, looked: &Looked, class: Class, value: Option<&Stored>) -> Result<bool, RedisError> {
-        let Some((key, token)) = &looked.lock else { return Ok(false) };
-        let life = if value.is_some() { jitter(class.redis_life()) } else { ABSENT };
+    pub(super) async fn fill(&self, looked: &Looked, subject: &Subject, value: Option<&Stored>) -> Result<bool, RedisError> {
+        let Some(Lock { key, generation, token }) = &looked.lock else { return Ok(false) };
+        let life = if value.is_some() { jitter(subject.class().redis_life()) } else { ABSENT };
         let mut call = FILL.prepare_invoke();
-        call.arg(self.redis.prefix()).arg(key).arg(token).arg(write(value)).arg(millis(life));
+        call.arg(self.redis.prefix()).arg(key).arg(generation).arg(token).arg(write(generation, value)).arg(millis(life));
         call.arg(value.map_or(0, |stored| stored.seq));
+        call.arg(if subject.variant().is_some() { format!("ger:{}", subject.tag().as_str()) } else { String::new() });
         Ok(self.redis.run::<i64>(&call).await? == 1)
     }
 
@@ -217,14 +235,14 @@ impl Remote {
         for tag in tags {
             call.arg(format!("{}{}", if tag.is_shared() { 'g' } else { 'x' }, tag.as_str()));
         }
-        self.redis.insist::<i64>(&call).await.map(drop)
+        self.redis.insist::<i64>(call).await.map(drop)
     }
 
     pub(super) async fn publish_totals(&self, totals: &[(String, Stored)], message: &str) -> Result<(), RedisError> {
         let mut call = PUBLISH_TOTALS.prepare_invoke();
         call.arg(self.redis.prefix()).arg(self.redis.key(CHANNEL)).arg(message).arg(millis(Class::Totals.redis_life()));
         for (slug, stored) in totals {
-            call.arg(slug).arg(stored.seq).arg(write(Some(stored)));
+            call.arg(slug).arg(stored.seq).arg(write(ONLY, Some(stored)));
         }
         self.redis.run::<i64>(&call).await.map(drop)
     }
@@ -256,18 +274,19 @@ impl Remote {
     }
 }
 
-/// `seq`, a line break, then the JSON of the answer, or `null` where there is none.
-fn write(value: Option<&Stored>) -> String {
+/// Release, generation and `seq` in one line, then the JSON of the answer, or `null` where there is none.
+fn write(generation: &str, value: Option<&Stored>) -> String {
     // Strings and raw JSON always serialise.
     let json = serde_json::to_string(&value).unwrap_or_default();
-    format!("{}\n{json}", value.map_or(0, |stored| stored.seq))
+    format!("{FORMAT} {generation} {}\n{json}", value.map_or(0, |stored| stored.seq))
 }
 
 /// Nothing where the text is of another release or damaged: then it counts as not there.
-pub(super) fn read(text: &str) -> Option<Option<Stored>> {
-    let (seq, json) = text.split_once('\n')?;
-    let seq = seq.parse().ok()?;
-    let value: Option<Stored> = serde_json::from_str(json).ok()?;
+fn read(text: &str) -> Option<Option<Stored>> {
+    let (head, json) = text.split_once('\n')?;
+    let mut words = head.split(' ');
+    let (release, _generation, seq) = (words.next()?, words.next()?, words.next()?.parse().ok()?);
+    let value: Option<Stored> = if release == FORMAT { serde_json::from_str(json).ok()? } else { return None };
     Some(value.map(|stored| Stored { seq, ..stored }))
 }
 
@@ -288,11 +307,14 @@ mod tests {
     #[test]
     fn what_is_written_is_read_again() {
         let stored = Stored { seq: 7, ..Stored::new(Some("3".into()), &serde_json::json!({"a": "b\n"})).unwrap() };
-        let again = read(&write(Some(&stored))).unwrap().unwrap();
+        let again = read(&write("17", Some(&stored))).unwrap().unwrap();
         assert_eq!((again.seq, again.etag.as_deref(), again.body.get()), (7, Some("\"3\""), r#"{"a":"b\n"}"#));
-        assert!(read(&write(None)).unwrap().is_none());
-        for damaged in ["", "7", "x\nnull", "7\n{", "7\n{\"b\""] {
-            assert!(read(damaged).is_none(), "{damaged:?}");
+        assert!(read(&write(ONLY, None)).unwrap().is_none());
+        let head = format!("{FORMAT} 0 7");
+        let damaged = [String::new(), head.clone(), format!("{FORMAT} 0 x\nnull"), format!("{head}\n{{"), format!("{head}\n{{\"b\"")];
+        let of_another_release = "1-0.0.1 0 7\nnull".to_owned();
+        for text in damaged.into_iter().chain([of_another_release, "7\nnull".to_owned()]) {
+            assert!(read(&text).is_none(), "{text:?}");
         }
     }
 

@@ -91,11 +91,7 @@ fn takes_gzip(request: &HeaderMap) -> bool {
 
 impl From<Arc<LoadError>> for Problem {
     fn from(error: Arc<LoadError>) -> Self {
-        match &*error {
-            LoadError::Store(store) if store.class() == crate::store::Class::Unavailable => Self::unavailable(error),
-            LoadError::Stopped => Self::unavailable(error),
-            LoadError::Store(_) | LoadError::Json(_) => Self::internal(error),
-        }
+        if error.is_passing() { Self::unavailable(error) } else { Self::internal(error) }
     }
 }
 

@@ -15,7 +15,8 @@ use crate::cache::Stored;
 use crate::keys::KeyRing;
 
 const LIFE: Duration = Duration::hours(24);
-const DEFAULT_LIMIT: u8 = 20;
+/// Items of a page where nobody says how many.
+pub const DEFAULT_LIMIT: u8 = 20;
 const MAX_LIMIT: u8 = 100;
 
 /// How lists are paged.

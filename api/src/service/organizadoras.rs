@@ -134,8 +134,8 @@ pub async fn update(core: &Core, id: OrganizadoraId, version: i32, nome: Option<
     let mut tx = core.begin().await?;
     let changed = store::rename(&mut tx, id, version, nome, now).await?.ok_or(UpdateError::Stale)?;
     record(core, &mut tx, id, by, "organizadora.alterada", serde_json::json!({}), now).await?;
-    // Its campaigns show its name.
-    let campaigns = campanhas::public_slugs(&mut tx, id).await?;
+    // Its campaigns show its name, a draft too once it is published a moment from now.
+    let campaigns = campanhas::slugs(&mut tx, id).await?;
     let tags = [Tag::organizadora(&changed.slug), Tag::organizadoras(), Tag::campaigns()];
     let tags = tags.into_iter().chain(campaigns.iter().map(|slug| Tag::campaign(slug))).collect();
     let drops = Drops::announce(&mut tx, tags, now).await?;

@@ -238,12 +238,9 @@ pub async fn get(db: &mut PgConnection, slug: &str) -> Result<Option<Campanha>, 
     Ok(query.build_query_as().fetch_optional(db).await?)
 }
 
-/// The slugs of an organisation's public campaigns.
-pub async fn public_slugs(db: &mut PgConnection, organizadora: OrganizadoraId) -> Result<Vec<String>, StoreError> {
-    Ok(sqlx::query_scalar("SELECT slug FROM campanhas WHERE organizadora_id = $1 AND situacao IN ('publicada', 'pausada', 'encerrada')")
-        .bind(organizadora)
-        .fetch_all(db)
-        .await?)
+/// The slugs of an organisation's campaigns.
+pub async fn slugs(db: &mut PgConnection, organizadora: OrganizadoraId) -> Result<Vec<String>, StoreError> {
+    Ok(sqlx::query_scalar("SELECT slug FROM campanhas WHERE organizadora_id = $1").bind(organizadora).fetch_all(db).await?)
 }
 
 /// The campaign that a donation goes to.

@@ -168,9 +168,9 @@ pub async fn get_many(db: &mut PgConnection, slugs: &[&str]) -> Result<Vec<Named
     Ok(sqlx::query_as(public_totals!("c.slug = ANY($1)")).bind(slugs).fetch_all(db).await?)
 }
 
-/// The totals of public campaigns that moved at or after `since`, at most `limit` of them, the latest first.
+/// The totals of public campaigns that moved at or after `since`, at most `limit` of them, the earliest first.
 pub async fn moved_since(db: &mut PgConnection, since: OffsetDateTime, limit: i64) -> Result<Vec<NamedTotals>, StoreError> {
-    Ok(sqlx::query_as(public_totals!("t.atualizado_em >= $1 ORDER BY t.atualizado_em DESC LIMIT $2"))
+    Ok(sqlx::query_as(public_totals!("t.atualizado_em >= $1 ORDER BY t.atualizado_em LIMIT $2"))
         .bind(since)
         .bind(limit)
         .fetch_all(db)

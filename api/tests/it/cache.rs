@@ -134,6 +134,59 @@ async fn readers_are_served_by_the_caches_and_redis_keeps_answers_for_their_time
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn redis_keeps_one_page_of_donations_and_none_that_few_ask_for() {
+    let app = TestApp::start().await;
+    let campaign = app.campaign().await;
+    let donations = format!("campanhas/{}/doacoes", campaign.slug);
+    let redis = redis_of(servers()).await;
+    let keys_of = async |name: &str| -> Vec<String> { redis.clone().keys(format!("{}:{name}", app.database)).await.unwrap() };
+    for count in 1..=5 {
+        app.confirmed(&campaign, json!({})).await;
+        app.fold().await;
+        assert_eq!(app.get(&donations).send().await.json()["itens"].as_array().unwrap().len(), count);
+        app.get(&format!("{donations}?limite=7")).send().await.expect(200);
+        app.get(&format!("campanhas?q=palavra{count}")).send().await.expect(200);
+    }
+    until(Duration::from_secs(1), "the page is in Redis", async || !keys_of("doacoes:*").await.is_empty()).await;
+    assert_eq!(keys_of("doacoes:*").await.len(), 1);
+    assert_eq!(keys_of("*palavra*").await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_release_left_in_redis_is_not_shown() {
+    let apps = replicas(servers(), 3).await;
+    let campaign = apps[0].campaign().await;
+    read(&apps[0], &campaign).await.expect(200);
+    apps[0].get("campanhas").send().await.expect(200);
+    let redis = redis_of(servers()).await;
+    let key_of = async |name: &str| -> Option<String> {
+        let keys: Vec<String> = redis.clone().keys(format!("{}:{name}", apps[0].database)).await.unwrap();
+        keys.into_iter().next()
+    };
+    let names = [format!("campanha:{}", campaign.slug), "campanhas:*".to_owned()];
+    for name in &names {
+        until(Duration::from_secs(1), "the answer is in Redis", async || key_of(name).await.is_some()).await;
+    }
+    let strange = "\n{\"b\":{\"alheia\":1}}";
+    for name in &names {
+        let _: () = redis.clone().set(key_of(name).await.unwrap(), format!("1-0.0.1 0 0{strange}")).await.unwrap();
+    }
+    assert_eq!(read(&apps[1], &campaign).await.json()["slug"], campaign.slug.as_str());
+    assert_eq!(apps[1].get("campanhas").send().await.json()["itens"][0]["slug"], campaign.slug.as_str());
+    // Nor what is of this release and yet no page.
+    let pages = key_of(&names[1]).await.unwrap();
+    until(Duration::from_secs(1), "the page is in Redis again", async || {
+        let text: String = redis.clone().get(&pages).await.unwrap();
+        !text.contains("alheia")
+    })
+    .await;
+    let text: String = redis.clone().get(&pages).await.unwrap();
+    let head = text.split_once('\n').unwrap().0;
+    let _: () = redis.clone().set(&pages, format!("{head}{strange}")).await.unwrap();
+    assert_eq!(apps[2].get("campanhas").send().await.json()["itens"][0]["slug"], campaign.slug.as_str());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_readers_of_a_cold_campaign_are_one_load() {
     let apps = replicas(servers(), 2).await;
     let campaign = Arc::new(apps[0].campaign().await);
@@ -153,6 +206,42 @@ async fn a_thousand_readers_of_a_cold_campaign_are_one_load() {
         assert!(answers.iter().all(|status| *status == 200), "{answers:?}");
         assert!(loads(&app, "campanha").await - before <= 1);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_expires_in_redis_is_renewed_before_anybody_misses_it() {
+    let apps = replicas(servers(), 2).await;
+    let campaign = Arc::new(apps[0].campaign().await);
+    let redis = redis_of(servers()).await;
+    let key = format!("{}:campanha:{}", apps[0].database, campaign.slug);
+    read(&apps[0], &campaign).await.expect(200);
+    until(Duration::from_secs(1), "the answer is in Redis", async || redis.clone().exists(&key).await.unwrap()).await;
+    read(&apps[1], &campaign).await.expect(200);
+    let missed = async || {
+        let labels = [r#"layer="redis""#, r#"entity="campanha""#, r#"result="miss""#];
+        metric(&apps[0], "doacoes_cache_requests_total", &labels).await + metric(&apps[1], "doacoes_cache_requests_total", &labels).await
+    };
+    let loaded = async || loads(&apps[0], "campanha").await + loads(&apps[1], "campanha").await;
+    let (misses, loads) = (missed().await, loaded().await);
+    // Less is left than the time in which it is renewed, and more than a process keeps it.
+    let _: () = redis.clone().pexpire(&key, 4_900).await.unwrap();
+    let readers: Vec<_> = (0..8)
+        .map(|index| {
+            let (app, campaign) = (Arc::clone(&apps[index % 2]), Arc::clone(&campaign));
+            tokio::spawn(async move {
+                let started = Instant::now();
+                while started.elapsed() < Duration::from_secs(6) {
+                    read(&app, &campaign).await.expect(200);
+                }
+            })
+        })
+        .collect();
+    for reader in readers {
+        reader.await.unwrap();
+    }
+    assert_eq!((missed().await - misses, loaded().await - loads), (0, 1), "misses in Redis, loads for the renewal");
+    let life: i64 = redis.clone().ttl(&key).await.unwrap();
+    assert!(life > 3_000, "renewed for its whole life, not {life} s");
 }
 
 #[tokio::test(flavor = "multi_thread")]

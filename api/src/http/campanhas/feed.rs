@@ -11,7 +11,7 @@ use crate::cache::{LoadError, Resource, Stored, Subject};
 use crate::domain::ids::DoacaoId;
 use crate::domain::slug::Slug;
 use crate::http::caching;
-use crate::http::cursor::{List, Page, PageQuery, rows};
+use crate::http::cursor::{DEFAULT_LIMIT, List, Page, PageQuery, rows};
 use crate::http::extract::body::ApiQuery;
 use crate::http::extract::path::SlugPath;
 use crate::http::problem::Problem;
@@ -78,6 +78,10 @@ struct FeedPage {
 impl Resource for FeedPage {
     fn subject(&self) -> Subject {
         Subject::feed(self.slug.as_str(), self.limit)
+    }
+
+    fn is_common(&self) -> bool {
+        self.limit == DEFAULT_LIMIT
     }
 
     async fn load(&self, state: &AppState) -> Result<Option<Stored>, LoadError> {

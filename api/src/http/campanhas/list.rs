@@ -14,7 +14,7 @@ use crate::domain::ids::CampanhaId;
 use crate::domain::slug::Slug;
 use crate::domain::text::SearchTerm;
 use crate::http::caching;
-use crate::http::cursor::{List, Page, PageQuery, rows};
+use crate::http::cursor::{DEFAULT_LIMIT, List, Page, PageQuery, rows};
 use crate::http::extract::body::ApiQuery;
 use crate::http::problem::{Problem, Violations};
 use crate::state::AppState;
@@ -125,6 +125,10 @@ struct CampaignsPage {
 impl Resource for CampaignsPage {
     fn subject(&self) -> Subject {
         Subject::campaigns(&self.query_string, self.limit, self.filter.order == Order::Arrecadado)
+    }
+
+    fn is_common(&self) -> bool {
+        self.limit == DEFAULT_LIMIT && self.filter.q.is_none()
     }
 
     async fn load(&self, state: &AppState) -> Result<Option<Stored>, LoadError> {

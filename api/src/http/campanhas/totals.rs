@@ -12,7 +12,8 @@ use crate::http::caching;
 use crate::http::extract::path::SlugPath;
 use crate::http::problem::Problem;
 use crate::state::AppState;
-use crate::store::totals::{self, Totals};
+use crate::store::totals::{self, NamedTotals, Totals};
+use crate::store::{Class as Failure, StoreError};
 
 /// The totals of a campaign
 #[utoipa::path(get, path = "/campanhas/{slug}/totais", tag = "campanhas", operation_id = "lerTotais",
@@ -37,7 +38,8 @@ impl Resource for CampaignTotals {
     }
 }
 
-/// The present totals of several public campaigns, by slug: of Redis, and of the database where it has none.
+/// The present totals of several public campaigns, by slug: of Redis, and of the database where it has none. Where neither
+/// can say, a campaign is left out.
 pub async fn current(state: &AppState, slugs: &[&str]) -> Result<HashMap<String, Totals>, LoadError> {
     let in_redis = state.cache.totals_in_redis(slugs).await;
     let mut found: HashMap<String, Totals> = slugs
@@ -47,8 +49,16 @@ pub async fn current(state: &AppState, slugs: &[&str]) -> Result<HashMap<String,
         .collect();
     let missing: Vec<&str> = slugs.iter().copied().filter(|slug| !found.contains_key(*slug)).collect();
     if !missing.is_empty() {
-        let mut db = state.connection().await?;
-        found.extend(totals::get_many(&mut db, &missing).await?.into_iter().map(|named| (named.slug, named.totals)));
+        match from_database(state, &missing).await {
+            Ok(loaded) => found.extend(loaded.into_iter().map(|named| (named.slug, named.totals))),
+            Err(error) if error.class() == Failure::Unavailable => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     Ok(found)
+}
+
+async fn from_database(state: &AppState, slugs: &[&str]) -> Result<Vec<NamedTotals>, StoreError> {
+    let mut db = state.connection().await?;
+    totals::get_many(&mut db, slugs).await
 }

@@ -26,6 +26,6 @@ pub async fn get(State(state): State<AppState>, Viewer(id): Viewer, headers: Hea
         pessoas::get(&mut db, id).await?.ok_or_else(Problem::not_found)?
     };
     let stored = Stored::new(Some(pessoa.versao.to_string()), &PessoaBody::from(pessoa)).map_err(Problem::internal)?;
-    Cache::fill(&state, subject.class(), looked, Some(stored.clone()));
+    Cache::fill(&state, subject, looked, Some(stored.clone()));
     Ok(caching::respond(&headers, &Found::new(stored)))
 }

@@ -59,7 +59,7 @@ impl FromRequestParts<AppState> for Viewer {
         }
         let session = find(parts, state).await?.ok_or_else(unauthenticated)?;
         if let Ok(stored) = Stored::new(None, &session.pessoa_id) {
-            Cache::fill(state, subject.class(), looked, Some(stored));
+            Cache::fill(state, subject, looked, Some(stored));
         }
         Ok(Self(session.pessoa_id))
     }

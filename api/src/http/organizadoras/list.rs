@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::OrganizadoraBody;
 use crate::cache::{LoadError, Resource, Stored, Subject};
 use crate::http::caching;
-use crate::http::cursor::{List, Page, PageQuery, rows};
+use crate::http::cursor::{DEFAULT_LIMIT, List, Page, PageQuery, rows};
 use crate::http::extract::body::ApiQuery;
 use crate::http::problem::Problem;
 use crate::state::AppState;
@@ -34,6 +34,10 @@ struct OrganizadorasPage {
 impl Resource for OrganizadorasPage {
     fn subject(&self) -> Subject {
         Subject::organizadoras(self.limit)
+    }
+
+    fn is_common(&self) -> bool {
+        self.limit == DEFAULT_LIMIT
     }
 
     async fn load(&self, state: &AppState) -> Result<Option<Stored>, LoadError> {
