@@ -38,6 +38,8 @@ pub struct Found {
     pub gzip_etag: Option<HeaderValue>,
     /// Where the next page is.
     pub link: Option<HeaderValue>,
+    /// Grows with each change of what has an order of its own; 0 for all else.
+    pub seq: i64,
 }
 
 impl Found {
@@ -46,7 +48,14 @@ impl Found {
         let body = Bytes::from(Box::<str>::from(stored.body).into_string());
         let header = |text: Option<String>| text.and_then(|text| HeaderValue::try_from(text).ok());
         let gzip_etag = stored.etag.as_ref().and_then(|etag| Some(format!("{}{GZIP_MARK}\"", etag.strip_suffix('"')?)));
-        Self { gzip: compress(&body), body, etag: header(stored.etag), gzip_etag: header(gzip_etag), link: header(stored.link) }
+        Self {
+            gzip: compress(&body),
+            body,
+            etag: header(stored.etag),
+            gzip_etag: header(gzip_etag),
+            link: header(stored.link),
+            seq: stored.seq,
+        }
     }
 }
 

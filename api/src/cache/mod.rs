@@ -10,11 +10,13 @@ mod events;
 mod local;
 mod remote;
 mod subject;
+mod watch;
 
 pub use entry::{Entry, Found, GZIP_MARK};
 pub use events::listen;
 pub use remote::{Looked, Stored};
 pub use subject::{Class, Subject, Tag};
+pub use watch::Watch;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,6 +30,7 @@ use crate::store::totals::Totals;
 use crate::store::{Class as Failure, StoreError};
 use local::Local;
 use remote::Remote;
+use watch::Watchers;
 
 /// While another process loads, Redis is asked again so often, each time after so long.
 const OTHERS_LOAD: (u32, Duration) = (3, Duration::from_millis(10));
@@ -82,6 +85,7 @@ pub struct Cache {
     connected: AtomicBool,
     /// The `seq` of totals that this process has published.
     published: moka::sync::Cache<String, i64>,
+    watchers: Watchers,
     metrics: Arc<Metrics>,
 }
 
@@ -94,6 +98,7 @@ impl Cache {
             name: random_hex().chars().take(16).collect(),
             connected: AtomicBool::new(false),
             published: moka::sync::Cache::builder().time_to_live(PUBLISHED).build(),
+            watchers: Watchers::default(),
             metrics,
         }
     }
@@ -157,8 +162,18 @@ impl Cache {
     pub async fn drop_tags(&self, tags: &[Tag]) -> bool {
         // First there: what is loaded here in between must not come from what is about to go.
         let taken = self.remote.drop_tags(tags, &events::write(&self.name, tags, &[])).await.is_ok();
-        self.local.forget(tags);
+        self.forget(tags);
         taken
+    }
+
+    /// Tells when `subject` is dropped here or pushed anew. What changes elsewhere is not told while others are not heard.
+    pub fn watch(&self, subject: &Subject) -> Watch<'_> {
+        self.watchers.watch(subject.tag())
+    }
+
+    /// Whether this process hears what others drop and push.
+    pub fn hears_others(&self) -> bool {
+        self.connected.load(Ordering::Relaxed)
     }
 
     /// Gives new totals to Redis and to every process, and drops the campaigns' lists of donations.
@@ -195,14 +210,21 @@ impl Cache {
 
     /// What another process said.
     async fn take(&self, message: events::Message) {
-        self.local.forget(&message.drops);
+        self.forget(&message.drops);
         self.take_totals(message.totals).await;
+    }
+
+    fn forget(&self, tags: &[Tag]) {
+        self.local.forget(tags);
+        self.watchers.wake(tags);
     }
 
     async fn take_totals(&self, totals: Vec<(String, Stored)>) {
         for (slug, stored) in totals {
-            self.local.forget(&[Tag::feed(&slug)]);
-            self.local.replace(&Subject::totals(&slug), Entry::new(Some(stored), self.life(Class::Totals))).await;
+            self.forget(&[Tag::feed(&slug)]);
+            let subject = Subject::totals(&slug);
+            self.local.replace(&subject, Entry::new(Some(stored), self.life(Class::Totals))).await;
+            self.watchers.wake(std::slice::from_ref(subject.tag()));
         }
     }
 
@@ -218,7 +240,7 @@ impl Cache {
 
     /// How long an answer may be kept here: shorter while drops by others are not heard.
     fn life(&self, class: Class) -> Duration {
-        let longest = if self.connected.load(Ordering::Relaxed) { Duration::from_secs(4) } else { Duration::from_secs(1) };
+        let longest = if self.hears_others() { Duration::from_secs(4) } else { Duration::from_secs(1) };
         longest.min(class.local_life())
     }
 }

@@ -1,0 +1,43 @@
+//! `GET /campanhas/{slug}/eventos`
+
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, header};
+use axum::response::{IntoResponse as _, Response};
+
+use super::totals::CampaignTotals;
+use crate::http::extract::client_ip::ClientIp;
+use crate::http::extract::path::SlugPath;
+use crate::http::problem::Problem;
+use crate::limits::{Rule, Use};
+use crate::state::AppState;
+use crate::streams::Streams;
+
+/// What nginx would otherwise hold back until there is more.
+const UNBUFFERED: (HeaderName, &str) = (HeaderName::from_static("x-accel-buffering"), "no");
+
+/// Follow the totals of a campaign
+///
+/// Server-Sent Events, `event: totais` with the JSON of `/totais` as `data` and its `seq` as `id`: the present totals at once,
+/// or what is newer than `Last-Event-ID`, then every change. Changes within a second come as one; even so, a single step of the
+/// total can show the amount of a single donation. A stream ends after some ten minutes, when the process stops, and when the
+/// campaign is not public any more; `retry` says when to open another, which `EventSource` does by itself. Who is turned away
+/// with 429 or 503 reads `/totais` now and then instead.
+#[utoipa::path(get, path = "/campanhas/{slug}/eventos", tag = "campanhas", operation_id = "acompanharTotais",
+    params(("slug" = String, Path, description = "O endereço da campanha"),
+           ("last-event-id" = Option<String>, Header, description = "O último `id` recebido; o que não for um número é ignorado")),
+    responses((status = 200, description = "Os totais, e cada mudança", body = String, content_type = "text/event-stream")))]
+pub async fn follow(
+    State(state): State<AppState>,
+    SlugPath(slug): SlugPath,
+    ClientIp(ip): ClientIp,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let seat = state.streams.enter(ip)?;
+    let allowance = state.limits.take(&[Use::from_address(Rule::StreamIp, ip)]).await?;
+    let follower = Streams::follow(&state, seat, CampaignTotals(slug), last_event_id(&headers)).await?.ok_or_else(Problem::not_found)?;
+    Ok((allowance, [(header::CONTENT_TYPE, "text/event-stream"), UNBUFFERED], follower.into_body()).into_response())
+}
+
+fn last_event_id(headers: &HeaderMap) -> Option<i64> {
+    headers.get("last-event-id")?.to_str().ok()?.trim().parse().ok()
+}
