@@ -37,6 +37,7 @@ pub struct Metrics {
     degraded: IntGaugeVec,
     streams_open: IntGauge,
     stream_events: IntCounter,
+    campaigns_followed: IntGauge,
 }
 
 impl Metrics {
@@ -73,6 +74,7 @@ impl Metrics {
         let cache_connected = IntGauge::new("doacoes_cache_connected", "1 while drops by other processes are heard.")?;
         let streams_open = IntGauge::new("doacoes_streams_open", "Clients that follow the totals of a campaign.")?;
         let stream_events = IntCounter::new("doacoes_stream_events_total", "Totals sent to clients that follow them.")?;
+        let campaigns_followed = IntGauge::new("doacoes_campaigns_followed", "Campaigns whose totals somebody follows, a task each.")?;
         registry.register(Box::new(durations.clone()))?;
         registry.register(Box::new(acquire.clone()))?;
         registry.register(Box::new(ready.clone()))?;
@@ -80,6 +82,7 @@ impl Metrics {
         registry.register(Box::new(cache_connected.clone()))?;
         registry.register(Box::new(streams_open.clone()))?;
         registry.register(Box::new(stream_events.clone()))?;
+        registry.register(Box::new(campaigns_followed.clone()))?;
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
         let metrics = Self {
             requests: counter("doacoes_http_requests_total", "Answered requests.", &["method", "route", "status"])?,
@@ -124,6 +127,7 @@ impl Metrics {
             degraded: int_gauge("doacoes_degraded", "1 while a store does not answer.", &["store"])?,
             streams_open,
             stream_events,
+            campaigns_followed,
             registry,
         };
         for status in DonationStatus::ALL {
@@ -226,6 +230,11 @@ impl Metrics {
     /// The number of totals that were sent to them.
     pub fn stream_events(&self) -> IntCounter {
         self.stream_events.clone()
+    }
+
+    /// The number of campaigns that have such clients.
+    pub fn campaigns_followed(&self) -> IntGauge {
+        self.campaigns_followed.clone()
     }
 
     /// A request waited for a connection.

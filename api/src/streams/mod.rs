@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use prometheus::IntCounter;
+use prometheus::{IntCounter, IntGauge};
 use tokio::sync::{Semaphore, watch};
 
 use crate::admission::{Gate, Place};
@@ -69,6 +69,7 @@ pub struct Streams {
     addresses: Addresses,
     looks: Semaphore,
     events: IntCounter,
+    followed: IntGauge,
 }
 
 impl Streams {
@@ -80,6 +81,7 @@ impl Streams {
             addresses: Addresses::new(PLACES_OF_ADDRESS, metrics.shed(WaitQueue::StreamsOfAddress)),
             looks: Semaphore::new(LOOKS),
             events: metrics.stream_events(),
+            followed: metrics.campaigns_followed(),
         }
     }
 
@@ -111,6 +113,7 @@ impl Streams {
         }
         let (shown, receiver) = watch::channel(Shown::new(found));
         campaigns.insert(subject, shown.clone());
+        state.streams.followed.inc();
         state.shutdown.spawn(campaign::keep_current(Arc::clone(state), resource, shown));
         receiver
     }
@@ -125,17 +128,21 @@ impl Streams {
         let mut campaigns = self.campaigns();
         let deserted = shown.receiver_count() == 0;
         if deserted {
-            campaigns.remove(subject);
+            self.remove(&mut campaigns, subject, shown);
         }
         deserted
     }
 
     /// Forgets a campaign with its followers, whose streams end.
     fn abandon(&self, subject: &Subject, shown: &watch::Sender<Shown>) {
-        let mut campaigns = self.campaigns();
-        // By now it may be another's.
+        self.remove(&mut self.campaigns(), subject, shown);
+    }
+
+    fn remove(&self, campaigns: &mut HashMap<Subject, watch::Sender<Shown>>, subject: &Subject, shown: &watch::Sender<Shown>) {
+        // By now it may be the next task's.
         if campaigns.get(subject).is_some_and(|there| there.same_channel(shown)) {
             campaigns.remove(subject);
+            self.followed.dec();
         }
     }
 }

@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::{IntoResponse as _, Response};
+use utoipa::ToSchema;
 
 use super::totals::CampaignTotals;
 use crate::http::extract::client_ip::ClientIp;
@@ -11,6 +12,22 @@ use crate::http::problem::Problem;
 use crate::limits::{Rule, Use};
 use crate::state::AppState;
 use crate::streams::Streams;
+
+/// An event of the stream, by its fields.
+#[derive(ToSchema)]
+#[schema(as = EventoDeTotais)]
+#[expect(dead_code, reason = "it is written as text; this is its description")]
+pub struct TotalsEvent {
+    /// Always `totais`.
+    #[schema(pattern = "^totais$")]
+    event: String,
+    /// The `seq` of the totals, for `Last-Event-ID`.
+    #[schema(pattern = "^[0-9]+$")]
+    id: String,
+    /// A `Totais`, the same bytes as those of `/totais`.
+    #[schema(content_media_type = "application/json")]
+    data: String,
+}
 
 /// What nginx would otherwise hold back until there is more.
 const UNBUFFERED: (HeaderName, &str) = (HeaderName::from_static("x-accel-buffering"), "no");
@@ -25,7 +42,7 @@ const UNBUFFERED: (HeaderName, &str) = (HeaderName::from_static("x-accel-bufferi
 #[utoipa::path(get, path = "/campanhas/{slug}/eventos", tag = "campanhas", operation_id = "acompanharTotais",
     params(("slug" = String, Path, description = "O endereço da campanha"),
            ("last-event-id" = Option<String>, Header, description = "O último `id` recebido; o que não for um número é ignorado")),
-    responses((status = 200, description = "Os totais, e cada mudança", body = String, content_type = "text/event-stream")))]
+    responses((status = 200, description = "Os totais, e cada mudança", body = TotalsEvent, content_type = "text/event-stream")))]
 pub async fn follow(
     State(state): State<AppState>,
     SlugPath(slug): SlugPath,
