@@ -19,7 +19,7 @@ pub use subject::{Class, Subject, Tag};
 pub use watch::Watch;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::keys::random_hex;
@@ -83,6 +83,8 @@ pub struct Cache {
     name: String,
     /// Whether drops by other processes are heard.
     connected: AtomicBool,
+    /// How often they were not heard any more.
+    interruptions: AtomicU64,
     /// The `seq` of totals that this process has published.
     published: moka::sync::Cache<String, i64>,
     watchers: Watchers,
@@ -97,6 +99,7 @@ impl Cache {
             remote: Remote::new(redis),
             name: random_hex().chars().take(16).collect(),
             connected: AtomicBool::new(false),
+            interruptions: AtomicU64::new(0),
             published: moka::sync::Cache::builder().time_to_live(PUBLISHED).build(),
             watchers: Watchers::default(),
             metrics,
@@ -171,9 +174,9 @@ impl Cache {
         self.watchers.watch(subject.tag())
     }
 
-    /// Whether this process hears what others drop and push.
-    pub fn hears_others(&self) -> bool {
-        self.connected.load(Ordering::Relaxed)
+    /// The interruption since which this process hears what others drop and push; nothing while it does not.
+    pub fn hears_since(&self) -> Option<u64> {
+        self.connected.load(Ordering::SeqCst).then(|| self.interruptions.load(Ordering::SeqCst))
     }
 
     /// Gives new totals to Redis and to every process, and drops the campaigns' lists of donations.
@@ -230,7 +233,10 @@ impl Cache {
 
     /// Notes whether other processes are heard.
     fn note_connected(&self, connected: bool) {
-        let before = self.connected.swap(connected, Ordering::Relaxed);
+        if !connected {
+            self.interruptions.fetch_add(1, Ordering::SeqCst);
+        }
+        let before = self.connected.swap(connected, Ordering::SeqCst);
         if connected && !before {
             // What they dropped in the meantime was not heard.
             self.local.forget_all();
@@ -240,7 +246,7 @@ impl Cache {
 
     /// How long an answer may be kept here: shorter while drops by others are not heard.
     fn life(&self, class: Class) -> Duration {
-        let longest = if self.hears_others() { Duration::from_secs(4) } else { Duration::from_secs(1) };
+        let longest = if self.connected.load(Ordering::Relaxed) { Duration::from_secs(4) } else { Duration::from_secs(1) };
         longest.min(class.local_life())
     }
 }

@@ -61,7 +61,7 @@ pub(super) async fn keep_current<R: Resource + Clone>(state: AppState, resource:
     // What changed before the watch began was not told.
     let mut cause = Cause::Due;
     loop {
-        let (looked, heard) = (Instant::now(), state.cache.hears_others());
+        let (looked, heard) = (Instant::now(), state.cache.hears_since());
         match look(&state, &resource, &shown, cause).await {
             Look::Newer => tokio::select! {
                 () = tokio::time::sleep(STEP) => {}
@@ -74,9 +74,8 @@ pub(super) async fn keep_current<R: Resource + Clone>(state: AppState, resource:
             tokio::select! {
                 () = changes.changed() => break Cause::Told,
                 () = tokio::time::sleep(about(UNHEARD)) => {
-                    // Once more when others are heard again: what they pushed until then was not.
-                    let uncertain = !heard || !state.cache.hears_others();
-                    if uncertain || looked.elapsed() >= HEARD {
+                    // Also when others were not heard for a moment only: what they pushed in it is lost.
+                    if heard.is_none() || heard != state.cache.hears_since() || looked.elapsed() >= HEARD {
                         break Cause::Due;
                     }
                 }

@@ -449,7 +449,15 @@ async fn shared_caches_keep_only_listed_reads_of_nobody_in_particular() {
         }
     }
     assert_eq!(reads.iter().filter(|operation| CACHED.contains(&operation.name().as_str())).count(), CACHED.len());
-    for path in ["/openapi.json", "/docs/", "campanhas/nada", "campanhas/nada/totais", "campanhas/nada/eventos", "campanhas/nada/doacoes", "organizadoras/nada"] {
+    for path in [
+        "/openapi.json",
+        "/docs/",
+        "campanhas/nada",
+        "campanhas/nada/totais",
+        "campanhas/nada/eventos",
+        "campanhas/nada/doacoes",
+        "organizadoras/nada",
+    ] {
         assert_eq!(app.get(path).send().await.header("cache-control"), PRIVATE, "{path}");
     }
     let draft = app.draft(&sample.campaign.org, json!({})).await;

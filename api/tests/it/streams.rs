@@ -441,6 +441,13 @@ async fn a_stream_goes_on_while_redis_is_away_and_asks_for_all_of_its_campaign()
         println!("{what}: shown after {:?}", told.elapsed());
     };
     give(&mut streams, "all is well", Duration::from_secs(4)).await;
+    // Nobody hears anybody, for a moment in which the total moves.
+    let mut redis = redis::Client::open(servers.env("REDIS_URL")).unwrap().get_multiplexed_async_connection().await.unwrap();
+    for _ in 0..3 {
+        let _: i64 = redis::cmd("CLIENT").arg("KILL").arg("TYPE").arg("pubsub").query_async(&mut redis).await.unwrap();
+        give(&mut streams, "cut", AWAY).await;
+        hears_others(&apps[1]).await;
+    }
     servers.signal("REDIS_PID", "-KILL");
     for _ in 0..3 {
         give(&mut streams, "killed", AWAY).await;

@@ -1,12 +1,13 @@
 //! `GET /campanhas/{slug}/eventos`
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::http::{HeaderName, header};
 use axum::response::{IntoResponse as _, Response};
 use utoipa::ToSchema;
 
 use super::totals::CampaignTotals;
 use crate::http::extract::client_ip::ClientIp;
+use crate::http::extract::last_event::{LastEventHeader, LastEventId};
 use crate::http::extract::path::SlugPath;
 use crate::http::problem::Problem;
 use crate::limits::{Rule, Use};
@@ -41,20 +42,16 @@ const UNBUFFERED: (HeaderName, &str) = (HeaderName::from_static("x-accel-bufferi
 /// with 429 or 503 reads `/totais` now and then instead.
 #[utoipa::path(get, path = "/campanhas/{slug}/eventos", tag = "campanhas", operation_id = "acompanharTotais",
     params(("slug" = String, Path, description = "O endereço da campanha"),
-           ("last-event-id" = Option<String>, Header, description = "O último `id` recebido; o que não for um número é ignorado")),
+           LastEventHeader),
     responses((status = 200, description = "Os totais, e cada mudança", body = TotalsEvent, content_type = "text/event-stream")))]
 pub async fn follow(
     State(state): State<AppState>,
     SlugPath(slug): SlugPath,
     ClientIp(ip): ClientIp,
-    headers: HeaderMap,
+    LastEventId(last_seen): LastEventId,
 ) -> Result<Response, Problem> {
     let seat = state.streams.enter(ip)?;
     let allowance = state.limits.take(&[Use::from_address(Rule::StreamIp, ip)]).await?;
-    let follower = Streams::follow(&state, seat, CampaignTotals(slug), last_event_id(&headers)).await?.ok_or_else(Problem::not_found)?;
+    let follower = Streams::follow(&state, seat, CampaignTotals(slug), last_seen).await?.ok_or_else(Problem::not_found)?;
     Ok((allowance, [(header::CONTENT_TYPE, "text/event-stream"), UNBUFFERED], follower.into_body()).into_response())
-}
-
-fn last_event_id(headers: &HeaderMap) -> Option<i64> {
-    headers.get("last-event-id")?.to_str().ok()?.trim().parse().ok()
 }
