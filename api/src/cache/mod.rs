@@ -176,7 +176,9 @@ impl Cache {
 
     /// The interruption since which this process hears what others drop and push; nothing while it does not.
     pub fn hears_since(&self) -> Option<u64> {
-        self.connected.load(Ordering::SeqCst).then(|| self.interruptions.load(Ordering::SeqCst))
+        // In this order, or the next interruption could pass for the last one.
+        let since = self.interruptions.load(Ordering::SeqCst);
+        self.connected.load(Ordering::SeqCst).then_some(since)
     }
 
     /// Gives new totals to Redis and to every process, and drops the campaigns' lists of donations.
@@ -233,10 +235,10 @@ impl Cache {
 
     /// Notes whether other processes are heard.
     fn note_connected(&self, connected: bool) {
+        let before = self.connected.swap(connected, Ordering::SeqCst);
         if !connected {
             self.interruptions.fetch_add(1, Ordering::SeqCst);
         }
-        let before = self.connected.swap(connected, Ordering::SeqCst);
         if connected && !before {
             // What they dropped in the meantime was not heard.
             self.local.forget_all();
