@@ -228,6 +228,11 @@ impl Cache {
         for (slug, stored) in totals {
             self.forget(&[Tag::feed(&slug)]);
             let subject = Subject::totals(&slug);
+            // Two processes that fold one after the other may publish the other way round.
+            let there = self.local.fresh(&subject).await;
+            if there.is_some_and(|there| there.found.as_ref().is_some_and(|found| found.seq > stored.seq)) {
+                continue;
+            }
             self.local.replace(&subject, Entry::new(Some(stored), self.life(Class::Totals))).await;
             self.watchers.wake(std::slice::from_ref(subject.tag()));
         }

@@ -42,13 +42,10 @@ pub struct Watch<'a> {
 impl Watch<'_> {
     /// Returns at the first change since the last one that was told, or since the watch began.
     pub async fn changed(&mut self) {
-        if let Some(changes) = &mut self.changes
-            && changes.changed().await.is_ok()
-        {
-            return;
+        if let Some(changes) = &mut self.changes {
+            // The sender stays as long as somebody waits.
+            let _ = changes.changed().await;
         }
-        // The sender stays as long as somebody waits.
-        std::future::pending().await
     }
 }
 

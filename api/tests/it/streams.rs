@@ -6,13 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
+use doacoes_api::store::totals::Totals;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpSocket;
 use uuid::Uuid;
 
 use crate::harness::{
-    Campaign, Fleet, FleetOptions, Options, Servers, TestApp, alone, create_database, e2eid, hears_others, metric, replicas, servers, until,
+    Campaign, Fleet, FleetOptions, Options, START, Servers, TestApp, alone, create_database, e2eid, hears_others, metric, replicas,
+    servers, until,
 };
 
 const PLACES: &str = r#"queue="streams""#;
@@ -65,9 +67,9 @@ impl Stream {
     /// The next block; nothing at the stream's end, which must be a clean one.
     async fn next(&mut self) -> Option<Block> {
         loop {
-            if let Some((block, rest)) = self.text.split_once("\n\n") {
-                let block = Block::parse(block);
-                self.text = rest.to_owned();
+            if let Some(end) = self.text.find("\n\n") {
+                let block = Block::parse(&self.text[..end]);
+                self.text.drain(..end + 2);
                 return Some(block);
             }
             let Some(bytes) = self.answer.chunk().await.unwrap() else {
@@ -259,6 +261,38 @@ async fn donations_within_a_second_are_one_step_and_no_step_asks_the_database() 
     let after = loads(&apps[0]).await + loads(&apps[1]).await;
     assert!(after - before <= 2, "{} loads for {given} donations", after - before);
     streams[0].is_silent(Duration::from_millis(1_200)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn totals_that_are_told_in_the_wrong_order_never_go_back() {
+    let apps = replicas(servers(), 2).await;
+    let campaign = apps[0].campaign().await;
+    let path = format!("campanhas/{}/totais", campaign.slug);
+    let mut streams = [Stream::open(&apps[0], &campaign).await, Stream::open(&apps[1], &campaign).await];
+    for stream in &mut streams {
+        assert_eq!(stream.totals(Duration::from_secs(2)).await.0, 0);
+    }
+    let told = |seq: i64| Totals {
+        arrecadado_centavos: seq,
+        declarado_centavos: 0,
+        devolvido_centavos: 0,
+        doacoes_qtd: seq,
+        doadores_qtd: 1,
+        seq,
+        atualizado_em: START,
+    };
+    apps[0].state.cache.publish_totals(vec![(campaign.slug.clone(), told(7))]).await;
+    apps[1].state.cache.publish_totals(vec![(campaign.slug.clone(), told(6))]).await;
+    for (app, stream) in apps.iter().zip(&mut streams) {
+        let mut last = 0;
+        while last != 7 {
+            let (seq, _) = stream.totals(Duration::from_secs(4)).await;
+            assert!(seq > last, "{seq} after {last}");
+            last = seq;
+        }
+        assert_eq!(app.get(&path).send().await.json()["seq"], 7);
+        stream.is_silent(Duration::from_millis(1_200)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -495,7 +529,7 @@ async fn a_client_that_never_reads_loses_its_place() {
     });
     let reading = tokio::spawn(async move {
         let mut last = 0;
-        while let Ok((seq, _)) = tokio::time::timeout(Duration::from_secs(3), reader.totals(Duration::from_secs(60))).await {
+        while let Ok((seq, _)) = tokio::time::timeout(Duration::from_secs(3), reader.totals(Duration::from_mins(1))).await {
             last = seq;
         }
         (last, reader)
@@ -645,7 +679,7 @@ async fn two_thousand_follow_a_hot_campaign_and_nobody_else_suffers() {
             let (mut seen, mut events) = (-1, 0);
             // Until it has seen the last total, which is known only later.
             while seen < *wanted.borrow() {
-                let (seq, _) = stream.totals(Duration::from_secs(60)).await;
+                let (seq, _) = stream.totals(Duration::from_mins(1)).await;
                 assert!(seq > seen);
                 (seen, events) = (seq, events + 1);
             }
