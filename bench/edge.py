@@ -145,15 +145,20 @@ proxy_cache_background_update on;
 proxy_cache_bypass $http_cookie $http_authorization $http_doacao_token;
 proxy_no_cache $http_cookie $http_authorization $http_doacao_token;
 """ if listener.cached else ""
-    return upstream + head + f"""location / {{
-proxy_pass http://{listener.name};
-proxy_http_version 1.1;
+    # A stream is not held back, and nobody waits at the cache for one.
+    return upstream + head + f"""proxy_http_version 1.1;
 proxy_set_header Connection "";
 proxy_set_header Host $http_host;
 proxy_set_header X-Forwarded-For $remote_addr;
 proxy_set_header X-Forwarded-Proto $scheme;
 proxy_next_upstream off;
-{cache}}} }}
+location / {{
+proxy_pass http://{listener.name};
+{cache}}}
+location ~ ^/api/v1/campanhas/[^/]+/eventos$ {{
+proxy_pass http://{listener.name};
+proxy_buffering off;
+}} }}
 """
 
 

@@ -25,7 +25,12 @@ pub struct Place {
 impl Gate {
     /// A queue in which at most `places` wait.
     pub fn new(places: usize, queue: WaitQueue, metrics: &Metrics) -> Self {
-        Self { places: Arc::new(Semaphore::new(places)), waiting: metrics.waiting(queue), shed: metrics.shed(queue) }
+        Self::counted(places, metrics.waiting(queue), metrics.shed(queue))
+    }
+
+    /// Room for `places` at a time. `taken` shows how many there are, `shed` counts those who found none left.
+    pub fn counted(places: usize, taken: IntGauge, shed: IntCounter) -> Self {
+        Self { places: Arc::new(Semaphore::new(places)), waiting: taken, shed }
     }
 
     /// A place, or nothing where the queue is full, which is counted.

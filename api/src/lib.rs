@@ -26,4 +26,5 @@ pub mod shutdown;
 pub mod stall;
 pub mod state;
 pub mod store;
+pub mod streams;
 pub mod telemetry;

@@ -35,6 +35,9 @@ pub struct Metrics {
     waiting: IntGaugeVec,
     acquire: Histogram,
     degraded: IntGaugeVec,
+    streams_open: IntGauge,
+    stream_events: IntCounter,
+    campaigns_followed: IntGauge,
 }
 
 impl Metrics {
@@ -69,11 +72,17 @@ impl Metrics {
         let ready = IntGauge::new("doacoes_ready", "1 while the readiness probe answers 200.")?;
         let redis_breaker = IntGauge::new("doacoes_redis_breaker_open", "1 while Redis is not asked, after failures in a row.")?;
         let cache_connected = IntGauge::new("doacoes_cache_connected", "1 while drops by other processes are heard.")?;
+        let streams_open = IntGauge::new("doacoes_streams_open", "Clients that follow the totals of a campaign.")?;
+        let stream_events = IntCounter::new("doacoes_stream_events_total", "Totals sent to clients that follow them.")?;
+        let campaigns_followed = IntGauge::new("doacoes_campaigns_followed", "Campaigns whose totals somebody follows, a task each.")?;
         registry.register(Box::new(durations.clone()))?;
         registry.register(Box::new(acquire.clone()))?;
         registry.register(Box::new(ready.clone()))?;
         registry.register(Box::new(redis_breaker.clone()))?;
         registry.register(Box::new(cache_connected.clone()))?;
+        registry.register(Box::new(streams_open.clone()))?;
+        registry.register(Box::new(stream_events.clone()))?;
+        registry.register(Box::new(campaigns_followed.clone()))?;
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
         let metrics = Self {
             requests: counter("doacoes_http_requests_total", "Answered requests.", &["method", "route", "status"])?,
@@ -116,6 +125,9 @@ impl Metrics {
             waiting: int_gauge("doacoes_queue_waiting", "Requests that wait in a bounded queue.", &["queue"])?,
             acquire,
             degraded: int_gauge("doacoes_degraded", "1 while a store does not answer.", &["store"])?,
+            streams_open,
+            stream_events,
+            campaigns_followed,
             registry,
         };
         for status in DonationStatus::ALL {
@@ -210,6 +222,21 @@ impl Metrics {
         self.shed.with_label_values(&[queue.as_str()])
     }
 
+    /// The number of clients that follow totals.
+    pub fn streams_open(&self) -> IntGauge {
+        self.streams_open.clone()
+    }
+
+    /// The number of totals that were sent to them.
+    pub fn stream_events(&self) -> IntCounter {
+        self.stream_events.clone()
+    }
+
+    /// The number of campaigns that have such clients.
+    pub fn campaigns_followed(&self) -> IntGauge {
+        self.campaigns_followed.clone()
+    }
+
     /// A request waited for a connection.
     pub fn database_acquire(&self, took: Duration) {
         self.acquire.observe(took.as_secs_f64());
@@ -270,7 +297,7 @@ impl Queue {
     }
 }
 
-/// Where requests wait their turn, a bounded number of them.
+/// Where a bounded number of requests wait their turn, or have a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitQueue {
     /// For a connection to the database.
@@ -279,6 +306,8 @@ pub enum WaitQueue {
     Passwords,
     /// Streams of a campaign's total, which are all served at once.
     Streams,
+    /// Of them, those of one address.
+    StreamsOfAddress,
 }
 
 impl WaitQueue {
@@ -287,6 +316,7 @@ impl WaitQueue {
             Self::Database => "database",
             Self::Passwords => "passwords",
             Self::Streams => "streams",
+            Self::StreamsOfAddress => "streams_address",
         }
     }
 }

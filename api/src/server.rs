@@ -14,6 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::ServiceExt as _;
@@ -26,6 +27,9 @@ use crate::telemetry::chain;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// A client that takes nothing of its answer for this long is cut.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// What was sent and is not acknowledged for this long is sent to nobody: a phone that left its network, or a client whose own
+/// buffer is full. The kernel alone would try for a quarter of an hour, and a stream writes too little to fill its buffer.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 /// Connections that the kernel keeps until they are accepted.
 const BACKLOG: u32 = 1_024;
 /// A head has at most this many bytes.
@@ -86,6 +90,7 @@ impl Server {
     fn attend(&self, stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit) {
         // Answers are small and whole; waiting to fill a packet only delays them.
         let _ = stream.set_nodelay(true);
+        let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(UNACKNOWLEDGED));
         let service = with_peer(self.router.clone(), peer);
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())

@@ -22,6 +22,7 @@ use crate::probe::Probe;
 use crate::redis_client::RedisClient;
 use crate::shutdown::Shutdown;
 use crate::store::StoreError;
+use crate::streams::Streams;
 
 /// The shared state; cheap to clone.
 pub type AppState = Arc<Core>;
@@ -45,6 +46,8 @@ pub struct Core {
     pub redis: Arc<RedisClient>,
     /// What many people read.
     pub cache: Cache,
+    /// Who follows the totals of campaigns.
+    pub streams: Streams,
     /// How often what may be done.
     pub limits: Limits,
     /// The time.
@@ -98,6 +101,7 @@ impl Core {
             database_queue: Gate::new(usize::try_from(places).unwrap_or(usize::MAX), WaitQueue::Database, &metrics),
             background_db: stores.background_db,
             cache: Cache::new(Arc::clone(&stores.redis), Arc::clone(&metrics)),
+            streams: Streams::new(&metrics),
             limits: Limits::new(rules, Arc::clone(&stores.redis), Arc::clone(&metrics)),
             redis: stores.redis,
             clock,

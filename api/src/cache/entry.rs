@@ -22,8 +22,6 @@ const OVERHEAD: usize = 512;
 pub struct Entry {
     /// The answer; nothing where the subject is not there for the public.
     pub found: Option<Found>,
-    /// For what has an order of its own, else 0.
-    pub(super) seq: i64,
     pub(super) life: Duration,
 }
 
@@ -40,6 +38,8 @@ pub struct Found {
     pub gzip_etag: Option<HeaderValue>,
     /// Where the next page is.
     pub link: Option<HeaderValue>,
+    /// Grows with each change of what has an order of its own; 0 for all else.
+    pub seq: i64,
 }
 
 impl Found {
@@ -48,15 +48,26 @@ impl Found {
         let body = Bytes::from(Box::<str>::from(stored.body).into_string());
         let header = |text: Option<String>| text.and_then(|text| HeaderValue::try_from(text).ok());
         let gzip_etag = stored.etag.as_ref().and_then(|etag| Some(format!("{}{GZIP_MARK}\"", etag.strip_suffix('"')?)));
-        Self { gzip: compress(&body), body, etag: header(stored.etag), gzip_etag: header(gzip_etag), link: header(stored.link) }
+        Self {
+            gzip: compress(&body),
+            body,
+            etag: header(stored.etag),
+            gzip_etag: header(gzip_etag),
+            link: header(stored.link),
+            seq: stored.seq,
+        }
     }
 }
 
 impl Entry {
     /// Makes the answer of what was stored.
     pub(super) fn new(stored: Option<Stored>, life: Duration) -> Self {
-        let seq = stored.as_ref().map_or(0, |stored| stored.seq);
-        Self { found: stored.map(Found::new), seq, life }
+        Self { found: stored.map(Found::new), life }
+    }
+
+    /// The number of what has an order of its own, else 0.
+    pub(super) fn seq(&self) -> i64 {
+        self.found.as_ref().map_or(0, |found| found.seq)
     }
 
     pub(super) fn weight(&self) -> u32 {

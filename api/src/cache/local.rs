@@ -96,10 +96,11 @@ impl Local {
         Ok(entry)
     }
 
-    /// Puts a newer answer in the place of what there is; one with a lower `seq` is no newer, and is passed over.
+    /// Puts a newer answer in the place of what there is; one with a lower `seq` is passed over, since two processes that fold
+    /// one after the other may publish the other way round.
     pub(super) async fn replace(&self, subject: &Subject, entry: Entry) {
         let _turn = self.replacing.lock().await;
-        if self.fresh(subject).await.is_some_and(|there| there.seq > entry.seq) {
+        if self.fresh(subject).await.is_some_and(|there| there.seq() > entry.seq()) {
             return;
         }
         self.forget(&[subject.tag().clone()]);
@@ -145,6 +146,7 @@ impl Local {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::super::remote::Stored;
     use super::*;
     use std::sync::atomic::AtomicU32;
 
@@ -200,14 +202,15 @@ mod tests {
 
     #[tokio::test]
     async fn an_older_number_replaces_no_newer_one() {
+        let numbered = |seq| Entry::new(Some(Stored { seq, ..Stored::new(None, &seq).unwrap() }), Duration::from_secs(4));
         let local = Local::new();
         let subject = Subject::totals("a");
         for (told, shown) in [(5, 5), (4, 5), (6, 6)] {
-            local.replace(&subject, Entry { seq: told, ..entry() }).await;
-            assert_eq!(local.fresh(&subject).await.map(|entry| entry.seq), Some(shown));
+            local.replace(&subject, numbered(told)).await;
+            assert_eq!(local.fresh(&subject).await.unwrap().seq(), shown);
         }
         local.forget(&[Tag::totals("a")]);
-        local.replace(&subject, Entry { seq: 1, ..entry() }).await;
+        local.replace(&subject, numbered(1)).await;
         assert!(local.fresh(&subject).await.is_some(), "after a drop there is nothing to be older than");
     }
 

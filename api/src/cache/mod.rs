@@ -10,14 +10,16 @@ mod events;
 mod local;
 mod remote;
 mod subject;
+mod watch;
 
 pub use entry::{Entry, Found, GZIP_MARK};
 pub use events::listen;
 pub use remote::{Looked, Stored};
 pub use subject::{Class, Subject, Tag};
+pub use watch::Watch;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use time::OffsetDateTime;
@@ -30,6 +32,7 @@ use crate::store::totals::Totals;
 use crate::store::{Class as Failure, StoreError};
 use local::Local;
 use remote::Remote;
+use watch::Watchers;
 
 /// While another process loads, Redis is asked again so often, each time after so long.
 const OTHERS_LOAD: (u32, Duration) = (3, Duration::from_millis(10));
@@ -98,10 +101,13 @@ pub struct Cache {
     name: String,
     /// Whether drops by other processes are heard.
     connected: AtomicBool,
+    /// How often they were not heard any more.
+    interruptions: AtomicU64,
     /// The `seq` of totals that this process has published.
     published: moka::sync::Cache<String, i64>,
     /// Up to when Redis has taken all that moved, in microseconds of Unix time.
     published_until: AtomicI64,
+    watchers: Watchers,
     metrics: Arc<Metrics>,
 }
 
@@ -113,8 +119,10 @@ impl Cache {
             remote: Remote::new(redis),
             name: random_hex().chars().take(16).collect(),
             connected: AtomicBool::new(false),
+            interruptions: AtomicU64::new(0),
             published: moka::sync::Cache::builder().time_to_live(REPUBLISHED.unsigned_abs()).build(),
             published_until: AtomicI64::new(0),
+            watchers: Watchers::default(),
             metrics,
         }
     }
@@ -178,8 +186,20 @@ impl Cache {
     pub async fn drop_tags(&self, tags: &[Tag]) -> bool {
         // First there: what is loaded here in between must not come from what is about to go.
         let taken = self.remote.drop_tags(tags, &events::write(&self.name, tags, &[])).await.is_ok();
-        self.local.forget(tags);
+        self.forget(tags);
         taken
+    }
+
+    /// Tells when `subject` is dropped here or pushed anew. What changes elsewhere is not told while others are not heard.
+    pub fn watch(&self, subject: &Subject) -> Watch<'_> {
+        self.watchers.watch(subject.tag())
+    }
+
+    /// The interruption since which this process hears what others drop and push; nothing while it does not.
+    pub fn hears_since(&self) -> Option<u64> {
+        // In this order, or the next interruption could pass for the last one.
+        let since = self.interruptions.load(Ordering::SeqCst);
+        self.connected.load(Ordering::SeqCst).then_some(since)
     }
 
     /// From when on totals have moved that Redis may not have.
@@ -228,20 +248,30 @@ impl Cache {
 
     /// What another process said.
     async fn take(&self, message: events::Message) {
-        self.local.forget(&message.drops);
+        self.forget(&message.drops);
         self.take_totals(message.totals).await;
+    }
+
+    fn forget(&self, tags: &[Tag]) {
+        self.local.forget(tags);
+        self.watchers.wake(tags);
     }
 
     async fn take_totals(&self, totals: Vec<(String, Stored)>) {
         for (slug, stored) in totals {
-            self.local.forget(&[Tag::feed(&slug)]);
-            self.local.replace(&Subject::totals(&slug), Entry::new(Some(stored), self.life(Class::Totals))).await;
+            self.forget(&[Tag::feed(&slug)]);
+            let subject = Subject::totals(&slug);
+            self.local.replace(&subject, Entry::new(Some(stored), self.life(Class::Totals))).await;
+            self.watchers.wake(std::slice::from_ref(subject.tag()));
         }
     }
 
     /// Notes whether other processes are heard.
     fn note_connected(&self, connected: bool) {
-        let before = self.connected.swap(connected, Ordering::Relaxed);
+        let before = self.connected.swap(connected, Ordering::SeqCst);
+        if !connected {
+            self.interruptions.fetch_add(1, Ordering::SeqCst);
+        }
         if connected && !before {
             // What they dropped in the meantime was not heard.
             self.local.forget_all();

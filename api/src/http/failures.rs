@@ -1,5 +1,7 @@
 //! What each operation's failure is for the client. No wildcard arms: a new failure must be given its answer here.
 
+use std::sync::Arc;
+
 use super::problem::{Code, Problem};
 use crate::domain::doacao::DonationStatus;
 use crate::gateway::ChargeError;
@@ -17,6 +19,10 @@ use crate::service::settle::SettleError;
 use crate::store::campanhas::UpdateError;
 use crate::store::members::MemberError;
 use crate::store::{Class, StoreError};
+use crate::streams::Full;
+
+/// Seconds after which a place to follow totals may be free: streams last for minutes.
+const FULL_FOR: u32 = 30;
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
@@ -36,9 +42,20 @@ impl From<Exceeded> for Problem {
                 "Veja se a mensagem já chegou, também na pasta de spam; outra pode ser pedida depois do tempo de Retry-After."
             }
             Rule::CodeIp => "Espere o tempo de Retry-After antes de tentar outro código.",
+            Rule::StreamIp => "Até lá, leia os totais de vez em quando em /totais.",
         };
         let seconds = whole_seconds(exceeded.retry).max(1);
         Self { headers: Some(Box::new(exceeded.headers())), ..Self::new(Code::RateLimited, detail).retry_after(seconds) }
+    }
+}
+
+impl From<Full> for Problem {
+    fn from(full: Full) -> Self {
+        let detail = match full {
+            Full::Process => "Há gente demais acompanhando por aqui. Leia os totais de vez em quando em /totais.",
+            Full::Address => "O seu endereço já acompanha demais ao mesmo tempo. Leia os totais de vez em quando em /totais.",
+        };
+        Self { cause: Some(Arc::new(full)), ..Self::new(Code::Unavailable, detail).retry_after(FULL_FOR) }
     }
 }
 

@@ -134,6 +134,8 @@ fn cors(allowed: &[HeaderValue]) -> CorsLayer {
             header::IF_MATCH,
             header::IF_NONE_MATCH,
             HeaderName::from_static("idempotency-key"),
+            // EventSource needs no leave for it; what reads the stream with `fetch` does.
+            HeaderName::from_static("last-event-id"),
             HeaderName::from_static(TOKEN_HEADER),
             HeaderName::from_static(DEVICE_HEADER),
             REQUEST_ID,

@@ -63,6 +63,7 @@ fn api(profile: Profile) -> OpenApiRouter<AppState> {
         .routes(routes!(campanhas::steps::resume))
         .routes(routes!(campanhas::steps::close))
         .routes(routes!(campanhas::totals::get))
+        .routes(routes!(campanhas::events::follow))
         .routes(routes!(campanhas::feed::list, campanhas::donate::donate))
         .routes(routes!(doacoes::get::get, doacoes::update::update))
         .routes(routes!(doacoes::cancel::cancel))

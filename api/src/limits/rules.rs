@@ -49,6 +49,8 @@ rules! {
     ResetIp = ("reset_ip", 60, 3600),
     /// One-time codes tried from an address.
     CodeIp = ("code_ip", 60, 900),
+    /// Streams of totals opened from an address: a carrier's phones open them again together when a process stops.
+    StreamIp = ("stream_ip", 600, 60),
 }
 
 /// So many at once, and again so many over the period, evenly.

@@ -28,6 +28,7 @@ GET    /organizadoras/{slug}                 public
 GET    /campanhas                            public
 GET    /campanhas/{slug}                     public                                                                          published
 GET    /campanhas/{slug}/totais              public                                                                          published
+GET    /campanhas/{slug}/eventos             public                                                                          published
 GET    /campanhas/{slug}/doacoes             public                                                                          published
 POST   /campanhas/{slug}/doacoes             public                                                                          published
 POST   /simulado/pagamentos/{txid}           public
@@ -59,6 +60,7 @@ DELETE /organizadoras/{slug}/membros/{pessoa_id}  401 404 ok 403 403 403 404 404
 POST   /campanhas                            401 422 ok  ok  403 403 422 422 422 401 401
 GET    /campanhas/{slug}                     404 404 ok  ok  ok  ok  404 404 404 404 404   draft
 GET    /campanhas/{slug}/totais              404 404 404 404 404 404 404 404 404 404 404   draft
+GET    /campanhas/{slug}/eventos             404 404 404 404 404 404 404 404 404 404 404   draft
 GET    /campanhas/{slug}/doacoes             404 404 404 404 404 404 404 404 404 404 404   draft
 POST   /campanhas/{slug}/doacoes             404 404 404 404 404 404 404 404 404 404 404   draft
 PATCH  /campanhas/{slug}                     401 404 ok  ok  403 403 404 404 404 401 401   draft
@@ -85,7 +87,8 @@ POST   /doacoes/{id}/devolucoes              401 404 ok  403 ok  403 404 ok  404
 ";
 
 /// The operations that anyone may send, by the names they have in the document.
-const PUBLIC: [&str; 13] = [
+const PUBLIC: [&str; 14] = [
+    "acompanharTotais",
     "criarPessoa",
     "doar",
     "entrar",

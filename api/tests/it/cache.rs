@@ -1,31 +1,13 @@
 //! The caches: that they are there, that a write is seen through them in time, and what they do when a store vanishes.
 
 use std::collections::BTreeMap;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use redis::AsyncCommands as _;
 use serde_json::json;
 
-use crate::harness::{Answer, Campaign, Options, Servers, TestApp, all_at_once, create_database, metric, servers, until};
-
-/// Several processes on one database and one Redis; only the first works in the background.
-async fn replicas(servers: &Servers, count: usize) -> Vec<Arc<TestApp>> {
-    let database = create_database(servers).await;
-    let mut apps = Vec::new();
-    for index in 0..count {
-        let options = Options { background: index == 0, ..Options::default() };
-        let app = Arc::new(TestApp::on(servers, &database, options).await);
-        hears_others(&app).await;
-        apps.push(app);
-    }
-    apps
-}
-
-async fn hears_others(app: &TestApp) {
-    until(Duration::from_secs(5), "the process hears others", async || metric(app, "doacoes_cache_connected", &[]).await == 1).await;
-}
+use crate::harness::{Answer, Campaign, Servers, TestApp, all_at_once, metric, replicas, servers, until};
 
 async fn loads(app: &TestApp, entity: &str) -> i64 {
     metric(app, "doacoes_cache_requests_total", &[r#"layer="postgres""#, &format!("entity=\"{entity}\"")]).await
@@ -33,10 +15,6 @@ async fn loads(app: &TestApp, entity: &str) -> i64 {
 
 async fn redis_of(servers: &Servers) -> redis::aio::MultiplexedConnection {
     redis::Client::open(servers.env("REDIS_URL")).unwrap().get_multiplexed_async_connection().await.unwrap()
-}
-
-fn signal(servers: &Servers, name: &str, signal: &str) {
-    assert!(Command::new("kill").args([signal, &servers.env(name)]).status().unwrap().success());
 }
 
 async fn read(app: &TestApp, campaign: &Campaign) -> Answer {
@@ -299,7 +277,7 @@ async fn redis_killed_frozen_flushed_and_back_is_noticed_by_nobody() {
         }
     };
     everything("all is well").await;
-    signal(&servers, "REDIS_PID", "-STOP");
+    servers.signal("REDIS_PID", "-STOP");
     everything("frozen").await;
     until(Duration::from_secs(5), "the breaker opens", async || {
         read(&apps[0], &campaign).await.expect(200);
@@ -310,7 +288,7 @@ async fn redis_killed_frozen_flushed_and_back_is_noticed_by_nobody() {
     // A change while nobody can be told is seen at once here, and elsewhere once it can be.
     rename(&apps[0], &campaign, "Mudou no gelo").await;
     assert_eq!(read(&apps[0], &campaign).await.json()["titulo"], "Mudou no gelo");
-    signal(&servers, "REDIS_PID", "-CONT");
+    servers.signal("REDIS_PID", "-CONT");
     until(Duration::from_secs(5), "the other process sees the change", async || {
         read(&apps[1], &campaign).await.json()["titulo"] == "Mudou no gelo"
     })
@@ -318,7 +296,7 @@ async fn redis_killed_frozen_flushed_and_back_is_noticed_by_nobody() {
     everything("resumed").await;
     let _: () = redis::cmd("FLUSHALL").query_async(&mut redis_of(&servers).await).await.unwrap();
     everything("flushed").await;
-    signal(&servers, "REDIS_PID", "-KILL");
+    servers.signal("REDIS_PID", "-KILL");
     everything("killed").await;
     rename(&apps[1], &campaign, "Mudou sem Redis").await;
     until(Duration::from_secs(5), "the change without Redis", async || {
@@ -353,10 +331,10 @@ async fn a_log_out_while_redis_is_frozen_is_for_good() {
         metric(&apps[1], "doacoes_cache_requests_total", &[r#"layer="redis""#, r#"entity="sessao""#, r#"result="hit""#]).await > 0
     })
     .await;
-    signal(&servers, "REDIS_PID", "-STOP");
+    servers.signal("REDIS_PID", "-STOP");
     apps[0].request("DELETE", "sessoes/atual").by(&person).header("sec-fetch-site", "same-origin").send().await.expect(204);
     assert_eq!(mine(&apps[1]).await, 401);
-    signal(&servers, "REDIS_PID", "-CONT");
+    servers.signal("REDIS_PID", "-CONT");
     let resumed = Instant::now();
     while resumed.elapsed() < Duration::from_secs(3) {
         for app in &apps {
@@ -376,7 +354,7 @@ async fn hot_pages_stay_while_the_database_is_away() {
             app.get(path).send().await.expect(200);
         }
     }
-    signal(&servers, "PG_PID", "-KILL");
+    servers.signal("PG_PID", "-KILL");
     let everywhere = async |seconds: u64| {
         let started = Instant::now();
         let mut stale = 0;
@@ -399,7 +377,7 @@ async fn hot_pages_stay_while_the_database_is_away() {
     assert_eq!(refused.status, 503);
     assert!(refused.header("retry-after").parse::<u32>().unwrap() >= 1);
     assert!(started.elapsed() < Duration::from_secs(2));
-    signal(&servers, "REDIS_PID", "-KILL");
+    servers.signal("REDIS_PID", "-KILL");
     assert!(everywhere(6).await > 0, "with both stores away, answers say that they are old");
     servers.revive();
     until(Duration::from_secs(5), "a donation is taken again", async || {

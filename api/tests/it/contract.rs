@@ -449,7 +449,15 @@ async fn shared_caches_keep_only_listed_reads_of_nobody_in_particular() {
         }
     }
     assert_eq!(reads.iter().filter(|operation| CACHED.contains(&operation.name().as_str())).count(), CACHED.len());
-    for path in ["/openapi.json", "/docs/", "campanhas/nada", "campanhas/nada/totais", "campanhas/nada/doacoes", "organizadoras/nada"] {
+    for path in [
+        "/openapi.json",
+        "/docs/",
+        "campanhas/nada",
+        "campanhas/nada/totais",
+        "campanhas/nada/eventos",
+        "campanhas/nada/doacoes",
+        "organizadoras/nada",
+    ] {
         assert_eq!(app.get(path).send().await.header("cache-control"), PRIVATE, "{path}");
     }
     let draft = app.draft(&sample.campaign.org, json!({})).await;
@@ -606,7 +614,16 @@ async fn a_listed_origin_may_call_with_credentials_and_read_the_answer() {
     assert_eq!(preflight.header("access-control-max-age"), "600");
     let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
     assert_eq!(values(&preflight, "access-control-allow-methods"), set(&["get", "post", "patch", "put", "delete"]));
-    let sent = set(&["content-type", "dispositivo", "doacao-token", "idempotency-key", "if-match", "if-none-match", "x-request-id"]);
+    let sent = set(&[
+        "content-type",
+        "dispositivo",
+        "doacao-token",
+        "idempotency-key",
+        "if-match",
+        "if-none-match",
+        "last-event-id",
+        "x-request-id",
+    ]);
     assert_eq!(values(&preflight, "access-control-allow-headers"), sent);
     let read = set(&["doacao-token", "etag", "link", "location", "ratelimit", "ratelimit-policy", "retry-after", "x-request-id"]);
     let donate = || app.post(&donations, app.donation(json!({}))).header("origin", SHOP).header("sec-fetch-site", "cross-site");

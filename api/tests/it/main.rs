@@ -28,4 +28,5 @@ mod seed;
 mod settlement;
 mod startup;
 mod statements;
+mod streams;
 mod walk_through;

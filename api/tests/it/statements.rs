@@ -117,6 +117,7 @@ async fn each_request_keeps_to_its_budget() {
 
 /// What each operation of the document costs when it does all that it can do.
 const BUDGETS: &str = "
+acompanharTotais               1
 adicionarMembro                8
 alterarCampanha                7
 alterarConta                   5
@@ -225,6 +226,7 @@ impl World<'_> {
             | "retomarCampanha"
             | "encerrarCampanha"
             | "lerTotais"
+            | "acompanharTotais"
             | "listarDoacoesDaCampanha"
             | "doar" => self.about_campaigns(id).await,
             _ => self.about_donations(id).await,
@@ -328,6 +330,7 @@ impl World<'_> {
                 app.post(&format!("campanhas/{}/encerramento", self.campaign(&["publicacao"]).await), json!({})).by(owner)
             }
             "lerTotais" => app.get(&here("/totais")),
+            "acompanharTotais" => app.get(&format!("campanhas/{}/eventos", self.campaign(&["publicacao"]).await)),
             "listarDoacoesDaCampanha" => app.get(&here("/doacoes")),
             _ => app.post(&here("/doacoes"), app.donation(json!({}))).by(&self.donor).new_key(),
         }

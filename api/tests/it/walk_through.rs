@@ -41,6 +41,8 @@ async fn an_organizer_signs_up_and_a_guests_donation_is_paid_claimed_and_refunde
     app.fold().await;
     let totals = app.get("campanhas/natal-solidario/totais").send().await.expect(200);
     assert_eq!((&totals["arrecadado_centavos"], &totals["doadores_qtd"]), (&json!(5000), &json!(1)));
+    let events = app.get("campanhas/natal-solidario/eventos").send().await;
+    assert!(events.text.starts_with("retry: ") && events.text.contains("\nevent: totais\nid: 1\ndata: {\"arrecadado_centavos\":5000,"));
 
     let claim = json!({"doacao_id": body["id"], "token": token});
     app.post("eu/doacoes/reivindicacoes", claim).header("cookie", &cookie).send().await.expect(200);

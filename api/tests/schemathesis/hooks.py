@@ -278,6 +278,7 @@ FEEDS = {
     "retomarCampanha": campaign_after("pausa"),
     "encerrarCampanha": campaign_after(),
     "lerTotais": campaign,
+    "acompanharTotais": campaign,
     "listarDoacoesDaCampanha": campaign,
     "doar": donate,
     "lerDoacao": own_donation,

@@ -2,6 +2,7 @@
 
 pub mod create;
 pub mod donate;
+pub mod events;
 pub mod feed;
 pub mod get;
 pub mod list;

@@ -24,6 +24,7 @@ pub async fn get(State(state): State<AppState>, SlugPath(slug): SlugPath, header
 }
 
 /// The totals of a public campaign.
+#[derive(Clone, Debug)]
 pub struct CampaignTotals(pub Slug);
 
 impl Resource for CampaignTotals {

@@ -6,6 +6,7 @@ pub mod conditional;
 pub mod device;
 pub mod donor;
 pub mod idempotency;
+pub mod last_event;
 pub mod member;
 pub mod path;
 pub mod session;

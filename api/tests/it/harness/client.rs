@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{Person, TestApp};
 
-/// An answer, read whole.
+/// An answer, read whole; of one without an end, what comes first.
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub status: StatusCode,
@@ -118,8 +118,14 @@ impl Request<'_> {
         if let Some(body) = self.body {
             request = request.body(body);
         }
-        let response = request.send().await?;
-        Ok(Answer { status: response.status(), headers: response.headers().clone(), text: response.text().await? })
+        let mut response = request.send().await?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let text = if headers.get("content-type").is_some_and(|kind| kind == "text/event-stream") {
+            String::from_utf8(response.chunk().await?.unwrap_or_default().into()).unwrap()
+        } else {
+            response.text().await?
+        };
+        Ok(Answer { status, headers, text })
     }
 
     pub async fn send(self) -> Answer {

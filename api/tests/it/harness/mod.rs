@@ -214,6 +214,24 @@ pub async fn create_database(servers: &Servers) -> String {
     name
 }
 
+/// Several processes on one database and one Redis; only the first works in the background.
+pub async fn replicas(servers: &Servers, count: usize) -> Vec<Arc<TestApp>> {
+    let database = create_database(servers).await;
+    let mut apps = Vec::new();
+    for index in 0..count {
+        let options = Options { background: index == 0, ..Options::default() };
+        let app = Arc::new(TestApp::on(servers, &database, options).await);
+        hears_others(&app).await;
+        apps.push(app);
+    }
+    apps
+}
+
+/// Waits until the process hears what others drop and push.
+pub async fn hears_others(app: &TestApp) {
+    until(Duration::from_secs(5), "the process hears others", async || metric(app, "doacoes_cache_connected", &[]).await == 1).await;
+}
+
 /// Keeps tests that need much of the machine from running beside each other.
 pub async fn alone() -> tokio::sync::MutexGuard<'static, ()> {
     static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());

@@ -76,6 +76,11 @@ impl Servers {
         self.env.lock().unwrap().get(name).unwrap_or_else(|| panic!("hack/services did not tell {name}")).clone()
     }
 
+    /// Sends a signal, like `-STOP`, to `PG_PID` or `REDIS_PID`.
+    pub fn signal(&self, process: &str, signal: &str) {
+        assert!(Command::new("kill").args([signal, &self.env(process)]).status().unwrap().success());
+    }
+
     pub fn app_url(&self, database: &str) -> String {
         on_database(&self.env("DATABASE_URL"), database)
     }

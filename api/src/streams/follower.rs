@@ -1,0 +1,287 @@
+//! What one client is sent: totals, a sign of life when there are none, and when to come back.
+
+use std::convert::Infallible;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use prometheus::IntCounter;
+use rand::RngExt as _;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::campaign::{STEP, about};
+use super::{Seat, Shown};
+use crate::shutdown::Shutdown;
+
+/// Silence for much longer would make proxies close the connection.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// After this long the client comes again, maybe to a process that has fewer of them.
+const LIFE: Duration = Duration::from_mins(10);
+/// Milliseconds after which a client comes back whose process stopped or died, as all its others do.
+const AFTER_A_STOP: RangeInclusive<u32> = 1_000..=8_000;
+/// And one whose stream has come to its end, which each does in its own time.
+const AFTER_A_LIFE: RangeInclusive<u32> = 1_000..=2_000;
+
+/// The times of a stream.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    step: Duration,
+    heartbeat: Duration,
+    life: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { step: STEP, heartbeat: about(HEARTBEAT), life: about(LIFE) }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Opening,
+    Open,
+    Over,
+}
+
+/// A client that follows the totals of a campaign.
+pub struct Follower {
+    totals: watch::Receiver<Shown>,
+    /// The `seq` of what was sent last.
+    seen: i64,
+    /// Whether there are totals that were not looked at.
+    pending: bool,
+    phase: Phase,
+    pace: Pace,
+    /// No totals before.
+    next: Instant,
+    /// A sign of life at the latest.
+    beat: Instant,
+    end: Instant,
+    shutdown: Shutdown,
+    events: IntCounter,
+    _seat: Seat,
+}
+
+impl Follower {
+    pub(super) fn new(totals: watch::Receiver<Shown>, seat: Seat, last_seen: Option<i64>, shutdown: Shutdown, events: IntCounter) -> Self {
+        Self::at_pace(Pace::default(), totals, seat, last_seen, shutdown, events)
+    }
+
+    fn at_pace(
+        pace: Pace,
+        totals: watch::Receiver<Shown>,
+        seat: Seat,
+        last_seen: Option<i64>,
+        shutdown: Shutdown,
+        events: IntCounter,
+    ) -> Self {
+        let now = Instant::now();
+        let current = totals.borrow().seq;
+        // Who has seen what is yet to come has seen it elsewhere, and is sent the next change like everyone.
+        let seen = last_seen.map_or(i64::MIN, |seen| seen.min(current));
+        Self {
+            totals,
+            seen,
+            pending: false,
+            phase: Phase::Opening,
+            pace,
+            next: now,
+            beat: now + pace.heartbeat,
+            end: now + pace.life,
+            shutdown,
+            events,
+            _seat: seat,
+        }
+    }
+
+    /// The answer's body, `text/event-stream`.
+    pub fn into_body(self) -> Body {
+        Body::from_stream(futures_util::stream::unfold(self, async |mut this| {
+            let bytes = this.next().await?;
+            Some((Ok::<_, Infallible>(bytes), this))
+        }))
+    }
+
+    async fn next(&mut self) -> Option<Bytes> {
+        match self.phase {
+            Phase::Opening => {
+                self.phase = Phase::Open;
+                Some(self.open())
+            }
+            Phase::Open => Some(self.go_on().await),
+            Phase::Over => None,
+        }
+    }
+
+    /// When to come back should the connection break, and the present totals.
+    fn open(&mut self) -> Bytes {
+        let mut bytes = come_back(AFTER_A_STOP).to_vec();
+        bytes.extend(self.newer().into_iter().flatten());
+        bytes.into()
+    }
+
+    async fn go_on(&mut self) -> Bytes {
+        loop {
+            tokio::select! {
+                // A stream that ought to end may have much to say.
+                biased;
+                () = self.shutdown.begun() => return self.close(AFTER_A_STOP),
+                () = tokio::time::sleep_until(self.end) => return self.close(AFTER_A_LIFE),
+                moved = self.totals.changed(), if !self.pending => match moved {
+                    Ok(()) => self.pending = true,
+                    Err(_) => return self.close(AFTER_A_LIFE),
+                },
+                () = tokio::time::sleep_until(self.next), if self.pending => if let Some(event) = self.newer() { return event },
+                () = tokio::time::sleep_until(self.beat) => {
+                    self.beat = Instant::now() + self.pace.heartbeat;
+                    return Bytes::from_static(b": \n\n");
+                }
+            }
+        }
+    }
+
+    /// The latest totals, where the client has not seen them.
+    fn newer(&mut self) -> Option<Bytes> {
+        self.pending = false;
+        let shown = self.totals.borrow_and_update().clone();
+        if shown.seq <= self.seen {
+            return None;
+        }
+        self.seen = shown.seq;
+        let now = Instant::now();
+        self.next = now + self.pace.step;
+        self.beat = now + self.pace.heartbeat;
+        self.events.inc();
+        Some(shown.event)
+    }
+
+    fn close(&mut self, when: RangeInclusive<u32>) -> Bytes {
+        self.phase = Phase::Over;
+        come_back(when)
+    }
+}
+
+/// Some time among `when`, so that those who leave together do not come back together.
+fn come_back(when: RangeInclusive<u32>) -> Bytes {
+    format!("retry: {}\n\n", rand::rng().random_range(when)).into()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use crate::metrics::Metrics;
+    use crate::streams::Streams;
+    use std::net::Ipv4Addr;
+
+    const QUICK: Pace = Pace { step: Duration::from_millis(200), heartbeat: Duration::from_millis(100), life: Duration::from_mins(1) };
+
+    struct Stage {
+        shown: watch::Sender<Shown>,
+        metrics: Metrics,
+        streams: Streams,
+        shutdown: Shutdown,
+    }
+
+    fn totals(seq: i64) -> Shown {
+        Shown { seq, event: format!("id: {seq}\n\n").into() }
+    }
+
+    impl Stage {
+        fn new() -> Self {
+            let metrics = Metrics::new().unwrap();
+            Self { shown: watch::channel(totals(7)).0, streams: Streams::new(&metrics), metrics, shutdown: Shutdown::default() }
+        }
+
+        fn follower(&self, pace: Pace, last_seen: Option<i64>) -> Follower {
+            let seat = self.streams.enter(Ipv4Addr::LOCALHOST.into()).unwrap();
+            Follower::at_pace(pace, self.shown.subscribe(), seat, last_seen, self.shutdown.clone(), self.metrics.stream_events())
+        }
+    }
+
+    async fn text(follower: &mut Follower) -> String {
+        let bytes = tokio::time::timeout(Duration::from_secs(5), follower.next()).await.unwrap();
+        bytes.map(|bytes| String::from_utf8(bytes.to_vec()).unwrap()).unwrap_or_default()
+    }
+
+    /// The next totals, past signs of life.
+    async fn event(follower: &mut Follower) -> String {
+        loop {
+            let text = text(follower).await;
+            if text != ": \n\n" {
+                return text;
+            }
+        }
+    }
+
+    fn pause(text: &str) -> u32 {
+        text.strip_prefix("retry: ").unwrap().split('\n').next().unwrap().parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn it_opens_with_what_the_client_has_not_seen() {
+        let stage = Stage::new();
+        for (last_seen, sends) in [(None, true), (Some(6), true), (Some(-1), true), (Some(7), false), (Some(i64::MAX), false)] {
+            let mut follower = stage.follower(QUICK, last_seen);
+            let opening = text(&mut follower).await;
+            assert!(AFTER_A_STOP.contains(&pause(&opening)), "{opening}");
+            assert_eq!(opening.ends_with("\n\nid: 7\n\n"), sends, "{last_seen:?}: {opening}");
+            assert_eq!(text(&mut follower).await, ": \n\n");
+        }
+        // A number from another world does not silence the stream for good.
+        let mut follower = stage.follower(QUICK, Some(i64::MAX));
+        text(&mut follower).await;
+        stage.shown.send_replace(totals(8));
+        assert_eq!(event(&mut follower).await, "id: 8\n\n");
+        assert_eq!(stage.metrics.stream_events().get(), 4);
+    }
+
+    #[tokio::test]
+    async fn between_two_totals_is_a_step_and_the_last_one_always_comes() {
+        let stage = Stage::new();
+        let mut follower = stage.follower(QUICK, None);
+        text(&mut follower).await;
+        let mut seq = 7;
+        for _ in 0..3 {
+            for _ in 0..10 {
+                seq += 1;
+                stage.shown.send_replace(totals(seq));
+            }
+            let next = follower.next;
+            assert_eq!(event(&mut follower).await, format!("id: {seq}\n\n"));
+            assert!(Instant::now() >= next && follower.next >= next + QUICK.step);
+        }
+        // What is not newer is not sent.
+        stage.shown.send_replace(totals(seq));
+        assert_eq!(text(&mut follower).await, ": \n\n");
+    }
+
+    #[tokio::test]
+    async fn it_ends_with_its_life_with_its_campaign_and_with_the_process() {
+        let stage = Stage::new();
+        let (mut short, began) = (stage.follower(Pace { life: Duration::from_millis(150), ..QUICK }, None), Instant::now());
+        text(&mut short).await;
+        assert!(AFTER_A_LIFE.contains(&pause(&event(&mut short).await)));
+        assert!(began.elapsed() >= Duration::from_millis(149));
+        assert_eq!(text(&mut short).await, "");
+        let mut stopped = stage.follower(QUICK, None);
+        text(&mut stopped).await;
+        let mut last = stage.follower(QUICK, None);
+        text(&mut last).await;
+        // What was shown before its end is sent first.
+        let Stage { shown, shutdown, streams, metrics } = stage;
+        shown.send_replace(totals(8));
+        drop(shown);
+        assert_eq!(event(&mut last).await, "id: 8\n\n");
+        assert!(AFTER_A_LIFE.contains(&pause(&event(&mut last).await)));
+        assert_eq!(text(&mut last).await, "");
+        shutdown.begin();
+        assert!(AFTER_A_STOP.contains(&pause(&text(&mut stopped).await)));
+        assert_eq!(text(&mut stopped).await, "");
+        assert_eq!(metrics.streams_open().get(), 3);
+        drop((short, stopped, last, streams));
+        assert_eq!(metrics.streams_open().get(), 0);
+    }
+}
