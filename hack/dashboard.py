@@ -111,7 +111,8 @@ ROWS = {
     "Now": [
         stat(
             "Ready", "none",
-            "Instances whose readiness probe answers 200. Fewer than there should be: /readyz on the admin port of the missing one gives the reason.",
+            "Instances whose readiness probe answers 200. Fewer than there should be: /readyz on the admin port of the "
+            "missing one gives the reason.",
             f"sum({series('doacoes_ready')})", steps(("red", None), ("green", 1)),
         ),
         stat(
@@ -120,26 +121,32 @@ ROWS = {
         ),
         stat(
             "Failed requests", "percentunit",
-            "Share of answers with a status from 500. Look at 'Failed requests by route': 503 is a store that is away or a queue that is full, 500 is a defect with a log line that has its cause.",
+            "Share of answers with a status from 500. Look at 'Failed requests by route': 503 is a store that is away or a "
+            "queue that is full, 500 is a defect with a log line that has its cause.",
             f"({total('', rate(REQUESTS, FAILED))} or vector(0)) / {total('', rate(REQUESTS))}", above(0.001, 0.01),
         ),
         stat(
             "Slowest hundredth", "s",
-            "99 of 100 requests are answered sooner. If it rises with 'Wait for a connection', the database is the bottleneck; with CPU, the instances are too few.",
+            "99 of 100 requests are answered sooner. If it rises with 'Wait for a connection', the database is the "
+            "bottleneck; with CPU, the instances are too few.",
             quantile(0.99, DURATIONS), above(0.25, 1),
         ),
         stat(
-            "Confirmed in an hour", "none", "Donations that became confirmada in the last hour. None in an hour that usually has some: see 'Donations by state'.",
+            "Confirmed in an hour", "none",
+            "Donations that became confirmada in the last hour. None in an hour that usually has some: see 'Donations by "
+            "state'.",
             f"sum(increase({series('doacoes_donations_total', CONFIRMED)}[1h]))", CALM,
         ),
         stat(
             "Books", "none",
-            "Rows that break a rule of the books. Anything but 0 is an incident: stop refunds, run `api admin check-books`, and find the log line 'the books do not agree' with the ids.",
+            "Rows that break a rule of the books. Anything but 0 is an incident: stop refunds, run `api admin check-books`, "
+            "and find the log line 'the books do not agree' with the ids.",
             f"max({series('doacoes_consistency_findings')})", none_is_right(),
         ),
         stat(
             "Parked mail", "none",
-            "E-mails that were given up after twelve tries. Their errors are in caixa_saida.ultimo_erro; once the cause is gone, set estacionada_em to NULL.",
+            "E-mails that were given up after twelve tries. Their errors are in caixa_saida.ultimo_erro; once the cause is "
+            "gone, set estacionada_em to NULL.",
             f"max({series('doacoes_outbox_messages', PARKED)})", none_is_right("orange"),
         ),
         stat(
@@ -151,7 +158,8 @@ ROWS = {
         graph("Requests by status", "reqps", "Answers by status.", (total("status", rate(REQUESTS)), "{{status}}"), stacked=True),
         graph(
             "Failed requests by route", "reqps",
-            "Answers from 500. 503 carries Retry-After and is deliberate: look at 'Turned away', 'Stores' and 'Wait for a connection'. 500 is a defect: search the log for level ERROR and the route.",
+            "Answers from 500. 503 carries Retry-After and is deliberate: look at 'Turned away', 'Stores' and 'Wait for a "
+            "connection'. 500 is a defect: search the log for level ERROR and the route.",
             (total("method, route, status", rate(REQUESTS, FAILED)), "{{status}} {{method}} {{route}}"),
         ),
         graph(
@@ -162,7 +170,8 @@ ROWS = {
         graph("Requests by route", "reqps", "Answers by route.", (total("method, route", rate(REQUESTS)), "{{method}} {{route}}")),
         graph(
             "Refused requests by route", "reqps",
-            "Answers from 400 to 499: the client's doing. Many 401 or 404 on one route are somebody who tries; 422 after a release is a front end that fell behind.",
+            "Answers from 400 to 499: the client's doing. Many 401 or 404 on one route are somebody who tries; 422 after a "
+            "release is a front end that fell behind.",
             (total("method, route, status", rate(REQUESTS, 'status=~"4.."')), "{{status}} {{method}} {{route}}"),
         ),
         graph(
@@ -170,11 +179,14 @@ ROWS = {
             (quantile(0.99, DURATIONS, "method, route"), "{{method}} {{route}}"), thresholds=above(0.25, 1),
         ),
         graph(
-            "Requests in flight", "none", "Requests whose answer has not begun. A rise without more requests is something slow behind the API.",
+            "Requests in flight", "none",
+            "Requests whose answer has not begun. A rise without more requests is something slow behind the API.",
             (total("instance", series("doacoes_http_requests_in_flight")), "{{instance}}"),
         ),
         graph(
-            "Connections", "none", "Open connections of clients, of which the edge keeps some for reuse. An instance takes 8,192; further ones wait in the kernel.",
+            "Connections", "none",
+            "Open connections of clients, of which the edge keeps some for reuse. An instance takes 8,192; further ones wait "
+            "in the kernel.",
             (total("instance, listener", series("doacoes_http_connections")), "{{instance}} {{listener}}"), thresholds=above(6000, 8000),
         ),
         graph("Average latency by route", "s", "The mean, which shows who spends the time together with 'Requests by route'.",
@@ -183,80 +195,104 @@ ROWS = {
     "Money": [
         graph(
             "Donations by state", "suffix:/min",
-            "Donations that reached a state, per minute. aguardando_pagamento without confirmada: payments are not told; ask the provider. contestada or estornada: somebody has to answer the bank.",
+            "Donations that reached a state, per minute. aguardando_pagamento without confirmada: payments are not told; ask "
+            "the provider. contestada or estornada: somebody has to answer the bank.",
             (f"60 * {total('situacao', rate('doacoes_donations_total'))}", "{{situacao}}"),
         ),
         graph(
-            "Confirmed share", "percentunit", "Confirmed in the last hour by made in the last hour. People leave donations unpaid; a sudden fall is a provider or an organizadora that does not confirm.",
+            "Confirmed share", "percentunit",
+            "Confirmed in the last hour by made in the last hour. People leave donations unpaid; a sudden fall is a provider "
+            "or an organizadora that does not confirm.",
             (f"sum(increase({series('doacoes_donations_total', CONFIRMED)}[1h])) / (sum(increase({series('doacoes_donations_total', ASKED)}[1h])) > 0)", "confirmed"),
         ),
         graph(
             "Totals behind", "s",
-            "Age of the oldest confirmation that is not in a campaign's total. Above a second, totals are older than promised: look at the task folder in 'Failed runs' and at the database.",
+            "Age of the oldest confirmation that is not in a campaign's total. Above a second, totals are older than "
+            "promised: look at the task folder in 'Failed runs' and at the database.",
             (f"max by (queue) ({series('doacoes_queue_lag_seconds', OF_TOTALS)})", "{{queue}}"), thresholds=above(1, 10),
         ),
         graph(
             "Outbox behind", "s",
-            "Age of the oldest entry. mail: the mail server refuses or is away, see 'Mail'. drops: Redis has not heard of changes; other instances may serve up to 5 s old answers until it does.",
+            "Age of the oldest entry. mail: the mail server refuses or is away, see 'Mail'. drops: Redis has not heard of "
+            "changes; other instances may serve up to 5 s old answers until it does.",
             (f"max by (queue) ({series('doacoes_queue_lag_seconds', OF_OUTBOX)})", "{{queue}}"), thresholds=above(60, 600),
         ),
         graph(
-            "Mail waiting", "none", "E-mails in the outbox. pending grows while the mail server is away and is sent by itself later; parked waits for a person.",
+            "Mail waiting", "none",
+            "E-mails in the outbox. pending grows while the mail server is away and is sent by itself later; parked waits for "
+            "a person.",
             (f"max by (state) ({series('doacoes_outbox_messages')})", "{{state}}"),
         ),
         graph(
-            "Mail", "suffix:/min", "Attempts to deliver. failed is tried again for six hours, then parked. The log line 'a message was not delivered' has the mail server's words.",
+            "Mail", "suffix:/min",
+            "Attempts to deliver. failed is tried again for six hours, then parked. The log line 'a message was not "
+            "delivered' has the mail server's words.",
             (f"60 * {total('result', rate('doacoes_mail_deliveries_total'))}", "{{result}}"),
         ),
         graph(
-            "Books by check", "none", "Rows that break a rule in the last full pass. No data is no full pass since the start: look at the task books.",
+            "Books by check", "none",
+            "Rows that break a rule in the last full pass. No data is no full pass since the start: look at the task books.",
             (f"max by (check) ({series('doacoes_consistency_findings')})", "{{check}}"), thresholds=none_is_right(),
         ),
         graph(
             "Since the last good run", "s",
-            "By task of the background, on whichever instance ran it last. Tasks run every second or oftener, expiry and campaign_end every 5 s, purge every minute. Rising: the task hangs or fails, see the log.",
+            "By task of the background, on whichever instance ran it last. Tasks run every second or oftener, expiry and "
+            "campaign_end every 5 s, purge every minute. Rising: the task hangs or fails, see the log.",
             (f"time() - max by (task) ({series('doacoes_background_last_success_timestamp_seconds')})", "{{task}}"), thresholds=above(120, 600),
         ),
         graph(
-            "Failed runs", "suffix:/min", "Runs of background tasks that failed, per minute. Each has a log line 'a background task failed and comes again'. All at once: the database.",
+            "Failed runs", "suffix:/min",
+            "Runs of background tasks that failed, per minute. Each has a log line 'a background task failed and comes "
+            "again'. All at once: the database.",
             (f"60 * {total('task', rate('doacoes_background_runs_total', RUN_FAILED))}", "{{task}}"), thresholds=none_is_right("orange"),
         ),
     ],
     "Cache": [
         graph(
             "Hits", "percentunit",
-            "Share of look-ups that a layer answered. A fall of local with redis steady is a wave of changes or restarts; of redis, an outage, an eviction (give it memory) or many new keys.",
+            "Share of look-ups that a layer answered. A fall of local with redis steady is a wave of changes or restarts; of "
+            "redis, an outage, an eviction (give it memory) or many new keys.",
             (f"{total('layer, entity', rate(CACHE, KEPT + HIT))} / ({total('layer, entity', rate(CACHE, KEPT + LOOKED))} > 0)", "{{layer}} {{entity}}"),
         ),
         graph("Look-ups", "ops", "By layer and result.", (f"{total('layer, result', rate(CACHE))} > 0", "{{layer}} {{result}}")),
         graph(
-            "Loads from the database", "ops", "What neither this process nor Redis had. It should be far below the requests; if not, see 'Hits'.",
+            "Loads from the database", "ops",
+            "What neither this process nor Redis had. It should be far below the requests; if not, see 'Hits'.",
             (total("entity", rate(CACHE, 'layer="postgres"')), "{{entity}}"),
         ),
         graph(
-            "Fills of Redis", "ops", "Answers given to Redis. outdated is right where something changed during the load; failed goes with 'Redis'.",
+            "Fills of Redis", "ops",
+            "Answers given to Redis. outdated is right where something changed during the load; failed goes with 'Redis'.",
             (total("result", rate("doacoes_cache_fills_total")), "{{result}}"),
         ),
         graph(
-            "Stale answers", "ops", "Old answers, served because neither store could be asked. Visitors see pages of up to an hour ago: bring the database back.",
+            "Stale answers", "ops",
+            "Old answers, served because neither store could be asked. Visitors see pages of up to an hour ago: bring the "
+            "database back.",
             (total("entity", rate(CACHE, 'result="stale"')), "{{entity}}"), thresholds=none_is_right("orange"),
         ),
         graph(
-            "Redis", "ops", "Commands by result. failed: no answer in time. refused: not sent, because the breaker was open or the request had waited 50 ms already. Requests go on without Redis.",
+            "Redis", "ops",
+            "Commands by result. failed: no answer in time. refused: not sent, because the breaker was open or the request "
+            "had waited 50 ms already. Requests go on without Redis.",
             (total("result", rate("doacoes_redis_commands_total")), "{{result}}"),
         ),
         graph(
-            "Redis breaker", "none", "Instances that do not ask Redis, after five failures in a row. All: Redis is away. One: its network.",
+            "Redis breaker", "none",
+            "Instances that do not ask Redis, after five failures in a row. All: Redis is away. One: its network.",
             (f"sum({series('doacoes_redis_breaker_open')})", "open"), thresholds=none_is_right("orange"),
         ),
         graph(
-            "Deaf to changes", "none", "Instances that do not hear what others drop. They keep answers for 1 s instead of 4 s and load more; see Redis.",
+            "Deaf to changes", "none",
+            "Instances that do not hear what others drop. They keep answers for 1 s instead of 4 s and load more; see Redis.",
             (f"count({series('doacoes_cache_connected')}) - sum({series('doacoes_cache_connected')})", "deaf"), thresholds=none_is_right("orange"),
         ),
     ],
     "Database": [
         graph(
-            "Connections of requests", "none", "Of all instances. In use at max, with 'Wait for a connection' rising: statements are slow (see the database), or DATABASE_POOL_SIZE is too small for the load.",
+            "Connections of requests", "none",
+            "Of all instances. In use at max, with 'Wait for a connection' rising: statements are slow (see the database), or "
+            "DATABASE_POOL_SIZE is too small for the load.",
             (total("state", series("doacoes_database_connections")), "{{state}}"), (f"sum({series('doacoes_database_connections_max')})", "max"),
         ),
         graph(
@@ -264,21 +300,30 @@ ROWS = {
             (quantile(0.5, "doacoes_database_acquire_seconds"), "p50"), (quantile(0.99, "doacoes_database_acquire_seconds"), "p99"), thresholds=above(0.05, 0.5),
         ),
         graph(
-            "Waiting", "none", "Requests in bounded queues: eight per connection for the database, sixteen for password hashing. At the bound the next ones are turned away.",
+            "Waiting", "none",
+            "Requests in bounded queues: eight per connection for the database, sixteen for password hashing. At the bound "
+            "the next ones are turned away.",
             (f"sum by (queue) ({series('doacoes_queue_waiting')})", "{{queue}}"),
         ),
         graph(
-            "Turned away", "reqps", "Requests answered 503 with Retry-After at once, because a queue was full. database: too much load or slow statements; add instances only if the database has room. passwords: a crowd logs in, or somebody tries passwords.",
+            "Turned away", "reqps",
+            "Requests answered 503 with Retry-After at once, because a queue was full. database: too much load or slow "
+            "statements; add instances only if the database has room. passwords: a crowd logs in, or somebody tries "
+            "passwords.",
             (total("queue", rate("doacoes_shed_total")), "{{queue}}"), thresholds=none_is_right("orange"),
         ),
         graph(
-            "Stores", "none", "Instances that a store does not answer. postgres: kept pages are served, everything else is 503. redis: slower, nothing is lost.",
+            "Stores", "none",
+            "Instances that a store does not answer. postgres: kept pages are served, everything else is 503. redis: slower, "
+            "nothing is lost.",
             (f"sum by (store) ({series('doacoes_degraded')})", "{{store}}"), thresholds=none_is_right(),
         ),
     ],
     "Limits": [
         graph(
-            "Refused by a limit", "reqps", "Requests answered 429, by rule. login_* and code_ip: somebody tries. donation_ip: a carrier's address or a script; RATE_LIMITS changes the limit.",
+            "Refused by a limit", "reqps",
+            "Requests answered 429, by rule. login_* and code_ip: somebody tries. donation_ip: a carrier's address or a "
+            "script; RATE_LIMITS changes the limit.",
             (total("rule", rate("doacoes_rate_limited_total")), "{{rule}}"), width=12,
         ),
         graph(
@@ -288,12 +333,15 @@ ROWS = {
     ],
     "Process": [
         graph(
-            "Memory", "bytes", "Resident memory of an instance; 64 MiB is what it should stay below. A steady rise over days is a leak: take a profile before the restart.",
+            "Memory", "bytes",
+            "Resident memory of an instance; 64 MiB is what it should stay below. A steady rise over days is a leak: take a "
+            "profile before the restart.",
             (series("process_resident_memory_bytes"), "{{instance}}"), thresholds=above(64 * 2**20, 128 * 2**20),
         ),
         graph("CPU", "cores", "Cores that an instance uses.", (rate("process_cpu_seconds_total"), "{{instance}}")),
         graph(
-            "File descriptors", "percentunit", "Share of what the process may open. At 1 no connection is accepted: raise the limit, and look at 'Connections'.",
+            "File descriptors", "percentunit",
+            "Share of what the process may open. At 1 no connection is accepted: raise the limit, and look at 'Connections'.",
             (f"{series('process_open_fds')} / {series('process_max_fds')}", "{{instance}}"), thresholds=above(0.7, 0.9),
         ),
         graph("Threads", "none", "Threads of an instance.", (series("process_threads"), "{{instance}}")),
@@ -341,7 +389,10 @@ def dashboard():
     return {
         "uid": "doacoes-api",
         "title": NAME,
-        "description": "Requests, money, caches, database and processes of the doacoes API. Made by hack/dashboard.py; what is changed here by hand is lost.",
+        "description": (
+            "Requests, money, caches, database and processes of the doacoes API. Made by hack/dashboard.py; what "
+            "is changed here by hand is lost."
+        ),
         "tags": ["doacoes"],
         "schemaVersion": 39,
         "editable": True,
