@@ -20,7 +20,7 @@ fmt: ## format the code
 lint: ## the checks of `make test` that run nothing: format, shellcheck, clippy, docs
 	@hack/test format shell clippy docs
 
-gen: ## write anew the files made from the code: CRD and OpenAPI document
+gen: ## write anew the files made from the code: CRD, OpenAPI document and dashboard
 	@hack/gen
 
 clean: ## delete what was built, and the data of `make api`

@@ -4,8 +4,8 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 export HOME=${HOME:-~}
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/doacoes
-# rustup puts the programs here, and not every shell that runs make has read the profile that adds it.
-PATH=$PATH:$HOME/.cargo/bin
+# rustup and Go put the programs here, and not every shell that runs make has read the profile that adds it.
+PATH=$PATH:$HOME/.cargo/bin:/usr/local/go/bin
 
 # CI clones afresh but may keep the cache. It is only a cache: an empty one costs time, nothing else.
 if [[ -z ${CARGO_TARGET_DIR:-} ]]; then

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use prometheus::{IntCounter, IntGauge};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::metrics::{Metrics, WaitQueue};
+use crate::metrics::{Metrics, Present, WaitQueue};
 
 /// The entrance to a queue of bounded length.
 #[derive(Clone)]
@@ -19,7 +19,7 @@ pub struct Gate {
 /// A place in the queue, until it is dropped.
 pub struct Place {
     _permit: OwnedSemaphorePermit,
-    waiting: IntGauge,
+    _waiting: Present,
 }
 
 impl Gate {
@@ -39,14 +39,7 @@ impl Gate {
             self.shed.inc();
             return None;
         };
-        self.waiting.inc();
-        Some(Place { _permit: permit, waiting: self.waiting.clone() })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.waiting.dec();
+        Some(Place { _permit: permit, _waiting: Present::of(self.waiting.clone()) })
     }
 }
 

@@ -15,7 +15,7 @@ use crate::http;
 use crate::keys::{Keys, KeysError};
 use crate::limits::{Rules, RulesError};
 use crate::mail::{MailError, Mailer};
-use crate::metrics::Metrics;
+use crate::metrics::{Listener, Metrics};
 use crate::password::{Passwords, PasswordsError};
 use crate::probe::{self, ProbeState};
 use crate::redis_client::RedisClient;
@@ -133,8 +133,10 @@ impl BoundApp {
         let stores = Arc::clone(&state);
         state.shutdown.spawn(async move { health::watch(&stores).await });
         let admin_stop = Shutdown::default();
-        let admin_server = tokio::spawn(server::serve(admin, http::admin::router(Arc::clone(&state)), admin_stop.clone(), Duration::ZERO));
-        server::serve(public, router, state.shutdown.clone(), Duration::from_secs(app.config.drain_seconds)).await;
+        let (visitors, probers) = (state.metrics.connections(Listener::Public), state.metrics.connections(Listener::Admin));
+        let admin_router = http::admin::router(Arc::clone(&state));
+        let admin_server = tokio::spawn(server::serve(admin, admin_router, admin_stop.clone(), Duration::ZERO, probers));
+        server::serve(public, router, state.shutdown.clone(), Duration::from_secs(app.config.drain_seconds), visitors).await;
         state.shutdown.finished().await;
         // Probes are answered to the end, so that the platform sees a process that stops, not one that is gone.
         admin_stop.begin();

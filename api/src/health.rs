@@ -32,7 +32,7 @@ impl Health {
 
     /// The stores that do not answer now.
     pub fn degraded(&self) -> Vec<Store> {
-        Store::ALL.into_iter().filter(|store| self.of(*store).load(Ordering::Relaxed) == AWAY).collect()
+        Store::ALL.iter().copied().filter(|store| self.of(*store).load(Ordering::Relaxed) == AWAY).collect()
     }
 
     fn note(&self, store: Store, answers: bool, metrics: &Metrics) {

@@ -1,4 +1,12 @@
-//! What is counted. Labels are closed sets: never an id, a path as sent, or an error's text.
+//! What is counted. Labels are closed sets: never an id, a path as sent, or an error's text. docs/metrics.md tells operators about
+//! each; a test compares.
+
+mod labels;
+
+pub use labels::{
+    BackgroundResult, CacheLayer, CacheOutcome, ConnectionState, Delivery, Fill, Listener, MailState, Method, Queue, RedisOutcome, Store,
+    WaitQueue,
+};
 
 use std::time::Duration;
 
@@ -8,6 +16,7 @@ use prometheus::{
 };
 use sqlx::PgPool;
 
+use crate::background::Task;
 use crate::cache::Class;
 use crate::domain::doacao::DonationStatus;
 use crate::limits::Rule;
@@ -17,13 +26,17 @@ pub struct Metrics {
     registry: Registry,
     requests: IntCounterVec,
     durations: HistogramVec,
+    in_flight: IntGauge,
+    connections: IntGaugeVec,
     donations: IntCounterVec,
     background: IntCounterVec,
     background_success: GaugeVec,
     findings: IntGaugeVec,
     lag: GaugeVec,
     outbox: IntGaugeVec,
+    mail: IntCounterVec,
     pool: IntGaugeVec,
+    pool_limit: IntGauge,
     redis: IntCounterVec,
     redis_breaker: IntGauge,
     cache: IntCounterVec,
@@ -54,6 +67,11 @@ impl Metrics {
             registry.register(Box::new(gauge.clone()))?;
             Ok::<_, prometheus::Error>(gauge)
         };
+        let one = |name: &str, help: &str| {
+            let gauge = IntGauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok::<_, prometheus::Error>(gauge)
+        };
         let gauge = |name: &str, help: &str, labels: &[&str]| {
             let gauge = GaugeVec::new(Opts::new(name, help), labels)?;
             registry.register(Box::new(gauge.clone()))?;
@@ -69,24 +87,19 @@ impl Metrics {
             HistogramOpts::new("doacoes_database_acquire_seconds", "What requests waited for a connection to the database.")
                 .buckets(buckets),
         )?;
-        let ready = IntGauge::new("doacoes_ready", "1 while the readiness probe answers 200.")?;
-        let redis_breaker = IntGauge::new("doacoes_redis_breaker_open", "1 while Redis is not asked, after failures in a row.")?;
-        let cache_connected = IntGauge::new("doacoes_cache_connected", "1 while drops by other processes are heard.")?;
-        let streams_open = IntGauge::new("doacoes_streams_open", "Clients that follow the totals of a campaign.")?;
         let stream_events = IntCounter::new("doacoes_stream_events_total", "Totals sent to clients that follow them.")?;
-        let campaigns_followed = IntGauge::new("doacoes_campaigns_followed", "Campaigns whose totals somebody follows, a task each.")?;
+        registry.register(Box::new(stream_events.clone()))?;
         registry.register(Box::new(durations.clone()))?;
         registry.register(Box::new(acquire.clone()))?;
-        registry.register(Box::new(ready.clone()))?;
-        registry.register(Box::new(redis_breaker.clone()))?;
-        registry.register(Box::new(cache_connected.clone()))?;
-        registry.register(Box::new(streams_open.clone()))?;
-        registry.register(Box::new(stream_events.clone()))?;
-        registry.register(Box::new(campaigns_followed.clone()))?;
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+        int_gauge("doacoes_build_info", "1; the label is the release that runs.", &["version"])?
+            .with_label_values(&[env!("CARGO_PKG_VERSION")])
+            .set(1);
         let metrics = Self {
             requests: counter("doacoes_http_requests_total", "Answered requests.", &["method", "route", "status"])?,
             durations,
+            in_flight: one("doacoes_http_requests_in_flight", "Requests whose answer has not begun.")?,
+            connections: int_gauge("doacoes_http_connections", "Open connections of clients.", &["listener"])?,
             donations: counter("doacoes_donations_total", "Donations that reached a state in this process.", &["situacao"])?,
             background: counter(
                 "doacoes_background_runs_total",
@@ -103,11 +116,17 @@ impl Metrics {
                 "Rows that break a rule of the books in the last full pass; anything but 0 needs a person.",
                 &["check"],
             )?,
-            lag: gauge("doacoes_queue_lag_seconds", "Age of the oldest entry that waits: totals deltas or outbox messages.", &["queue"])?,
-            outbox: int_gauge("doacoes_outbox_messages", "Messages in the outbox.", &["state"])?,
-            pool: int_gauge("doacoes_database_connections", "Connections of this process to the database.", &["state"])?,
+            lag: gauge(
+                "doacoes_queue_lag_seconds",
+                "Age of the oldest entry that waits: a delta of totals, an e-mail or a drop.",
+                &["queue"],
+            )?,
+            outbox: int_gauge("doacoes_outbox_messages", "E-mails in the outbox: pending, or parked after the last try.", &["state"])?,
+            mail: counter("doacoes_mail_deliveries_total", "Attempts to deliver an e-mail: sent, failed or parked.", &["result"])?,
+            pool: int_gauge("doacoes_database_connections", "Connections for requests to the database.", &["state"])?,
+            pool_limit: one("doacoes_database_connections_max", "The most connections for requests to the database.")?,
             redis: counter("doacoes_redis_commands_total", "Commands to Redis: ok, failed or refused by breaker or budget.", &["result"])?,
-            redis_breaker,
+            redis_breaker: one("doacoes_redis_breaker_open", "1 while Redis is not asked, after failures in a row.")?,
             cache: counter(
                 "doacoes_cache_requests_total",
                 "Look-ups by layer (local, redis, postgres), entity and result; a hit of postgres is a load.",
@@ -118,33 +137,75 @@ impl Metrics {
                 "Answers given to Redis: stored, outdated by a change in the meantime, or failed.",
                 &["entity", "result"],
             )?,
-            cache_connected,
+            cache_connected: one("doacoes_cache_connected", "1 while drops by other processes are heard.")?,
             rate_limited: counter("doacoes_rate_limited_total", "Requests turned away by a limit.", &["rule"])?,
-            ready,
+            ready: one("doacoes_ready", "1 while the readiness probe answers 200.")?,
             shed: counter("doacoes_shed_total", "Requests turned away because a queue was full.", &["queue"])?,
             waiting: int_gauge("doacoes_queue_waiting", "Requests that wait in a bounded queue.", &["queue"])?,
             acquire,
             degraded: int_gauge("doacoes_degraded", "1 while a store does not answer.", &["store"])?,
-            streams_open,
+            streams_open: one("doacoes_streams_open", "Clients that follow the totals of a campaign.")?,
             stream_events,
-            campaigns_followed,
+            campaigns_followed: one("doacoes_campaigns_followed", "Campaigns whose totals somebody follows, a task each.")?,
             registry,
         };
-        for status in DonationStatus::ALL {
-            metrics.donations.with_label_values(&[status.as_str()]);
-        }
+        metrics.begin_at_zero();
         Ok(metrics)
     }
 
-    /// A request was answered.
-    pub fn request(&self, method: &str, route: &str, status: u16, took: Duration) {
+    /// A series that appears with its first event has no rate at that moment, and the event is not seen.
+    fn begin_at_zero(&self) {
+        for status in DonationStatus::ALL {
+            self.donations.with_label_values(&[status.as_str()]);
+        }
+        for task in Task::ALL {
+            for result in BackgroundResult::ALL {
+                self.background.with_label_values(&[task.label(), result.as_str()]);
+            }
+        }
+        for result in Delivery::ALL {
+            self.mail.with_label_values(&[result.as_str()]);
+        }
+        for result in RedisOutcome::ALL {
+            self.redis.with_label_values(&[result.as_str()]);
+        }
+        for class in Class::ALL {
+            for (layer, result) in CacheLayer::ALL.iter().flat_map(|layer| CacheOutcome::ALL.iter().map(move |result| (layer, result))) {
+                self.cache.with_label_values(&[layer.as_str(), class.label(), result.as_str()]);
+            }
+            for result in Fill::ALL {
+                self.cache_fills.with_label_values(&[class.label(), result.as_str()]);
+            }
+        }
+        for rule in Rule::ALL {
+            self.rate_limited.with_label_values(&[rule.as_str()]);
+        }
+        for queue in WaitQueue::ALL {
+            self.shed.with_label_values(&[queue.as_str()]);
+            self.waiting.with_label_values(&[queue.as_str()]);
+        }
+    }
+
+    /// A request was answered. `route` is a template of the router's, never a path as sent.
+    pub fn request(&self, method: Method, route: &str, status: u16, took: Duration) {
         let mut digits = [0_u8; 3];
         for (digit, unit) in digits.iter_mut().zip([100, 10, 1]) {
             *digit = b'0' + u8::try_from(status / unit % 10).unwrap_or(0);
         }
         let status = std::str::from_utf8(&digits).unwrap_or("000");
-        self.requests.with_label_values(&[method, route, status]).inc();
-        self.durations.with_label_values(&[method, route]).observe(took.as_secs_f64());
+        self.requests.with_label_values(&[method.as_str(), route, status]).inc();
+        self.durations.with_label_values(&[method.as_str(), route]).observe(took.as_secs_f64());
+    }
+
+    /// A request is being answered until the value is dropped.
+    #[must_use]
+    pub fn in_flight(&self) -> Present {
+        Present::of(self.in_flight.clone())
+    }
+
+    /// The number of connections of clients to a port.
+    pub fn connections(&self, listener: Listener) -> IntGauge {
+        self.connections.with_label_values(&[listener.as_str()])
     }
 
     /// Donations reached a state.
@@ -153,16 +214,16 @@ impl Metrics {
     }
 
     /// A background task ran.
-    pub fn background(&self, task: &str, result: BackgroundResult, unix_seconds: i64) {
-        self.background.with_label_values(&[task, result.as_str()]).inc();
+    pub fn background(&self, task: Task, result: BackgroundResult, unix_seconds: i64) {
+        self.background.with_label_values(&[task.label(), result.as_str()]).inc();
         if result == BackgroundResult::Done {
-            let seconds = i32::try_from(unix_seconds).map_or(0.0, f64::from);
-            self.background_success.with_label_values(&[task]).set(seconds);
+            let seconds = u32::try_from(unix_seconds).map_or(0.0, f64::from);
+            self.background_success.with_label_values(&[task.label()]).set(seconds);
         }
     }
 
-    /// What a full pass of a check found.
-    pub fn findings(&self, check: &str, rows: usize) {
+    /// What a full pass of a check found; one of [`CHECKS`](crate::store::consistency::CHECKS).
+    pub fn findings(&self, check: &'static str, rows: usize) {
         self.findings.with_label_values(&[check]).set(i64::try_from(rows).unwrap_or(i64::MAX));
     }
 
@@ -171,10 +232,14 @@ impl Metrics {
         self.lag.with_label_values(&[queue.as_str()]).set(seconds);
     }
 
-    /// How many messages wait, and how many were given up.
-    pub fn outbox(&self, pending: i64, parked: i64) {
-        self.outbox.with_label_values(&["pending"]).set(pending);
-        self.outbox.with_label_values(&["parked"]).set(parked);
+    /// How many e-mails are in a state.
+    pub fn outbox(&self, state: MailState, messages: i64) {
+        self.outbox.with_label_values(&[state.as_str()]).set(messages);
+    }
+
+    /// An attempt to deliver an e-mail ended.
+    pub fn mail(&self, result: Delivery) {
+        self.mail.with_label_values(&[result.as_str()]).inc();
     }
 
     /// A command to Redis ended.
@@ -250,182 +315,29 @@ impl Metrics {
     /// The text that Prometheus reads.
     pub fn render(&self, db: &PgPool) -> Result<Vec<u8>, prometheus::Error> {
         let idle = i64::try_from(db.num_idle()).unwrap_or(0);
-        self.pool.with_label_values(&["idle"]).set(idle);
-        self.pool.with_label_values(&["in_use"]).set(i64::from(db.size()) - idle);
+        self.pool.with_label_values(&[ConnectionState::Idle.as_str()]).set(idle);
+        self.pool.with_label_values(&[ConnectionState::InUse.as_str()]).set(i64::from(db.size()) - idle);
+        self.pool_limit.set(db.options().get_max_connections().into());
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(text)
     }
 }
 
-/// How a run of a background task ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BackgroundResult {
-    /// It did its work.
-    Done,
-    /// Another replica has the lock.
-    Idle,
-    /// It failed and comes again.
-    Failed,
-}
+/// One more of what a gauge counts, until it is dropped.
+pub struct Present(IntGauge);
 
-impl BackgroundResult {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Done => "done",
-            Self::Idle => "idle",
-            Self::Failed => "failed",
-        }
+impl Present {
+    /// Counts one.
+    #[must_use]
+    pub fn of(gauge: IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge)
     }
 }
 
-/// What can lag.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Queue {
-    /// `totais_delta`.
-    Totals,
-    /// `caixa_saida`.
-    Outbox,
-}
-
-impl Queue {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Totals => "totals",
-            Self::Outbox => "outbox",
-        }
-    }
-}
-
-/// Where a bounded number of requests wait their turn, or have a place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WaitQueue {
-    /// For a connection to the database.
-    Database,
-    /// For a password to be hashed.
-    Passwords,
-    /// Streams of a campaign's total, which are all served at once.
-    Streams,
-    /// Of them, those of one address.
-    StreamsOfAddress,
-}
-
-impl WaitQueue {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Database => "database",
-            Self::Passwords => "passwords",
-            Self::Streams => "streams",
-            Self::StreamsOfAddress => "streams_address",
-        }
-    }
-}
-
-/// A store whose loss the process survives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Store {
-    /// The database.
-    Postgres,
-    /// What is only there to be fast.
-    Redis,
-}
-
-impl Store {
-    /// Every store.
-    pub const ALL: [Self; 2] = [Self::Postgres, Self::Redis];
-
-    /// Its name in probes and metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Postgres => "postgres",
-            Self::Redis => "redis",
-        }
-    }
-}
-
-/// How a command to Redis ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RedisOutcome {
-    /// It was answered.
-    Ok,
-    /// It was not, in time or at all.
-    Failed,
-    /// It was not sent: the breaker was open, or the request had waited enough.
-    Refused,
-}
-
-impl RedisOutcome {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Failed => "failed",
-            Self::Refused => "refused",
-        }
-    }
-}
-
-/// Where an answer was looked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CacheLayer {
-    /// This process.
-    Local,
-    /// Redis.
-    Redis,
-    /// The database.
-    Postgres,
-}
-
-impl CacheLayer {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Local => "local",
-            Self::Redis => "redis",
-            Self::Postgres => "postgres",
-        }
-    }
-}
-
-/// What was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CacheOutcome {
-    /// The answer.
-    Hit,
-    /// Nothing.
-    Miss,
-    /// An old answer, served because neither store could be asked.
-    Stale,
-    /// The layer did not answer.
-    Failed,
-}
-
-impl CacheOutcome {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Hit => "hit",
-            Self::Miss => "miss",
-            Self::Stale => "stale",
-            Self::Failed => "failed",
-        }
-    }
-}
-
-/// What became of an answer given to Redis.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fill {
-    /// It is there.
-    Stored,
-    /// What it was made of has changed meanwhile.
-    Outdated,
-    /// Redis did not answer.
-    Failed,
-}
-
-impl Fill {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Stored => "stored",
-            Self::Outdated => "outdated",
-            Self::Failed => "failed",
-        }
+impl Drop for Present {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }

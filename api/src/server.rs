@@ -14,11 +14,13 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
+use prometheus::IntGauge;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::ServiceExt as _;
 
+use crate::metrics::Present;
 use crate::shutdown::Shutdown;
 use crate::stall::Stalling;
 use crate::telemetry::chain;
@@ -51,10 +53,10 @@ pub fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Serves `router` until `drain` after a stop is asked for, then lets what was begun end. Until then nothing is refused and no
-/// idle connection closed: a proxy that has not yet heard of the stop may be sending on it.
-pub async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown, drain: Duration) {
+/// idle connection closed: a proxy that has not yet heard of the stop may be sending on it. `open` counts the connections.
+pub async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown, drain: Duration, open: IntGauge) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
-    let server = Server { router, graceful: GracefulShutdown::new() };
+    let server = Server { router, graceful: GracefulShutdown::new(), open };
     let drained = shutdown.drained(drain);
     tokio::pin!(drained);
     loop {
@@ -84,6 +86,7 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown, dr
 struct Server {
     router: Router,
     graceful: GracefulShutdown,
+    open: IntGauge,
 }
 
 impl Server {
@@ -98,11 +101,12 @@ impl Server {
             .max_buf_size(HEAD_LIMIT)
             .serve_connection(TokioIo::new(Stalling::new(stream, WRITE_TIMEOUT)), service);
         let connection = self.graceful.watch(connection);
+        let open = Present::of(self.open.clone());
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(error = chain(&error), "a connection ended early");
             }
-            drop(place);
+            drop((place, open));
         });
     }
 

@@ -40,6 +40,9 @@ pub enum Task {
 }
 
 impl Task {
+    /// Every task.
+    pub const ALL: [Self; 7] = [Self::Folder, Self::Outbox, Self::Expiry, Self::CampaignEnd, Self::Purge, Self::Books, Self::Drops];
+
     const fn lock(self) -> i32 {
         match self {
             Self::Folder => 1,
@@ -52,7 +55,8 @@ impl Task {
         }
     }
 
-    const fn label(self) -> &'static str {
+    /// Its name in metrics and logs.
+    pub const fn label(self) -> &'static str {
         match self {
             Self::Folder => "folder",
             Self::Outbox => "outbox",
@@ -137,7 +141,7 @@ fn note(core: &Core, task: Task, result: &Result<Option<Turn>, StoreError>) -> O
             (BackgroundResult::Failed, None)
         }
     };
-    core.metrics.background(task.label(), outcome, core.clock.now().unix_timestamp());
+    core.metrics.background(task, outcome, core.clock.now().unix_timestamp());
     turn
 }
 

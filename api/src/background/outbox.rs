@@ -5,7 +5,7 @@ use time::Duration;
 
 use super::{Task, Turn, end_turn, note, pause, take_turn};
 use crate::mail::Mailer;
-use crate::metrics::Queue;
+use crate::metrics::{Delivery, MailState, Queue};
 use crate::state::{AppState, Core};
 use crate::store::StoreError;
 use crate::store::outbox::{self, Waiting};
@@ -29,8 +29,10 @@ async fn turn(core: &Core, mailer: &Mailer) -> Result<Option<Turn>, StoreError> 
     let Some(mut tx) = take_turn(core, Task::Outbox).await? else { return Ok(None) };
     let now = core.clock.now();
     let backlog = outbox::backlog(&mut tx, now).await?;
-    core.metrics.outbox(backlog.pending, backlog.parked);
-    core.metrics.lag(Queue::Outbox, backlog.lag_seconds);
+    core.metrics.outbox(MailState::Pending, backlog.pending);
+    core.metrics.outbox(MailState::Parked, backlog.parked);
+    core.metrics.lag(Queue::Mail, backlog.mail_lag_seconds);
+    core.metrics.lag(Queue::Drops, backlog.drops_lag_seconds);
     let messages = outbox::claim(&mut tx, BATCH, LEASE, now).await?;
     let turn = end_turn(tx, messages.len(), BATCH).await?;
     for message in messages {
@@ -47,6 +49,11 @@ async fn turn(core: &Core, mailer: &Mailer) -> Result<Option<Turn>, StoreError> 
 
 async fn deliver(core: &Core, mailer: &Mailer, message: Waiting) -> Result<(), StoreError> {
     let sent = mailer.deliver(&core.keys.body, &message.carga).await;
+    core.metrics.mail(match &sent {
+        Ok(()) => Delivery::Sent,
+        Err(_) if message.tentativas < TRIES => Delivery::Failed,
+        Err(_) => Delivery::Parked,
+    });
     let mut db = core.connection().await?;
     match sent {
         Ok(()) => outbox::finish(&mut db, message.id).await,

@@ -30,7 +30,6 @@ struct Readiness {
 async fn readyz(State(state): State<AppState>) -> Response {
     let reason = unready(&state);
     let degraded = state.health.degraded().into_iter().map(Store::as_str).collect();
-    state.metrics.ready(reason.is_none());
     let status = if reason.is_none() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(Readiness { ready: reason.is_none(), reason, degraded })).into_response()
 }
@@ -53,6 +52,7 @@ fn unready(core: &Core) -> Option<&'static str> {
 }
 
 async fn metrics(State(state): State<AppState>) -> Response {
+    state.metrics.ready(unready(&state).is_none());
     match state.metrics.render(&state.db) {
         Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
         Err(error) => {

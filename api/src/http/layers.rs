@@ -190,6 +190,7 @@ async fn refuse_cross_site(State(rule): State<CrossSite>, request: Request, next
 
 async fn observe(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let started = Instant::now();
+    let _in_flight = state.metrics.in_flight();
     let method = request.method().clone();
     // Never the path as sent: it holds ids, and nobody bounds it.
     let route = request.extensions().get::<MatchedPath>().cloned();
@@ -210,7 +211,7 @@ async fn observe(State(state): State<AppState>, request: Request, next: Next) ->
     }
     let status = response.status();
     let took = started.elapsed();
-    state.metrics.request(method_label(&method), route, status.as_u16(), took);
+    state.metrics.request((&method).into(), route, status.as_u16(), took);
     span.in_scope(|| log(&method, status, took, problem.as_ref()));
     response
 }
@@ -267,20 +268,6 @@ fn request_id(headers: &HeaderMap) -> Option<String> {
     let id = headers.get(REQUEST_ID)?.to_str().ok()?;
     let plain = (8..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     plain.then(|| id.to_owned())
-}
-
-/// Methods are sent by clients; the label's set is closed.
-fn method_label(method: &Method) -> &'static str {
-    match method.as_str() {
-        "GET" => "GET",
-        "HEAD" => "HEAD",
-        "POST" => "POST",
-        "PUT" => "PUT",
-        "PATCH" => "PATCH",
-        "DELETE" => "DELETE",
-        "OPTIONS" => "OPTIONS",
-        _ => "other",
-    }
 }
 
 fn log(method: &Method, status: StatusCode, took: Duration, problem: Option<&Problem>) {

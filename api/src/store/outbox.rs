@@ -19,12 +19,14 @@ pub struct Waiting {
 /// How much waits, for the metrics.
 #[derive(Clone, Copy, Debug, Default, sqlx::FromRow)]
 pub struct Backlog {
-    /// Messages to deliver.
+    /// E-mails to deliver.
     pub pending: i64,
-    /// Messages given up.
+    /// E-mails given up.
     pub parked: i64,
-    /// Age of the oldest to deliver, in seconds.
-    pub lag_seconds: f64,
+    /// Age of the oldest e-mail to deliver, in seconds.
+    pub mail_lag_seconds: f64,
+    /// Age of the oldest names to drop, in seconds.
+    pub drops_lag_seconds: f64,
 }
 
 /// Adds a sealed e-mail.
@@ -106,8 +108,11 @@ pub async fn fail(
 /// How much waits.
 pub async fn backlog(db: &mut PgConnection, now: OffsetDateTime) -> Result<Backlog, StoreError> {
     Ok(sqlx::query_as(
-        "SELECT count(*) FILTER (WHERE estacionada_em IS NULL) AS pending, count(*) FILTER (WHERE estacionada_em IS NOT NULL) AS parked,
-                coalesce(extract(epoch FROM $1 - min(criada_em) FILTER (WHERE estacionada_em IS NULL)), 0)::float8 AS lag_seconds
+        "SELECT count(*) FILTER (WHERE tipo = 'email' AND estacionada_em IS NULL) AS pending,
+                count(*) FILTER (WHERE tipo = 'email' AND estacionada_em IS NOT NULL) AS parked,
+                coalesce(extract(epoch FROM $1 - min(criada_em) FILTER (WHERE tipo = 'email' AND estacionada_em IS NULL)), 0)::float8
+                    AS mail_lag_seconds,
+                coalesce(extract(epoch FROM $1 - min(criada_em) FILTER (WHERE tipo = 'cache')), 0)::float8 AS drops_lag_seconds
          FROM caixa_saida",
     )
     .bind(now)

@@ -20,6 +20,7 @@ mod harness;
 mod hostile;
 mod limits;
 mod lists;
+mod metrics;
 mod overload;
 mod pooler;
 mod qr_code;

@@ -1,0 +1,199 @@
+//! The values that labels can have.
+
+use axum::http::Method as HttpMethod;
+
+/// Defines an enum whose variants are the values of a label.
+macro_rules! label {
+    ($(#[$meta:meta])* pub enum $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name { $($(#[$variant_meta])* $variant),+ }
+
+        impl $name {
+            /// Every value.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The label's value.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+        }
+    };
+}
+
+label! {
+    /// A request's method. Clients send what they like.
+    pub enum Method {
+        /// Reads.
+        Get = "GET",
+        /// Reads the headers alone.
+        Head = "HEAD",
+        /// Makes something.
+        Post = "POST",
+        /// Replaces something.
+        Put = "PUT",
+        /// Changes something.
+        Patch = "PATCH",
+        /// Ends something.
+        Delete = "DELETE",
+        /// Asks what another site's page may do.
+        Options = "OPTIONS",
+        /// Anything else.
+        Other = "other",
+    }
+}
+
+impl From<&HttpMethod> for Method {
+    fn from(method: &HttpMethod) -> Self {
+        match *method {
+            HttpMethod::GET => Self::Get,
+            HttpMethod::HEAD => Self::Head,
+            HttpMethod::POST => Self::Post,
+            HttpMethod::PUT => Self::Put,
+            HttpMethod::PATCH => Self::Patch,
+            HttpMethod::DELETE => Self::Delete,
+            HttpMethod::OPTIONS => Self::Options,
+            _ => Self::Other,
+        }
+    }
+}
+
+label! {
+    /// A port of the process.
+    pub enum Listener {
+        /// The API's.
+        Public = "public",
+        /// That of probes and metrics.
+        Admin = "admin",
+    }
+}
+
+label! {
+    /// What a connection to the database does.
+    pub enum ConnectionState {
+        /// It waits for work.
+        Idle = "idle",
+        /// It is a request's.
+        InUse = "in_use",
+    }
+}
+
+label! {
+    /// How a run of a background task ended.
+    pub enum BackgroundResult {
+        /// It did its work.
+        Done = "done",
+        /// Another replica has the lock.
+        Idle = "idle",
+        /// It failed and comes again.
+        Failed = "failed",
+    }
+}
+
+label! {
+    /// What can lag.
+    pub enum Queue {
+        /// `totais_delta`.
+        Totals = "totals",
+        /// E-mails in `caixa_saida`.
+        Mail = "mail",
+        /// Names of cached answers to drop in `caixa_saida`.
+        Drops = "drops",
+    }
+}
+
+label! {
+    /// Whether an e-mail in the outbox is still tried.
+    pub enum MailState {
+        /// It is.
+        Pending = "pending",
+        /// It was given up and waits for a person.
+        Parked = "parked",
+    }
+}
+
+label! {
+    /// How an attempt to deliver an e-mail ended.
+    pub enum Delivery {
+        /// It was taken.
+        Sent = "sent",
+        /// It was not, and is tried again.
+        Failed = "failed",
+        /// It was not, and is given up.
+        Parked = "parked",
+    }
+}
+
+label! {
+    /// Where a bounded number of requests wait their turn, or have a place.
+    pub enum WaitQueue {
+        /// For a connection to the database.
+        Database = "database",
+        /// For a password to be hashed.
+        Passwords = "passwords",
+        /// Streams of a campaign's total, which are all served at once.
+        Streams = "streams",
+        /// Of them, those of one address.
+        StreamsOfAddress = "streams_address",
+    }
+}
+
+label! {
+    /// A store whose loss the process survives.
+    pub enum Store {
+        /// The database.
+        Postgres = "postgres",
+        /// What is only there to be fast.
+        Redis = "redis",
+    }
+}
+
+label! {
+    /// How a command to Redis ended.
+    pub enum RedisOutcome {
+        /// It was answered.
+        Ok = "ok",
+        /// It was not, in time or at all.
+        Failed = "failed",
+        /// It was not sent: the breaker was open, or the request had waited enough.
+        Refused = "refused",
+    }
+}
+
+label! {
+    /// Where an answer was looked for.
+    pub enum CacheLayer {
+        /// This process.
+        Local = "local",
+        /// Redis.
+        Redis = "redis",
+        /// The database.
+        Postgres = "postgres",
+    }
+}
+
+label! {
+    /// What was found.
+    pub enum CacheOutcome {
+        /// The answer.
+        Hit = "hit",
+        /// Nothing.
+        Miss = "miss",
+        /// An old answer, served because neither store could be asked.
+        Stale = "stale",
+        /// The layer did not answer.
+        Failed = "failed",
+    }
+}
+
+label! {
+    /// What became of an answer given to Redis.
+    pub enum Fill {
+        /// It is there.
+        Stored = "stored",
+        /// What it was made of has changed meanwhile.
+        Outdated = "outdated",
+        /// Redis did not answer.
+        Failed = "failed",
+    }
+}
