@@ -522,5 +522,6 @@ async fn every_panel_of_the_dashboard_has_numbers_while_there_is_traffic() {
         }
         waiting = empty;
         assert!(waiting.is_empty() || began.elapsed() < Duration::from_mins(1), "no numbers: {waiting:#?}");
+        tokio::time::sleep(Duration::from_millis(250)).await;
     }
 }
