@@ -30,6 +30,7 @@ pub struct Metrics {
     cache_fills: IntCounterVec,
     cache_connected: IntGauge,
     rate_limited: IntCounterVec,
+    limits_judged: IntCounterVec,
     ready: IntGauge,
     shed: IntCounterVec,
     waiting: IntGaugeVec,
@@ -111,6 +112,11 @@ impl Metrics {
             )?,
             cache_connected,
             rate_limited: counter("doacoes_rate_limited_total", "Requests turned away by a limit.", &["rule"])?,
+            limits_judged: counter(
+                "doacoes_rate_limit_checks_total",
+                "Uses held against their limits, by the store that did.",
+                &["store"],
+            )?,
             ready,
             shed: counter("doacoes_shed_total", "Requests turned away because a queue was full.", &["queue"])?,
             waiting: int_gauge("doacoes_queue_waiting", "Requests that wait in a bounded queue.", &["queue"])?,
@@ -120,6 +126,9 @@ impl Metrics {
         };
         for status in DonationStatus::ALL {
             metrics.donations.with_label_values(&[status.as_str()]);
+        }
+        for store in LimitStore::ALL {
+            metrics.limits_judged.with_label_values(&[store.as_str()]);
         }
         Ok(metrics)
     }
@@ -188,6 +197,11 @@ impl Metrics {
     /// A limit turned a request away.
     pub fn rate_limited(&self, rule: Rule) {
         self.rate_limited.with_label_values(&[rule.as_str()]).inc();
+    }
+
+    /// A store held uses against their limits.
+    pub fn limit_judged(&self, store: LimitStore) {
+        self.limits_judged.with_label_values(&[store.as_str()]).inc();
     }
 
     /// Whether drops by other processes are heard.
@@ -309,6 +323,26 @@ impl Store {
         match self {
             Self::Postgres => "postgres",
             Self::Redis => "redis",
+        }
+    }
+}
+
+/// Where it is counted how often something is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LimitStore {
+    /// In Redis, for all processes together.
+    Redis,
+    /// In this process.
+    Local,
+}
+
+impl LimitStore {
+    const ALL: [Self; 2] = [Self::Redis, Self::Local];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Redis => "redis",
+            Self::Local => "local",
         }
     }
 }

@@ -98,7 +98,7 @@ impl Core {
             database_queue: Gate::new(usize::try_from(places).unwrap_or(usize::MAX), WaitQueue::Database, &metrics),
             background_db: stores.background_db,
             cache: Cache::new(Arc::clone(&stores.redis), Arc::clone(&metrics)),
-            limits: Limits::new(rules, Arc::clone(&stores.redis), Arc::clone(&metrics)),
+            limits: Limits::new(rules, Arc::clone(&stores.redis), &keys.email, Arc::clone(&metrics)),
             redis: stores.redis,
             clock,
             keys,

@@ -29,7 +29,7 @@ impl From<StoreError> for Problem {
 
 impl From<Exceeded> for Problem {
     fn from(exceeded: Exceeded) -> Self {
-        let detail = match exceeded.rule {
+        let detail = match exceeded.rule() {
             Rule::DonationDevice | Rule::DonationIp => "Espere o tempo de Retry-After e repita a doação igual, com a mesma chave.",
             Rule::LoginEmail | Rule::LoginIp | Rule::Password => "Espere o tempo de Retry-After antes de tentar outra senha.",
             Rule::SignUpEmail | Rule::SignUpIp | Rule::ResetEmail | Rule::ResetIp => {

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -70,9 +69,14 @@ impl Quota {
         self.limit >= 1 && self.limit <= MOST && self.period_seconds >= 1 && self.period_seconds <= LONGEST
     }
 
-    /// The time in which one more is earned.
-    pub fn interval(self) -> Duration {
-        Duration::from_secs(u64::from(self.period_seconds)) / self.limit
+    /// The time in which one more is earned, in microseconds; at least one of a sensible quota.
+    pub fn interval_micros(self) -> u64 {
+        u64::from(self.period_seconds) * 1_000_000 / u64::from(self.limit)
+    }
+
+    /// The time in which all of it is earned, in microseconds.
+    pub fn burst_micros(self) -> u64 {
+        self.interval_micros() * u64::from(self.limit)
     }
 }
 
