@@ -194,7 +194,7 @@ async fn observe(State(state): State<AppState>, request: Request, next: Next) ->
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
     let id = request_id(request.headers()).unwrap_or_else(|| state.clock.new_id().to_string());
     let span = tracing::info_span!("request", id, method = method.as_str(), route);
-    let mut response = budgeted(next.run(request)).instrument(span.clone()).await;
+    let mut response = budgeted(state.redis.budget(), next.run(request)).instrument(span.clone()).await;
     let problem = response.extensions_mut().remove::<Problem>().or_else(|| foreign_error(&response));
     if let Some(problem) = &problem {
         let kept = keep_headers(&response);

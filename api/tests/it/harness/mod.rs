@@ -22,10 +22,12 @@ use doacoes_api::clock::{Clock, FixedClock};
 use doacoes_api::config::{Config, DatabaseArgs, MailTarget, Pooler, Profile, Provider};
 use doacoes_api::keys::Keys;
 use doacoes_api::mail::Letter;
+use doacoes_api::redis_client;
 use doacoes_api::service::administration;
 use doacoes_api::state::AppState;
 use doacoes_api::store;
 use secrecy::SecretString;
+use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection, PgPool};
 use tempfile::TempDir;
 use time::OffsetDateTime;
@@ -49,8 +51,12 @@ pub struct Options {
     pub allowed_origins: Vec<String>,
     /// Whether the default limits apply; else none do.
     pub limited: bool,
+    /// Limits that differ from the defaults, as `RATE_LIMITS` has them.
+    pub limits: Option<Value>,
     /// Where Redis is, if not at the servers' own port.
     pub redis_url: Option<String>,
+    /// What one request may wait for Redis.
+    pub redis_budget: Duration,
     pub drain_seconds: u64,
 }
 
@@ -66,7 +72,9 @@ impl Default for Options {
             database_url: None,
             allowed_origins: vec![],
             limited: false,
+            limits: None,
             redis_url: None,
+            redis_budget: redis_client::BUDGET,
             drain_seconds: 0,
         }
     }
@@ -104,8 +112,9 @@ impl TestApp {
         let folder = tempfile::tempdir().unwrap();
         let secrets = servers.secrets();
         Keys::create_missing(&secrets).unwrap();
-        let lifted = folder.path().join("limits.json");
-        std::fs::write(&lifted, r#"{"*": null}"#).unwrap();
+        let limits = folder.path().join("limits.json");
+        let unlimited = if options.limited { json!({}) } else { json!({"*": null}) };
+        std::fs::write(&limits, options.limits.unwrap_or(unlimited).to_string()).unwrap();
         let https = options.profile == Profile::Production;
         let config = Config {
             database: DatabaseArgs {
@@ -114,8 +123,9 @@ impl TestApp {
                 database_pool_size: options.pool_size,
             },
             redis_url: options.redis_url.clone().unwrap_or_else(|| servers.env("REDIS_URL")).into(),
+            redis_budget: options.redis_budget,
             redis_prefix: format!("{database}:"),
-            rate_limits: (!options.limited).then_some(lifted),
+            rate_limits: Some(limits),
             drain_seconds: options.drain_seconds,
             listen_addr: SocketAddr::from(([127, 0, 0, 1], 0)),
             admin_addr: SocketAddr::from(([127, 0, 0, 1], 0)),
