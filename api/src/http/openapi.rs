@@ -79,8 +79,17 @@ pub fn finish(document: &mut OpenApi) {
 }
 
 /// The operations that take from a limit.
-const LIMITED: [&str; 8] =
-    ["doar", "entrar", "reautenticar", "trocarChavePix", "criarPessoa", "pedirSenha", "redefinirSenha", "verificarEmail"];
+const LIMITED: [&str; 9] = [
+    "doar",
+    "entrar",
+    "reautenticar",
+    "trocarChavePix",
+    "criarPessoa",
+    "pedirSenha",
+    "redefinirSenha",
+    "verificarEmail",
+    "reivindicarDoacao",
+];
 
 fn add_errors(method: &HttpMethod, operation: &mut Operation) {
     let parameters = operation.parameters.clone().unwrap_or_default();

@@ -124,6 +124,11 @@ impl Exceeded {
     pub fn headers(&self) -> HeaderMap {
         self.standing.headers()
     }
+
+    /// Lets it pass all the same; nothing was taken.
+    pub fn waived(self) -> Allowance {
+        Allowance { standing: Some(self.standing), taken: None }
+    }
 }
 
 /// Every limit.
@@ -153,6 +158,11 @@ impl Limits {
             Err(_) => (LimitStore::Local, self.local.take(&buckets)),
         };
         self.judged(store, buckets, &verdicts)
+    }
+
+    /// Takes `one` in this process alone, and whether it was there: for what only has to stay cheap for the process itself.
+    pub fn take_here(&self, one: Use) -> bool {
+        self.local.take(&self.buckets(&[one])).iter().all(|verdict| verdict.retry.is_zero())
     }
 
     fn judged(&self, store: LimitStore, buckets: Vec<Bucket>, verdicts: &[Verdict]) -> Result<Allowance, Exceeded> {

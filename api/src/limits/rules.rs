@@ -32,6 +32,8 @@ rules! {
     DonationDevice = ("donation_device", 10, 60),
     /// Donations from an address; a carrier puts thousands of phones behind one.
     DonationIp = ("donation_ip", 600, 60),
+    /// Repeated donations from an address that cost no quota; counted in each process by itself.
+    RepeatIp = ("repeat_ip", 60, 60),
     /// Failed log-ins with an e-mail.
     LoginEmail = ("login_email", 10, 900),
     /// Failed log-ins from an address.
@@ -46,7 +48,7 @@ rules! {
     ResetEmail = ("reset_email", 5, 3600),
     /// Requests for a new password from an address.
     ResetIp = ("reset_ip", 60, 3600),
-    /// One-time codes tried from an address.
+    /// Wrong codes and claims without proof from an address.
     CodeIp = ("code_ip", 60, 900),
 }
 

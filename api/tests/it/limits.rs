@@ -8,7 +8,7 @@ use redis::AsyncCommands as _;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::harness::{Answer, Campaign, Options, TestApp, create_database, metric, servers};
+use crate::harness::{Answer, Campaign, Options, Person, Request, TestApp, create_database, metric, servers, until};
 
 /// Redis is waited for however busy the machine is, so that nothing is counted elsewhere.
 fn exact() -> Options {
@@ -114,8 +114,7 @@ async fn a_device_donates_ten_times_a_minute_on_all_processes_together() {
     // Without a name of its own, address and browser are the device; who is logged in is one whatever the device.
     Budget::of("donation_device", Duration::from_secs(6)).bites_after(10, 201, async |_| donate(one, &campaign, None).await).await;
     let person = one.person().await;
-    let request = one.post(&format!("campanhas/{}/doacoes", campaign.slug), one.donation(json!({}))).new_key();
-    request.by(&person).send().await.expect(201);
+    donate_by(one, &campaign, &person).await.expect(201);
     let odd = one.post(&format!("campanhas/{}/doacoes", campaign.slug), one.donation(json!({}))).new_key();
     odd.header("dispositivo", "meu celular").send().await.expect_problem(400, "requisicao-invalida");
     for app in &apps {
@@ -217,6 +216,115 @@ async fn without_redis_only_failed_log_ins_count_either() {
 fn slow(donation_device: u32) -> Value {
     let a_day = |limit: u32| json!({"limit": limit, "period_seconds": 86_400});
     json!({"donation_device": a_day(donation_device), "donation_ip": a_day(600)})
+}
+
+/// Donates once; what sends that donation again.
+async fn donated<'a>(app: &'a TestApp, campaign: &Campaign, device: Uuid) -> (Answer, Request<'a>) {
+    let request = app.post(&format!("campanhas/{}/doacoes", campaign.slug), app.donation(json!({}))).new_key();
+    let request = request.header("dispositivo", &device.to_string());
+    let answer = request.clone().send().await;
+    answer.expect(201);
+    (answer, request)
+}
+
+/// Fails unless `again` is the kept answer.
+fn assert_repeated(answer: &Answer, again: &Answer) {
+    assert_eq!((again.status, &again.text), (answer.status, &answer.text));
+    for name in ["location", "doacao-token"] {
+        assert_eq!(again.header(name), answer.header(name));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_donation_costs_nothing_and_is_answered_over_the_limit() {
+    let app = TestApp::with(Options { limits: Some(slow(2)), ..exact() }).await;
+    let campaign = app.campaign().await;
+    let device = Uuid::new_v4();
+    let (answer, repetition) = donated(&app, &campaign, device).await;
+    assert!(answer.header("ratelimit").starts_with("\"donation_device\";r=1;"));
+    for _ in 0..5 {
+        let again = repetition.clone().send().await;
+        assert_repeated(&answer, &again);
+        assert!(again.header("ratelimit").starts_with("\"donation_device\";r=1;"), "{again:?}");
+    }
+    donate(&app, &campaign, Some(device)).await.expect(201);
+    assert_limited(&donate(&app, &campaign, Some(device)).await, "donation_device");
+    let again = repetition.clone().send().await;
+    assert_repeated(&answer, &again);
+    assert!(again.header("ratelimit").starts_with("\"donation_device\";r=0;"), "{again:?}");
+    // Only what was sent is answered: another body, another campaign and another donor are not.
+    assert_limited(&repetition.clone().json(&app.donation(json!({"valor_centavos": 777}))).send().await, "donation_device");
+    let person = app.person().await;
+    for _ in 0..2 {
+        donate_by(&app, &campaign, &person).await.expect(201);
+    }
+    assert_limited(&repetition.clone().by(&person).send().await, "donation_device");
+    assert_eq!(app.count("SELECT count(*) FROM doacoes").await, 4);
+    assert_all_in_redis(&app).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn repeating_is_no_way_around_the_limit() {
+    let mut limits = slow(3);
+    limits["repeat_ip"] = json!({"limit": 4, "period_seconds": 86_400});
+    let app = TestApp::with(Options { limits: Some(limits), ..exact() }).await;
+    let campaign = app.campaign().await;
+    let (answer, repetition) = donated(&app, &campaign, Uuid::new_v4()).await;
+    // Four cost nothing, two are paid for like donations, then it is over.
+    for left in [2, 2, 2, 2, 1, 0] {
+        let again = repetition.clone().send().await;
+        assert_repeated(&answer, &again);
+        assert!(again.header("ratelimit").starts_with(&format!("\"donation_device\";r={left};")), "{again:?}");
+    }
+    // Nobody looks for answers any more, neither for this device nor for another one of the address.
+    assert_limited(&repetition.clone().send().await, "donation_device");
+    let (_, other) = donated(&app, &campaign, Uuid::new_v4()).await;
+    for _ in 0..2 {
+        other.clone().send().await.expect(201);
+    }
+    assert_limited(&other.send().await, "donation_device");
+    assert_eq!(app.count("SELECT count(*) FROM doacoes").await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_wrong_codes_and_claims_count() {
+    let limits = json!({"code_ip": {"limit": 2, "period_seconds": 86_400}});
+    let app = TestApp::with(Options { limits: Some(limits), ..exact() }).await;
+    // More right ones than the limit.
+    for email in ["ana@exemplo.org.br", "bia@exemplo.org.br", "caio@exemplo.org.br"] {
+        let body =
+            json!({"nome": "Ana", "email": email, "senha": "uma frase longa", "aviso_privacidade": "2026-11", "consentimento": true});
+        app.post("pessoas", body).send().await.expect(202);
+        let body = json!({"codigo": app.code_for(email).await, "senha": "uma frase longa"});
+        app.post("emails/verificacoes", body).send().await.expect(201);
+        app.post("senhas/pedidos", json!({ "email": email })).send().await.expect(202);
+        until(Duration::from_secs(10), "the code is in the outbox", async || app.mail_to(email).await.len() == 2).await;
+        let body = json!({"codigo": app.code_for(email).await, "senha": "outra frase longa"});
+        app.post("senhas/redefinicoes", body).send().await.expect(204);
+    }
+    let person = app.person().await;
+    let campaign = app.campaign().await;
+    let guests = donate(&app, &campaign, None).await;
+    let claim = async |token: &str| {
+        let body = json!({"doacao_id": guests.json()["id"], "token": token});
+        app.post("eu/doacoes/reivindicacoes", body).by(&person).send().await
+    };
+    for _ in 0..3 {
+        claim(guests.header("doacao-token")).await.expect(200);
+    }
+    // A wrong code, a claim without proof, and then not even a right one.
+    let guess = json!({"codigo": "0".repeat(64), "senha": "uma frase longa"});
+    app.post("emails/verificacoes", guess.clone()).send().await.expect(400);
+    let others = donate(&app, &campaign, None).await;
+    let body = json!({"doacao_id": others.json()["id"], "token": guests.header("doacao-token")});
+    app.post("eu/doacoes/reivindicacoes", body).by(&person).send().await.expect(404);
+    assert_limited(&claim(guests.header("doacao-token")).await, "code_ip");
+    assert_limited(&app.post("senhas/redefinicoes", guess).send().await, "code_ip");
+    assert_all_in_redis(&app).await;
+}
+
+async fn donate_by(app: &TestApp, campaign: &Campaign, person: &Person) -> Answer {
+    app.post(&format!("campanhas/{}/doacoes", campaign.slug), app.donation(json!({}))).new_key().by(person).send().await
 }
 
 async fn redis() -> redis::aio::MultiplexedConnection {
