@@ -78,9 +78,13 @@ impl Table {
     fn take(&mut self, buckets: &[Bucket], now: u64) -> Vec<Verdict> {
         let steps: Vec<(u64, Verdict)> = buckets.iter().map(|bucket| gcra::take(bucket.quota, self.arrival(bucket), now)).collect();
         // What is refused takes nothing anywhere and is not remembered either: over one limit, nobody fills the table for another.
-        if steps.iter().all(|(_, verdict)| verdict.retry.is_zero()) {
-            for (bucket, (arrival, _)) in buckets.iter().zip(&steps) {
+        let allowed = steps.iter().all(|(_, verdict)| verdict.retry.is_zero());
+        for (bucket, (arrival, _)) in buckets.iter().zip(&steps) {
+            if allowed {
                 self.set(bucket, *arrival, now);
+            } else if let Some(level) = self.levels.get_mut(&bucket.key()) {
+                // Put right for good, as the script does: what is too far ahead would stay so until it has come.
+                level.arrival = level.arrival.min(now + bucket.quota.burst_micros());
             }
         }
         steps.into_iter().map(|(_, verdict)| verdict).collect()

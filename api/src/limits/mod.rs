@@ -50,7 +50,7 @@ pub struct Subject([u8; 16]);
 
 impl Subject {
     /// The hash of `subject`, another one for each rule.
-    fn new(hash: &KeyedHash, rule: Rule, subject: &str) -> Self {
+    pub fn new(hash: &KeyedHash, rule: Rule, subject: &str) -> Self {
         let hash = hash.of(format!("{}\n{subject}", rule.as_str()).as_bytes());
         Self(hash.first_chunk().copied().unwrap_or_default())
     }
