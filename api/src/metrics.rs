@@ -111,7 +111,11 @@ impl Metrics {
                 &["entity", "result"],
             )?,
             cache_connected,
-            rate_limited: counter("doacoes_rate_limited_total", "Requests turned away by a limit.", &["rule"])?,
+            rate_limited: counter(
+                "doacoes_rate_limited_total",
+                "Uses that a limit refused; a repeated donation is answered all the same.",
+                &["rule"],
+            )?,
             limits_judged: counter(
                 "doacoes_rate_limit_checks_total",
                 "Uses held against their limits, by the store that did.",

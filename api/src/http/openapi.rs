@@ -78,7 +78,7 @@ pub fn finish(document: &mut OpenApi) {
     }
 }
 
-/// The operations that take from a limit.
+/// The operations that take from a limit, beside every read.
 const LIMITED: [&str; 9] = [
     "doar",
     "entrar",
@@ -116,7 +116,7 @@ fn add_errors(method: &HttpMethod, operation: &mut Operation) {
     if has(ParameterIn::Path, "") || operation.security.is_some() {
         errors.push(Code::NotFound);
     }
-    if operation.operation_id.as_deref().is_some_and(|id| LIMITED.contains(&id)) {
+    if !unsafe_method || operation.operation_id.as_deref().is_some_and(|id| LIMITED.contains(&id)) {
         errors.push(Code::RateLimited);
     }
     if has(ParameterIn::Header, "if-match") {

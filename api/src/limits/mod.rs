@@ -3,6 +3,7 @@
 
 mod gcra;
 mod local;
+mod reads;
 mod remote;
 mod rules;
 
@@ -22,6 +23,7 @@ use axum::response::{IntoResponseParts, ResponseParts};
 use crate::keys::{KeyRing, KeyedHash};
 use crate::metrics::{LimitStore, Metrics};
 use crate::redis_client::RedisClient;
+use reads::Reads;
 
 /// One use of what a rule limits.
 #[derive(Clone, Debug)]
@@ -136,6 +138,7 @@ pub struct Limits {
     rules: Rules,
     remote: Remote,
     local: Local,
+    reads: Option<Reads>,
     hash: KeyedHash,
     metrics: Arc<Metrics>,
 }
@@ -143,7 +146,8 @@ pub struct Limits {
 impl Limits {
     /// Limits by `rules`, shared through `redis`, of subjects hashed with a key made from `keys`.
     pub fn new(rules: Rules, redis: Arc<RedisClient>, keys: &KeyRing, metrics: Arc<Metrics>) -> Self {
-        Self { rules, remote: Remote::new(redis), local: Local::default(), hash: keys.stable_hasher("limites"), metrics }
+        let reads = rules.quota(Rule::ReadIp).map(Reads::new);
+        Self { rules, remote: Remote::new(redis), local: Local::default(), reads, hash: keys.stable_hasher("limites"), metrics }
     }
 
     /// Takes all of `uses`, or none where one of them is one too many.
@@ -163,6 +167,18 @@ impl Limits {
     /// Takes `one` in this process alone, and whether it was there: for what only has to stay cheap for the process itself.
     pub fn take_here(&self, one: Use) -> bool {
         self.local.take(&self.buckets(&[one])).iter().all(|verdict| verdict.retry.is_zero())
+    }
+
+    /// Counts a read from `address`, in this process alone; the answer's headers tell nothing of it.
+    pub fn read(&self, address: IpAddr) -> Result<(), Exceeded> {
+        let Some(reads) = &self.reads else { return Ok(()) };
+        match reads.take(address) {
+            Some(Verdict { remaining, reset, retry }) if !retry.is_zero() => {
+                self.metrics.rate_limited(Rule::ReadIp);
+                Err(Exceeded { retry, standing: Standing { rule: Rule::ReadIp, quota: reads.quota(), remaining, reset } })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn judged(&self, store: LimitStore, buckets: Vec<Bucket>, verdicts: &[Verdict]) -> Result<Allowance, Exceeded> {

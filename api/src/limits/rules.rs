@@ -34,6 +34,8 @@ rules! {
     DonationIp = ("donation_ip", 600, 60),
     /// Repeated donations from an address that cost no quota; counted in each process by itself.
     RepeatIp = ("repeat_ip", 60, 60),
+    /// Reads from an address, in each process by itself; only where a trusted proxy has named the address.
+    ReadIp = ("read_ip", 20_000, 10),
     /// Failed log-ins with an e-mail.
     LoginEmail = ("login_email", 10, 900),
     /// Failed log-ins from an address.

@@ -75,7 +75,8 @@ impl Budget {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_rule_lets_its_quota_through_and_no_more() {
     let app = limited().await;
-    for rule in Rule::ALL {
+    // Reads never come to Redis.
+    for rule in Rule::ALL.iter().filter(|rule| **rule != Rule::ReadIp) {
         let quota = Rules::default().quota(*rule).unwrap();
         let budget = Budget::of(rule.as_str(), Duration::from_micros(quota.interval_micros()));
         let mut passed = 0;
@@ -321,6 +322,43 @@ async fn only_wrong_codes_and_claims_count() {
     assert_limited(&claim(guests.header("doacao-token")).await, "code_ip");
     assert_limited(&app.post("senhas/redefinicoes", guess).send().await, "code_ip");
     assert_all_in_redis(&app).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reads_are_limited_by_the_address_that_a_trusted_proxy_gives() {
+    let limits = json!({"read_ip": {"limit": 3, "period_seconds": 86_400}});
+    let options = |trusted: &[&str]| Options {
+        limits: Some(limits.clone()),
+        trusted_proxies: trusted.iter().map(|network| network.parse().unwrap()).collect(),
+        ..exact()
+    };
+    let app = TestApp::with(options(&["127.0.0.1"])).await;
+    let campaign = app.campaign().await;
+    let path = format!("campanhas/{}", campaign.slug);
+    let read = async |from: &str| app.get(&path).header("x-forwarded-for", from).send().await;
+    for _ in 0..3 {
+        read("203.0.113.9").await.expect(200);
+    }
+    let refused = read("6.6.6.6, 203.0.113.9").await;
+    assert_limited(&refused, "read_ip");
+    assert_eq!(refused.header("cache-control"), "private, no-store");
+    assert_eq!(app.request("HEAD", &path).header("x-forwarded-for", "203.0.113.9").send().await.status, 429);
+    read("203.0.113.10").await.expect(200);
+    // Redis was not asked about it, and writes are another matter.
+    assert_eq!(metric(&app, "doacoes_rate_limit_checks_total", &[]).await, 0);
+    let request = app.post(&format!("{path}/doacoes"), app.donation(json!({}))).new_key();
+    request.header("x-forwarded-for", "203.0.113.9").send().await.expect(201);
+    // Whom no trusted proxy names may be a proxy that stands for everyone.
+    for _ in 0..5 {
+        app.get(&path).send().await.expect(200);
+        read("127.0.0.1").await.expect(200);
+    }
+    for trusted in [&[][..], &["10.0.0.0/8"]] {
+        let app = TestApp::with(options(trusted)).await;
+        for _ in 0..5 {
+            app.get("campanhas").header("x-forwarded-for", "203.0.113.9").send().await.expect(200);
+        }
+    }
 }
 
 async fn donate_by(app: &TestApp, campaign: &Campaign, person: &Person) -> Answer {

@@ -20,6 +20,7 @@ use doacoes_api::app::App;
 use doacoes_api::background::{self, Task};
 use doacoes_api::clock::{Clock, FixedClock};
 use doacoes_api::config::{Config, DatabaseArgs, MailTarget, Pooler, Profile, Provider};
+use doacoes_api::http::extract::client_ip::Cidr;
 use doacoes_api::keys::Keys;
 use doacoes_api::mail::Letter;
 use doacoes_api::redis_client;
@@ -58,6 +59,8 @@ pub struct Options {
     /// What one request may wait for Redis.
     pub redis_budget: Duration,
     pub drain_seconds: u64,
+    /// Networks whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Cidr>,
 }
 
 impl Default for Options {
@@ -76,6 +79,7 @@ impl Default for Options {
             redis_url: None,
             redis_budget: redis_client::BUDGET,
             drain_seconds: 0,
+            trusted_proxies: vec![],
         }
     }
 }
@@ -132,7 +136,7 @@ impl TestApp {
             public_url: if https { "https://doe.example" } else { "http://localhost:8080" }.parse().unwrap(),
             profile: options.profile,
             secrets_dir: secrets,
-            trusted_proxies: vec![],
+            trusted_proxies: options.trusted_proxies,
             allowed_origins: options.allowed_origins.iter().map(|origin| origin.parse().unwrap()).collect(),
             payments: options.payments,
             mail_url: if https {
