@@ -340,11 +340,17 @@ ROWS = {
             "Refused by a limit", "reqps",
             "Requests answered 429, by rule. login_* and code_ip: somebody tries. donation_ip: a carrier's address or a "
             "script; RATE_LIMITS changes the limit.",
-            (total("rule", rate("doacoes_rate_limited_total")), "{{rule}}"), width=12,
+            (total("rule", rate("doacoes_rate_limited_total")), "{{rule}}"),
         ),
         graph(
             "Refused by route", "reqps", "The same by route.",
-            (total("method, route", rate(REQUESTS, 'status="429"')), "{{method}} {{route}}"), width=12,
+            (total("method, route", rate(REQUESTS, 'status="429"')), "{{method}} {{route}}"),
+        ),
+        graph(
+            "Limits held", "ops",
+            "Uses held against their limits. local: Redis does not answer, and each instance counts for itself, so that clients "
+            "may do as many times more as there are instances.",
+            (total("store", rate("doacoes_rate_limit_checks_total")), "{{store}}"),
         ),
     ],
     "Process": [

@@ -92,7 +92,7 @@ impl App {
         let mailer = Mailer::new(&config.mail_url, config.mail_from.clone())?;
         let rules = Rules::load(config.rate_limits.as_deref())?;
         let metrics = Arc::new(Metrics::new()?);
-        let redis = Arc::new(RedisClient::new(&config.redis_url, &config.redis_prefix, Arc::clone(&metrics))?);
+        let redis = Arc::new(RedisClient::new(&config.redis_url, &config.redis_prefix, config.redis_budget, Arc::clone(&metrics))?);
         let stores = Stores { db, background_db: store::pool(&config.database.database_url, BACKGROUND_CONNECTIONS)?, redis };
         let passwords = Passwords::new(&metrics)?;
         let core = Core::new(&config, stores, rules, clock, keys, passwords, metrics);

@@ -25,7 +25,7 @@ pub enum Purpose {
     Cursor,
     /// Making the capability tokens of guests.
     Token,
-    /// Hashing e-mail addresses of donors.
+    /// Hashing e-mail addresses of donors, and whom a limit counts.
     Email,
     /// Sealing stored answers and the outbox.
     Body,
@@ -208,6 +208,12 @@ impl KeyRing {
         self.older.last().unwrap_or(&self.newest).mac(message)
     }
 
+    /// Like [`KeyRing::stable_hash`], with a key of its own for each `purpose`: what is hashed for one cannot be found in what is
+    /// hashed for another.
+    pub fn stable_hasher(&self, purpose: &str) -> KeyedHash {
+        KeyedHash(Key { id: String::new(), secret: self.stable_hash(format!("purpose\n{purpose}").as_bytes()) })
+    }
+
     /// A token that proves `message` to [`KeyRing::verify_token`]: `{key id}.{hex HMAC-SHA-256}`.
     pub fn token(&self, message: &[u8]) -> String {
         format!("{}.{}", self.newest.id, hex(&self.newest.mac(message)))
@@ -241,6 +247,16 @@ impl Key {
             // HMAC takes keys of any length.
             Err(_) => unreachable!("HMAC takes keys of any length"),
         }
+    }
+}
+
+/// HMAC-SHA-256 with a key that does not change; see [`KeyRing::stable_hasher`].
+pub struct KeyedHash(Key);
+
+impl KeyedHash {
+    /// The hash of `message`.
+    pub fn of(&self, message: &[u8]) -> [u8; 32] {
+        self.0.mac(message)
     }
 }
 
@@ -329,6 +345,9 @@ mod tests {
         assert!(after.verify_token(&before.token(b"m"), b"m"));
         assert!(!before.verify_token(&after.token(b"m"), b"m"));
         assert_eq!(before.stable_hash(b"m"), after.stable_hash(b"m"));
+        assert_eq!(before.stable_hasher("x").of(b"m"), after.stable_hasher("x").of(b"m"));
+        assert_ne!(before.stable_hasher("x").of(b"m"), before.stable_hasher("y").of(b"m"));
+        assert_ne!(before.stable_hasher("x").of(b"m"), before.stable_hash(b"m"));
     }
 
     #[test]

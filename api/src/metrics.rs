@@ -4,8 +4,8 @@
 mod labels;
 
 pub use labels::{
-    BackgroundResult, CacheLayer, CacheOutcome, ConnectionState, Delivery, Fill, Listener, MailState, Method, Queue, RedisOutcome, Store,
-    WaitQueue,
+    BackgroundResult, CacheLayer, CacheOutcome, ConnectionState, Delivery, Fill, LimitStore, Listener, MailState, Method, Queue,
+    RedisOutcome, Store, WaitQueue,
 };
 
 use std::time::Duration;
@@ -43,6 +43,7 @@ pub struct Metrics {
     cache_fills: IntCounterVec,
     cache_connected: IntGauge,
     rate_limited: IntCounterVec,
+    limits_judged: IntCounterVec,
     ready: IntGauge,
     shed: IntCounterVec,
     waiting: IntGaugeVec,
@@ -138,7 +139,16 @@ impl Metrics {
                 &["entity", "result"],
             )?,
             cache_connected: one("doacoes_cache_connected", "1 while drops by other processes are heard.")?,
-            rate_limited: counter("doacoes_rate_limited_total", "Requests turned away by a limit.", &["rule"])?,
+            rate_limited: counter(
+                "doacoes_rate_limited_total",
+                "Uses that a limit refused; a repeated donation is answered all the same.",
+                &["rule"],
+            )?,
+            limits_judged: counter(
+                "doacoes_rate_limit_checks_total",
+                "Uses held against their limits, by the store that did.",
+                &["store"],
+            )?,
             ready: one("doacoes_ready", "1 while the readiness probe answers 200.")?,
             shed: counter("doacoes_shed_total", "Requests turned away because a queue was full.", &["queue"])?,
             waiting: int_gauge("doacoes_queue_waiting", "Requests that wait in a bounded queue.", &["queue"])?,
@@ -179,6 +189,9 @@ impl Metrics {
         }
         for rule in Rule::ALL {
             self.rate_limited.with_label_values(&[rule.as_str()]);
+        }
+        for store in LimitStore::ALL {
+            self.limits_judged.with_label_values(&[store.as_str()]);
         }
         for queue in WaitQueue::ALL {
             self.shed.with_label_values(&[queue.as_str()]);
@@ -265,6 +278,11 @@ impl Metrics {
     /// A limit turned a request away.
     pub fn rate_limited(&self, rule: Rule) {
         self.rate_limited.with_label_values(&[rule.as_str()]).inc();
+    }
+
+    /// A store held uses against their limits.
+    pub fn limit_judged(&self, store: LimitStore) {
+        self.limits_judged.with_label_values(&[store.as_str()]).inc();
     }
 
     /// Whether drops by other processes are heard.

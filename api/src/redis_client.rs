@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::metrics::{Metrics, RedisOutcome};
 
 /// What one request may wait for Redis in all, and so the longest that one command takes.
-const BUDGET: Duration = Duration::from_millis(50);
+pub const BUDGET: Duration = Duration::from_millis(50);
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(100);
 /// A server that went without a word is given up after so long, and then looked for anew.
 const SILENT: Duration = Duration::from_secs(5);
@@ -41,14 +41,35 @@ pub enum RedisError {
     Failed(#[from] redis::RedisError),
 }
 
-tokio::task_local! {
-    /// Microseconds that the running request has waited for Redis.
-    static SPENT: AtomicU64;
+/// What the running request may still wait for Redis, in microseconds.
+struct Left(AtomicU64);
+
+impl Left {
+    fn new(time: Duration) -> Self {
+        Self(AtomicU64::new(micros(time)))
+    }
+
+    fn get(&self) -> Duration {
+        Duration::from_micros(self.0.load(Ordering::Relaxed))
+    }
+
+    fn spend(&self, time: Duration) {
+        let less = |left: u64| Some(left.saturating_sub(micros(time)));
+        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+    }
 }
 
-/// Runs a request, whose waits for Redis are counted together from here on.
-pub async fn budgeted<F: Future>(request: F) -> F::Output {
-    SPENT.scope(AtomicU64::new(0), request).await
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+tokio::task_local! {
+    static LEFT: Left;
+}
+
+/// Runs a request, whose waits for Redis are at most `budget` together.
+pub async fn budgeted<F: Future>(budget: Duration, request: F) -> F::Output {
+    LEFT.scope(Left::new(budget), request).await
 }
 
 /// Runs work that a request waits for in a task of its own, with what is left of the request's budget.
@@ -57,18 +78,17 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let spent = SPENT.try_with(|spent| spent.load(Ordering::Relaxed)).unwrap_or(0);
-    tokio::spawn(SPENT.scope(AtomicU64::new(spent), work))
+    tokio::spawn(LEFT.scope(Left::new(budget_left().unwrap_or(BUDGET)), work))
 }
 
-fn budget_left() -> Duration {
-    let spent = SPENT.try_with(|spent| spent.load(Ordering::Relaxed)).unwrap_or(0);
-    BUDGET.saturating_sub(Duration::from_micros(spent))
+/// Nothing where no request runs, whose work has a budget for each command.
+fn budget_left() -> Option<Duration> {
+    LEFT.try_with(Left::get).ok()
 }
 
 /// Waits for something that Redis will soon have, and counts that as waiting for Redis; false where the request may not.
 pub async fn wait_within_budget(time: Duration) -> bool {
-    if budget_left() < time {
+    if budget_left().is_some_and(|left| left < time) {
         return false;
     }
     tokio::time::sleep(time).await;
@@ -77,8 +97,7 @@ pub async fn wait_within_budget(time: Duration) -> bool {
 }
 
 fn spend(time: Duration) {
-    let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-    let _ = SPENT.try_with(|spent| spent.fetch_add(micros, Ordering::Relaxed));
+    let _ = LEFT.try_with(|left| left.spend(time));
 }
 
 /// One multiplexed connection, made when first needed and again after it broke.
@@ -86,13 +105,16 @@ pub struct RedisClient {
     client: Client,
     connection: ConnectionManager,
     prefix: String,
+    /// See [`Config::redis_budget`](crate::config::Config::redis_budget).
+    budget: Duration,
     breaker: Breaker,
     metrics: Arc<Metrics>,
 }
 
 impl RedisClient {
-    /// A client of `url` whose keys and channels all begin with `prefix`. Nothing is connected yet.
-    pub fn new(url: &SecretString, prefix: &str, metrics: Arc<Metrics>) -> Result<Self, redis::RedisError> {
+    /// A client of `url` whose keys and channels all begin with `prefix`, of which no command takes longer than `budget`. Nothing is
+    /// connected yet.
+    pub fn new(url: &SecretString, prefix: &str, budget: Duration, metrics: Arc<Metrics>) -> Result<Self, redis::RedisError> {
         // Without the first, Nagle's algorithm holds back whatever follows an unanswered command.
         let keepalive = TcpKeepalive::new().with_time(SILENT).with_interval(Duration::from_secs(1)).with_retries(3);
         let tcp = TcpSettings::default().set_nodelay(true).set_user_timeout(SILENT).set_keepalive(keepalive);
@@ -100,10 +122,10 @@ impl RedisClient {
         // The defaults retry for seconds while a request waits.
         let config = ConnectionManagerConfig::new()
             .set_number_of_retries(0)
-            .set_connection_timeout(Some(CONNECT_TIMEOUT))
-            .set_response_timeout(Some(BUDGET));
+            .set_connection_timeout(Some(budget.max(CONNECT_TIMEOUT)))
+            .set_response_timeout(Some(budget));
         let connection = ConnectionManager::new_lazy_with_config(client.clone(), config)?;
-        Ok(Self { client, connection, prefix: prefix.to_owned(), breaker: Breaker::default(), metrics })
+        Ok(Self { client, connection, prefix: prefix.to_owned(), budget, breaker: Breaker::default(), metrics })
     }
 
     /// Whether no command has failed for some seconds. What waited in Redis's sockets while it was frozen is done then.
@@ -118,6 +140,11 @@ impl RedisClient {
         format!("{}{name}", self.prefix)
     }
 
+    /// What one request may wait in all.
+    pub const fn budget(&self) -> Duration {
+        self.budget
+    }
+
     /// What every key begins with.
     pub fn prefix(&self) -> &str {
         &self.prefix
@@ -129,7 +156,7 @@ impl RedisClient {
             self.metrics.redis(RedisOutcome::Refused);
             return Err(RedisError::BreakerOpen);
         }
-        let left = budget_left();
+        let left = budget_left().unwrap_or(self.budget);
         if left.is_zero() {
             self.metrics.redis(RedisOutcome::Refused);
             return Err(RedisError::Budget);
@@ -143,9 +170,9 @@ impl RedisClient {
     where
         T: FromRedisValue + Send + 'static,
     {
-        let left = if self.breaker.is_open() { Duration::ZERO } else { budget_left() };
+        let left = if self.breaker.is_open() { Duration::ZERO } else { budget_left().unwrap_or(self.budget) };
         let client = Arc::clone(self);
-        let sending = tokio::spawn(async move { client.send(&script, BUDGET).await });
+        let sending = tokio::spawn(async move { client.send(&script, client.budget).await });
         let started = Instant::now();
         let sent = tokio::time::timeout(left, sending).await;
         spend(started.elapsed());
@@ -280,16 +307,17 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_and_what_it_spawns_share_a_budget() {
-        budgeted(async {
-            assert_eq!(budget_left(), BUDGET);
+        budgeted(BUDGET, async {
+            assert_eq!(budget_left(), Some(BUDGET));
             spend(Duration::from_millis(30));
-            assert_eq!(budget_left(), Duration::from_millis(20));
+            assert_eq!(budget_left(), Some(Duration::from_millis(20)));
             let spawned = spawn_budgeted(async { budget_left() }).await;
-            assert_eq!(spawned.ok(), Some(Duration::from_millis(20)));
+            assert_eq!(spawned.ok(), Some(Some(Duration::from_millis(20))));
+            assert!(!wait_within_budget(Duration::from_millis(21)).await);
             spend(Duration::from_millis(30));
-            assert!(budget_left().is_zero());
+            assert_eq!(budget_left(), Some(Duration::ZERO));
         })
         .await;
-        assert_eq!(budget_left(), BUDGET, "work without a request has a budget for each command");
+        assert_eq!(budget_left(), None, "work without a request has a budget for each command");
     }
 }

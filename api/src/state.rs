@@ -102,7 +102,7 @@ impl Core {
             background_db: stores.background_db,
             cache: Cache::new(Arc::clone(&stores.redis), Arc::clone(&metrics)),
             streams: Streams::new(&metrics),
-            limits: Limits::new(rules, Arc::clone(&stores.redis), Arc::clone(&metrics)),
+            limits: Limits::new(rules, Arc::clone(&stores.redis), &keys.email, Arc::clone(&metrics)),
             redis: stores.redis,
             clock,
             keys,

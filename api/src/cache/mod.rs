@@ -358,7 +358,8 @@ mod tests {
     async fn what_redis_did_not_take_is_to_be_published_again() {
         let metrics = Arc::new(Metrics::new().unwrap());
         // Nobody listens on the port of the discard service.
-        let redis = RedisClient::new(&"redis://127.0.0.1:9".to_owned().into(), "", Arc::clone(&metrics)).unwrap();
+        let redis =
+            RedisClient::new(&"redis://127.0.0.1:9".to_owned().into(), "", crate::redis_client::BUDGET, Arc::clone(&metrics)).unwrap();
         let cache = Cache::new(Arc::new(redis), metrics);
         let now = time::macros::datetime!(2026-11-24 12:00 UTC);
         let totals = Totals {

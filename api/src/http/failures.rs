@@ -35,8 +35,11 @@ impl From<StoreError> for Problem {
 
 impl From<Exceeded> for Problem {
     fn from(exceeded: Exceeded) -> Self {
-        let detail = match exceeded.rule {
-            Rule::DonationDevice | Rule::DonationIp => "Espere o tempo de Retry-After e repita a doação igual, com a mesma chave.",
+        let detail = match exceeded.rule() {
+            Rule::DonationDevice | Rule::DonationIp | Rule::RepeatIp => {
+                "Espere o tempo de Retry-After e repita a doação igual, com a mesma chave."
+            }
+            Rule::ReadIp => "Espere o tempo de Retry-After e leia com menos frequência; ETag e Cache-Control ajudam.",
             Rule::LoginEmail | Rule::LoginIp | Rule::Password => "Espere o tempo de Retry-After antes de tentar outra senha.",
             Rule::SignUpEmail | Rule::SignUpIp | Rule::ResetEmail | Rule::ResetIp => {
                 "Veja se a mensagem já chegou, também na pasta de spam; outra pode ser pedida depois do tempo de Retry-After."

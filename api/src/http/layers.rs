@@ -1,7 +1,8 @@
 //! What surrounds every handler, outermost first: `observe` (request id, log, metrics, problem bodies, security headers),
-//! panics, CORS, cross-site requests, the body's limits, the deadline.
+//! panics, CORS, too many reads and cross-site requests, the body's limits, the deadline.
 
 use std::any::Any;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -16,6 +17,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use tracing::Instrument as _;
 
 use super::extract::body::{is_json, too_large};
+use super::extract::client_ip::named_client;
 use super::extract::device::DEVICE_HEADER;
 use super::extract::donor::TOKEN_HEADER;
 use super::problem::{Code, Problem};
@@ -40,13 +42,13 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Puts the layers around `router`.
 pub fn around(router: Router<AppState>, state: AppState, allowed_origins: &[HeaderValue]) -> Router {
-    let cross_site = CrossSite { own: state.public_url.origin().to_owned(), others: allowed_origins.to_vec() };
+    let cross_site = Arc::new(CrossSite { own: state.public_url.origin().to_owned(), others: allowed_origins.to_vec() });
     router
         .fallback(|| async { Problem::new(Code::NotFound, "Não há nada neste endereço; veja /docs.") })
         .method_not_allowed_fallback(|| async { Problem::new(Code::MethodNotAllowed, "Veja os métodos em /docs.") })
         .layer(from_fn(deadline))
         .layer(from_fn(whole_body))
-        .layer(from_fn_with_state(cross_site, refuse_cross_site))
+        .layer(from_fn_with_state((state.clone(), cross_site), turn_away))
         .layer(cors(allowed_origins))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(state.clone(), observe))
@@ -154,7 +156,7 @@ fn cors(allowed: &[HeaderValue]) -> CorsLayer {
 }
 
 /// Which pages may send unsafe requests.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct CrossSite {
     own: String,
     others: Vec<HeaderValue>,
@@ -177,7 +179,14 @@ impl CrossSite {
     }
 }
 
-async fn refuse_cross_site(State(rule): State<CrossSite>, request: Request, next: Next) -> Response {
+/// Reads of an address that reads too much, and what other sites send.
+async fn turn_away(State((state, rule)): State<(AppState, Arc<CrossSite>)>, request: Request, next: Next) -> Response {
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
+        let client = named_client(&request, &state.trusted_proxies);
+        if let Some(Err(exceeded)) = client.map(|client| state.limits.read(client)) {
+            return Problem::from(exceeded).into_response();
+        }
+    }
     if request.method().is_safe() || rule.allows(request.headers()) {
         return next.run(request).await;
     }
@@ -197,7 +206,7 @@ async fn observe(State(state): State<AppState>, request: Request, next: Next) ->
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
     let id = request_id(request.headers()).unwrap_or_else(|| state.clock.new_id().to_string());
     let span = tracing::info_span!("request", id, method = method.as_str(), route);
-    let mut response = budgeted(next.run(request)).instrument(span.clone()).await;
+    let mut response = budgeted(state.redis.budget(), next.run(request)).instrument(span.clone()).await;
     let problem = response.extensions_mut().remove::<Problem>().or_else(|| foreign_error(&response));
     if let Some(problem) = &problem {
         let kept = keep_headers(&response);

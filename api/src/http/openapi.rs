@@ -78,8 +78,8 @@ pub fn finish(document: &mut OpenApi) {
     }
 }
 
-/// The operations that take from a limit.
-const LIMITED: [&str; 9] = [
+/// The operations that take from a limit, beside every read.
+const LIMITED: [&str; 10] = [
     "acompanharTotais",
     "criarPessoa",
     "doar",
@@ -87,6 +87,7 @@ const LIMITED: [&str; 9] = [
     "pedirSenha",
     "reautenticar",
     "redefinirSenha",
+    "reivindicarDoacao",
     "trocarChavePix",
     "verificarEmail",
 ];
@@ -116,7 +117,7 @@ fn add_errors(method: &HttpMethod, operation: &mut Operation) {
     if has(ParameterIn::Path, "") || operation.security.is_some() {
         errors.push(Code::NotFound);
     }
-    if operation.operation_id.as_deref().is_some_and(|id| LIMITED.contains(&id)) {
+    if !unsafe_method || operation.operation_id.as_deref().is_some_and(|id| LIMITED.contains(&id)) {
         errors.push(Code::RateLimited);
     }
     if has(ParameterIn::Header, "if-match") {

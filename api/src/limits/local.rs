@@ -1,68 +1,235 @@
-//! Limits of this process alone, for the time that Redis does not answer.
+//! The buckets of this process alone: of what is only counted here, and of everything while Redis does not answer.
 
 use std::collections::HashMap;
-use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-use governor::clock::{Clock as _, DefaultClock};
-use governor::{DefaultKeyedRateLimiter, RateLimiter};
+use super::gcra::{self, Verdict};
+use super::{Bucket, Rule, Subject};
 
-use super::{Allowance, Exceeded, Quota, Rule, Rules, Use};
+/// Buckets that are remembered at most, about 5 MiB. Of more, those that are used least are forgotten.
+const MOST: usize = 100_000;
+/// Fewer are not worth the time of looking for full ones.
+const FEW: usize = 1_000;
 
-/// After so many uses, subjects that have their whole quota again are forgotten.
-const TIDY_EVERY: u32 = 4_096;
+/// Buckets in memory. The lock is held for some comparisons; reads of the API never come here.
+pub struct Local {
+    epoch: Instant,
+    table: Mutex<Table>,
+}
 
-pub(super) struct Local {
-    limiters: HashMap<Rule, DefaultKeyedRateLimiter<String>>,
-    clock: DefaultClock,
-    uses: AtomicU32,
+impl Default for Local {
+    fn default() -> Self {
+        Self { epoch: Instant::now(), table: Mutex::default() }
+    }
 }
 
 impl Local {
-    pub(super) fn new(rules: &Rules) -> Self {
-        let limiter = |rule: &Rule| {
-            let quota = rules.quota(*rule)?;
-            let burst = NonZeroU32::new(quota.limit)?;
-            Some((*rule, RateLimiter::keyed(governor::Quota::with_period(quota.interval())?.allow_burst(burst))))
-        };
-        Self { limiters: Rule::ALL.iter().filter_map(limiter).collect(), clock: DefaultClock::default(), uses: AtomicU32::new(0) }
+    pub(super) fn take(&self, buckets: &[Bucket]) -> Vec<Verdict> {
+        self.take_at(buckets, self.now())
     }
 
-    /// One by one: what is taken before a use that is one too many stays taken.
-    pub(super) fn take(&self, uses: &[(&Use, Quota)]) -> Result<Allowance, Exceeded> {
-        for (one, _) in uses {
-            let Some(limiter) = self.limiters.get(&one.rule) else { continue };
-            if let Err(until) = limiter.check_key(&one.subject) {
-                let retry = until.wait_time_from(self.clock.now());
-                return Err(Exceeded { rule: one.rule, retry, allowance: Allowance::default() });
+    pub(super) fn give_back(&self, buckets: &[Bucket]) -> Vec<Verdict> {
+        self.give_back_at(buckets, self.now())
+    }
+
+    /// Takes one from each bucket at `now`, in microseconds, or from none where one of them is empty.
+    pub fn take_at(&self, buckets: &[Bucket], now: u64) -> Vec<Verdict> {
+        self.table().take(buckets, now)
+    }
+
+    /// Gives one back to each bucket at `now`, in microseconds.
+    pub fn give_back_at(&self, buckets: &[Bucket], now: u64) -> Vec<Verdict> {
+        self.table().give_back(buckets, now)
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        // Numbers are whole wherever a panic came between them.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.epoch.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+#[derive(Default)]
+struct Table {
+    levels: HashMap<(Rule, Subject), Level>,
+    /// When there are so many, full buckets are looked for.
+    tidy_at: usize,
+}
+
+#[derive(Clone, Copy)]
+struct Level {
+    arrival: u64,
+    /// How far `arrival` is from now when the bucket is empty.
+    burst: u64,
+}
+
+impl Level {
+    /// In millionths, how much of the quota is used.
+    fn used(self, now: u64) -> u128 {
+        u128::from(self.arrival.saturating_sub(now)) * 1_000_000 / u128::from(self.burst.max(1))
+    }
+}
+
+impl Table {
+    fn take(&mut self, buckets: &[Bucket], now: u64) -> Vec<Verdict> {
+        let steps: Vec<(u64, Verdict)> = buckets.iter().map(|bucket| gcra::take(bucket.quota, self.arrival(bucket), now)).collect();
+        // What is refused takes nothing anywhere and is not remembered either: over one limit, nobody fills the table for another.
+        let allowed = steps.iter().all(|(_, verdict)| verdict.retry.is_zero());
+        for (bucket, (arrival, _)) in buckets.iter().zip(&steps) {
+            if allowed {
+                self.set(bucket, *arrival, now);
+            } else if let Some(level) = self.levels.get_mut(&bucket.key()) {
+                // Put right for good, as the script does: what is too far ahead would stay so until it has come.
+                level.arrival = level.arrival.min(now + bucket.quota.burst_micros());
             }
         }
-        if self.uses.fetch_add(1, Ordering::Relaxed) % TIDY_EVERY == TIDY_EVERY - 1 {
-            for limiter in self.limiters.values() {
-                limiter.retain_recent();
-                limiter.shrink_to_fit();
-            }
+        steps.into_iter().map(|(_, verdict)| verdict).collect()
+    }
+
+    fn give_back(&mut self, buckets: &[Bucket], now: u64) -> Vec<Verdict> {
+        let give_back = |bucket: &Bucket| {
+            let (arrival, verdict) = gcra::give_back(bucket.quota, self.arrival(bucket), now);
+            self.set(bucket, arrival, now);
+            verdict
+        };
+        buckets.iter().map(give_back).collect()
+    }
+
+    fn arrival(&self, bucket: &Bucket) -> Option<u64> {
+        self.levels.get(&bucket.key()).map(|level| level.arrival)
+    }
+
+    fn set(&mut self, bucket: &Bucket, arrival: u64, now: u64) {
+        if arrival <= now {
+            self.levels.remove(&bucket.key());
+            return;
         }
-        Ok(Allowance::default())
+        if self.levels.len() >= self.tidy_at.max(FEW) {
+            self.tidy(now);
+        }
+        self.levels.insert(bucket.key(), Level { arrival, burst: bucket.quota.burst_micros() });
+    }
+
+    /// Looks at each bucket, so only when there are twice as many as the last time, or the most that there may be.
+    fn tidy(&mut self, now: u64) {
+        self.levels.retain(|_, level| level.arrival > now);
+        if self.levels.len() >= MOST {
+            let mut used: Vec<u128> = self.levels.values().map(|level| level.used(now)).collect();
+            let (_, middle, _) = used.select_nth_unstable(MOST / 2);
+            let middle = *middle;
+            // Whoever is near a limit stays, so a flood of strangers buys nobody another guess.
+            self.levels.retain(|_, level| level.used(now) > middle);
+        }
+        self.levels.shrink_to(2 * FEW);
+        self.tidy_at = (2 * self.levels.len()).min(MOST);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
+    use crate::limits::Quota;
+
+    const SECOND: u64 = 1_000_000;
+
+    fn bucket(rule: Rule, subject: u32, limit: u32, period_seconds: u32) -> Bucket {
+        let mut hash = [0; 16];
+        hash.first_chunk_mut().map(|start: &mut [u8; 4]| *start = subject.to_be_bytes()).unwrap();
+        Bucket { rule, subject: Subject(hash), quota: Quota { limit, period_seconds } }
+    }
+
+    fn is_taken(local: &Local, buckets: &[Bucket], now: u64) -> bool {
+        local.take_at(buckets, now).iter().all(|verdict| verdict.retry.is_zero())
+    }
+
+    fn remembered(local: &Local) -> usize {
+        local.table().levels.len()
+    }
 
     #[test]
     fn each_subject_has_its_quota() {
-        let rules = Rules::default();
-        let local = Local::new(&rules);
-        let take = |subject: &str| {
-            let one = Use::of(Rule::SignUpEmail, subject);
-            local.take(&[(&one, Quota { limit: 5, period_seconds: 3_600 })]).err().map(|exceeded| exceeded.rule)
-        };
+        let local = Local::default();
+        let one = [bucket(Rule::SignUpEmail, 1, 5, 3_600)];
         for _ in 0..5 {
-            assert_eq!(take("a"), None);
+            assert!(is_taken(&local, &one, SECOND));
         }
-        assert_eq!(take("a"), Some(Rule::SignUpEmail));
-        assert_eq!(take("b"), None);
+        assert!(!is_taken(&local, &one, SECOND));
+        assert!(is_taken(&local, &[bucket(Rule::SignUpEmail, 2, 5, 3_600)], SECOND));
+        assert!(is_taken(&local, &[bucket(Rule::ResetEmail, 1, 5, 3_600)], SECOND));
+        assert!(is_taken(&local, &one, 721 * SECOND));
+    }
+
+    #[test]
+    fn a_use_is_taken_from_all_or_from_none() {
+        let local = Local::default();
+        let (device, address) = (bucket(Rule::DonationDevice, 1, 2, 60), bucket(Rule::DonationIp, 9, 5, 60));
+        let taken = (0..20).filter(|_| is_taken(&local, &[device, address], SECOND)).count();
+        assert_eq!(taken, 2);
+        assert_eq!((0..20).filter(|_| is_taken(&local, &[address], SECOND)).count(), 3);
+    }
+
+    #[test]
+    fn what_is_given_back_can_be_taken_again() {
+        let local = Local::default();
+        let both = [bucket(Rule::LoginEmail, 1, 1, 900), bucket(Rule::LoginIp, 9, 1, 900)];
+        for _ in 0..10 {
+            assert!(is_taken(&local, &both, SECOND));
+            assert!(!is_taken(&local, &both, SECOND));
+            assert!(local.give_back_at(&both, SECOND).iter().all(|verdict| verdict.remaining == 1));
+        }
+        assert_eq!(remembered(&local), 0);
+    }
+
+    #[test]
+    fn whoever_is_over_one_limit_fills_the_memory_for_no_other() {
+        let local = Local::default();
+        let address = bucket(Rule::LoginIp, 9, 100, 900);
+        for subject in 0..10_000 {
+            is_taken(&local, &[bucket(Rule::LoginEmail, subject, 10, 900), address], SECOND);
+        }
+        assert_eq!(remembered(&local), 101);
+    }
+
+    #[test]
+    fn full_buckets_are_forgotten_and_empty_ones_are_not() {
+        let local = Local::default();
+        let guesser = bucket(Rule::LoginEmail, u32::MAX, 2, 900_000);
+        assert!(is_taken(&local, &[guesser], SECOND));
+        assert!(is_taken(&local, &[guesser], SECOND));
+        for subject in 0..50_000_u32 {
+            // One each millisecond, earned again in ten seconds: ten thousand at a time matter.
+            let now = SECOND + u64::from(subject) * 1_000;
+            assert!(is_taken(&local, &[bucket(Rule::DonationDevice, subject, 1, 10)], now));
+            assert!(remembered(&local) <= 20_002, "{}", remembered(&local));
+        }
+        assert!(!is_taken(&local, &[guesser], 60 * SECOND));
+    }
+
+    #[test]
+    fn in_a_flood_memory_is_bounded_and_whoever_is_near_a_limit_is_remembered() {
+        let local = Local::default();
+        let guesser = bucket(Rule::LoginEmail, u32::MAX, 10, 900);
+        for _ in 0..10 {
+            assert!(is_taken(&local, &[guesser], SECOND));
+        }
+        for subject in 0..400_000 {
+            // Their arrival times are later than the guesser's, their use is a hundredth.
+            assert!(is_taken(&local, &[bucket(Rule::SignUpIp, subject, 100, 2_000_000)], SECOND));
+            assert!(!is_taken(&local, &[guesser], SECOND));
+            assert!(remembered(&local) <= MOST);
+        }
+        let table = local.table();
+        assert!(table.levels.capacity() <= 131_072 && size_of::<((Rule, Subject), Level)>() <= 40, "5 MiB");
+        drop(table);
+        // All forgotten once they are full again.
+        for subject in 0..200_000 {
+            is_taken(&local, &[bucket(Rule::DonationIp, subject, 600, 60)], 3_000_000 * SECOND + u64::from(subject) * 10_000);
+        }
+        assert!(remembered(&local) <= FEW);
     }
 }

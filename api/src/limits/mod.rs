@@ -1,12 +1,18 @@
 //! How often something may be done: the generic cell rate algorithm, in Redis for all processes together, and in this
 //! process alone while Redis does not answer.
 
+mod gcra;
 mod local;
+mod reads;
 mod remote;
 mod rules;
 
+pub use gcra::Verdict;
+pub use local::Local;
+pub use remote::{Judged, Remote};
 pub use rules::{Quota, Rule, Rules, RulesError};
 
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,31 +20,64 @@ use std::time::Duration;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponseParts, ResponseParts};
 
-use crate::keys::{hex, sha256};
-use crate::metrics::Metrics;
+use crate::keys::{KeyRing, KeyedHash};
+use crate::metrics::{LimitStore, Metrics};
 use crate::redis_client::RedisClient;
-use local::Local;
-use remote::Remote;
+use reads::Reads;
 
 /// One use of what a rule limits.
 #[derive(Clone, Debug)]
 pub struct Use {
     /// The rule.
     pub rule: Rule,
-    /// Whose use it is, hashed: addresses and e-mails are nobody's business in Redis.
+    /// Whose use it is, in plain text.
     subject: String,
 }
 
 impl Use {
     /// A use by `subject`.
-    pub fn of(rule: Rule, subject: impl std::fmt::Display) -> Self {
-        let hash = hex(&sha256(subject.to_string().as_bytes()));
-        Self { rule, subject: hash.get(..32).unwrap_or_default().to_owned() }
+    pub fn of(rule: Rule, subject: impl fmt::Display) -> Self {
+        Self { rule, subject: subject.to_string() }
     }
 
     /// A use by whoever is behind `address`.
     pub fn from_address(rule: Rule, address: IpAddr) -> Self {
         Self::of(rule, network(address))
+    }
+}
+
+/// Whose use it is, as 128 bits of a keyed hash: nobody who reads Redis can try addresses and e-mails against it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Subject([u8; 16]);
+
+impl Subject {
+    /// The hash of `subject`, another one for each rule.
+    pub fn new(hash: &KeyedHash, rule: Rule, subject: &str) -> Self {
+        let hash = hash.of(format!("{}\n{subject}", rule.as_str()).as_bytes());
+        Self(hash.first_chunk().copied().unwrap_or_default())
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
+/// What a use is taken from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bucket {
+    /// The rule.
+    pub rule: Rule,
+    /// Whose it is.
+    pub subject: Subject,
+    /// How much it holds.
+    pub quota: Quota,
+}
+
+impl Bucket {
+    const fn key(&self) -> (Rule, Subject) {
+        (self.rule, self.subject)
     }
 }
 
@@ -50,9 +89,14 @@ pub fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// What is left of the limit that is nearest; nothing to tell where nothing is limited.
-#[derive(Clone, Debug, Default)]
-pub struct Allowance(Option<Standing>);
+/// A use that was allowed, with what is left of the limit that is nearest.
+#[derive(Debug, Default)]
+pub struct Allowance {
+    /// Nothing where nothing is limited.
+    standing: Option<Standing>,
+    /// From what it was taken, and where they are.
+    taken: Option<(LimitStore, Vec<Bucket>)>,
+}
 
 #[derive(Clone, Debug)]
 struct Standing {
@@ -65,19 +109,27 @@ struct Standing {
 
 /// A limit was reached.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("the limit {} is reached", .rule.as_str())]
+#[error("the limit {} is reached", .standing.rule.as_str())]
 pub struct Exceeded {
-    /// Which.
-    pub rule: Rule,
     /// When one more is allowed.
     pub retry: Duration,
-    allowance: Allowance,
+    standing: Standing,
 }
 
 impl Exceeded {
+    /// Which limit.
+    pub const fn rule(&self) -> Rule {
+        self.standing.rule
+    }
+
     /// The headers that tell of the limit.
     pub fn headers(&self) -> HeaderMap {
-        self.allowance.headers()
+        self.standing.headers()
+    }
+
+    /// Lets it pass all the same; nothing was taken.
+    pub fn waived(self) -> Allowance {
+        Allowance { standing: Some(self.standing), taken: None }
     }
 }
 
@@ -86,30 +138,58 @@ pub struct Limits {
     rules: Rules,
     remote: Remote,
     local: Local,
+    reads: Option<Reads>,
+    hash: KeyedHash,
     metrics: Arc<Metrics>,
 }
 
 impl Limits {
-    /// Limits by `rules`, shared through `redis`.
-    pub fn new(rules: Rules, redis: Arc<RedisClient>, metrics: Arc<Metrics>) -> Self {
-        Self { local: Local::new(&rules), remote: Remote::new(redis), rules, metrics }
+    /// Limits by `rules`, shared through `redis`, of subjects hashed with a key made from `keys`.
+    pub fn new(rules: Rules, redis: Arc<RedisClient>, keys: &KeyRing, metrics: Arc<Metrics>) -> Self {
+        let reads = rules.quota(Rule::ReadIp).map(Reads::new);
+        Self { rules, remote: Remote::new(redis), local: Local::default(), reads, hash: keys.stable_hasher("limites"), metrics }
     }
 
     /// Takes all of `uses`, or none where one of them is one too many.
     pub async fn take(&self, uses: &[Use]) -> Result<Allowance, Exceeded> {
-        let limited = self.limited(uses);
-        if limited.is_empty() {
+        let buckets = self.buckets(uses);
+        if buckets.is_empty() {
             return Ok(Allowance::default());
         }
-        let result = match self.remote.take(&limited).await {
-            Ok(verdicts) => judge(&limited, &verdicts),
+        let (store, verdicts) = match self.remote.take(&buckets).await {
+            Ok(judged) => (LimitStore::Redis, judged.verdicts),
             // Each process for itself: four of them allow four times as much, and nobody is turned away for Redis's sake.
-            Err(_) => self.local.take(&limited),
+            Err(_) => (LimitStore::Local, self.local.take(&buckets)),
         };
-        if let Err(exceeded) = &result {
-            self.metrics.rate_limited(exceeded.rule);
+        self.judged(store, buckets, &verdicts)
+    }
+
+    /// Takes `one` in this process alone, and whether it was there: for what only has to stay cheap for the process itself.
+    pub fn take_here(&self, one: Use) -> bool {
+        self.local.take(&self.buckets(&[one])).iter().all(|verdict| verdict.retry.is_zero())
+    }
+
+    /// Counts a read from `address`, in this process alone; the answer's headers tell nothing of it.
+    pub fn read(&self, address: IpAddr) -> Result<(), Exceeded> {
+        let Some(reads) = &self.reads else { return Ok(()) };
+        match reads.take(address) {
+            Some(Verdict { remaining, reset, retry }) if !retry.is_zero() => {
+                self.metrics.rate_limited(Rule::ReadIp);
+                Err(Exceeded { retry, standing: Standing { rule: Rule::ReadIp, quota: reads.quota(), remaining, reset } })
+            }
+            _ => Ok(()),
         }
-        result
+    }
+
+    fn judged(&self, store: LimitStore, buckets: Vec<Bucket>, verdicts: &[Verdict]) -> Result<Allowance, Exceeded> {
+        self.metrics.limit_judged(store);
+        match judge(&buckets, verdicts) {
+            Ok(standing) => Ok(Allowance { standing, taken: Some((store, buckets)) }),
+            Err(exceeded) => {
+                self.metrics.rate_limited(exceeded.rule());
+                Err(exceeded)
+            }
+        }
     }
 
     /// Does `work`, of which only what ends as a failure counts. Taken beforehand, since many guesses may be made at once.
@@ -119,56 +199,61 @@ impl Limits {
         work: impl Future<Output = Result<T, E>>,
         is_failure: impl FnOnce(&E) -> bool,
     ) -> Result<(Allowance, Result<T, E>), Exceeded> {
-        let allowance = self.take(uses).await?;
+        let mut allowance = self.take(uses).await?;
         let result = work.await;
         if !result.as_ref().err().is_some_and(is_failure) {
-            self.give_back(uses).await;
+            allowance = self.give_back(allowance).await;
         }
         Ok((allowance, result))
     }
 
-    async fn give_back(&self, uses: &[Use]) {
-        let limited = self.limited(uses);
-        if !limited.is_empty() {
-            // Where Redis does not answer, the limit is a little stricter for a while.
-            let _ = self.remote.give_back(&limited).await;
-        }
+    /// Gives back what was taken for `allowance`, where it was taken.
+    pub async fn give_back(&self, allowance: Allowance) -> Allowance {
+        let Allowance { standing, taken } = allowance;
+        let Some((store, buckets)) = taken else { return Allowance { standing, taken } };
+        let verdicts = match store {
+            LimitStore::Local => self.local.give_back(&buckets),
+            LimitStore::Redis => match self.remote.give_back(&buckets).await {
+                Ok(judged) => judged.verdicts,
+                // It went since; the limit is a little stricter for a while.
+                Err(_) => return Allowance { standing, taken: None },
+            },
+        };
+        Allowance { standing: nearest(&buckets, &verdicts), taken: None }
     }
 
-    fn limited<'a>(&self, uses: &'a [Use]) -> Vec<(&'a Use, Quota)> {
-        uses.iter().filter_map(|one| Some((one, self.rules.quota(one.rule)?))).collect()
+    fn buckets(&self, uses: &[Use]) -> Vec<Bucket> {
+        let bucket = |one: &Use| {
+            let quota = self.rules.quota(one.rule)?;
+            Some(Bucket { rule: one.rule, subject: Subject::new(&self.hash, one.rule, &one.subject), quota })
+        };
+        uses.iter().filter_map(bucket).collect()
     }
 }
 
-/// What Redis says of one use: how many are left, when all are there again, and when one is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Verdict {
-    remaining: u32,
-    reset: Duration,
-    /// Zero where it is allowed.
-    retry: Duration,
-}
-
-fn judge(uses: &[(&Use, Quota)], verdicts: &[Verdict]) -> Result<Allowance, Exceeded> {
-    let standing = |(one, quota): &(&Use, Quota), verdict: &Verdict| Standing {
-        rule: one.rule,
-        quota: *quota,
-        remaining: verdict.remaining,
-        reset: verdict.reset,
-    };
-    let pairs = || uses.iter().zip(verdicts);
-    if let Some((one, verdict)) = pairs().filter(|(_, verdict)| !verdict.retry.is_zero()).max_by_key(|(_, verdict)| verdict.retry) {
-        return Err(Exceeded { rule: one.0.rule, retry: verdict.retry, allowance: Allowance(Some(standing(one, verdict))) });
+/// How the nearest limit stands, or which one is reached.
+fn judge(buckets: &[Bucket], verdicts: &[Verdict]) -> Result<Option<Standing>, Exceeded> {
+    let refused = buckets.iter().zip(verdicts).filter(|(_, verdict)| !verdict.retry.is_zero()).max_by_key(|(_, verdict)| verdict.retry);
+    match refused {
+        Some((bucket, verdict)) => Err(Exceeded { retry: verdict.retry, standing: Standing::new(bucket, verdict) }),
+        None => Ok(nearest(buckets, verdicts)),
     }
-    let share = |quota: Quota, remaining: u32| u64::from(remaining) * 1_000_000 / u64::from(quota.limit);
-    let tightest = pairs().min_by_key(|((_, quota), verdict)| share(*quota, verdict.remaining));
-    Ok(Allowance(tightest.map(|(one, verdict)| standing(one, verdict))))
 }
 
-impl Allowance {
+fn nearest(buckets: &[Bucket], verdicts: &[Verdict]) -> Option<Standing> {
+    let share = |bucket: &Bucket, verdict: &Verdict| u64::from(verdict.remaining) * 1_000_000 / u64::from(bucket.quota.limit);
+    let nearest = buckets.iter().zip(verdicts).min_by_key(|(bucket, verdict)| share(bucket, verdict));
+    nearest.map(|(bucket, verdict)| Standing::new(bucket, verdict))
+}
+
+impl Standing {
+    const fn new(bucket: &Bucket, verdict: &Verdict) -> Self {
+        Self { rule: bucket.rule, quota: bucket.quota, remaining: verdict.remaining, reset: verdict.reset }
+    }
+
     /// `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers-10.
     fn headers(&self) -> HeaderMap {
-        let Some(Standing { rule, quota, remaining, reset }) = &self.0 else { return HeaderMap::new() };
+        let Self { rule, quota, remaining, reset } = self;
         let name = rule.as_str();
         let policy = format!("\"{name}\";q={};w={}", quota.limit, quota.period_seconds);
         let left = format!("\"{name}\";r={remaining};t={}", whole_seconds(*reset));
@@ -181,7 +266,7 @@ impl IntoResponseParts for Allowance {
     type Error = std::convert::Infallible;
 
     fn into_response_parts(self, mut parts: ResponseParts) -> Result<ResponseParts, Self::Error> {
-        parts.headers_mut().extend(self.headers());
+        parts.headers_mut().extend(self.standing.map(|standing| standing.headers()).unwrap_or_default());
         Ok(parts)
     }
 }
@@ -193,19 +278,36 @@ pub fn whole_seconds(time: Duration) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
+    use crate::keys::Keys;
 
     #[test]
     fn the_limit_that_is_nearest_is_told_and_the_longest_wait_counts() {
-        let quota = |limit| Quota { limit, period_seconds: 60 };
-        let (device, ip) = (Use::of(Rule::DonationDevice, "d"), Use::of(Rule::DonationIp, "i"));
-        let uses = [(&device, quota(10)), (&ip, quota(600))];
+        let bucket = |rule, limit| Bucket { rule, subject: Subject([0; 16]), quota: Quota { limit, period_seconds: 60 } };
+        let buckets = [bucket(Rule::DonationDevice, 10), bucket(Rule::DonationIp, 600)];
         let verdict = |remaining, retry| Verdict { remaining, reset: Duration::from_millis(1_200), retry: Duration::from_millis(retry) };
-        let headers = judge(&uses, &[verdict(9, 0), verdict(100, 0)]).map(|allowance| allowance.headers()).unwrap_or_default();
+        let headers = judge(&buckets, &[verdict(9, 0), verdict(100, 0)]).unwrap().unwrap().headers();
         assert_eq!(headers.get("ratelimit").map(HeaderValue::as_bytes), Some(b"\"donation_ip\";r=100;t=2".as_slice()));
         assert_eq!(headers.get("ratelimit-policy").map(HeaderValue::as_bytes), Some(b"\"donation_ip\";q=600;w=60".as_slice()));
-        let exceeded = judge(&uses, &[verdict(0, 6_000), verdict(0, 100)]).err();
-        assert_eq!(exceeded.map(|exceeded| (exceeded.rule, whole_seconds(exceeded.retry))), Some((Rule::DonationDevice, 6)));
+        let exceeded = judge(&buckets, &[verdict(0, 6_000), verdict(0, 100)]).unwrap_err();
+        assert_eq!((exceeded.rule(), whole_seconds(exceeded.retry)), (Rule::DonationDevice, 6));
+    }
+
+    #[test]
+    fn subjects_are_told_apart_by_the_key_and_by_the_rule() {
+        let folder = tempfile::tempdir().unwrap();
+        let hasher = |name: &str| {
+            Keys::create_missing(&folder.path().join(name)).unwrap();
+            Keys::load(&folder.path().join(name)).unwrap().email.stable_hasher("limites")
+        };
+        let (ours, others) = (hasher("a"), hasher("b"));
+        let subject = Subject::new(&ours, Rule::LoginEmail, "ana@exemplo.org.br");
+        assert_eq!(subject, Subject::new(&hasher("a"), Rule::LoginEmail, "ana@exemplo.org.br"));
+        assert_ne!(subject, Subject::new(&others, Rule::LoginEmail, "ana@exemplo.org.br"));
+        assert_ne!(subject, Subject::new(&ours, Rule::ResetEmail, "ana@exemplo.org.br"));
+        assert_ne!(subject, Subject::new(&ours, Rule::LoginEmail, "bia@exemplo.org.br"));
+        assert_eq!(subject.to_string().len(), 32);
     }
 
     #[test]

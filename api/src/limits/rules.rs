@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -33,6 +32,10 @@ rules! {
     DonationDevice = ("donation_device", 10, 60),
     /// Donations from an address; a carrier puts thousands of phones behind one.
     DonationIp = ("donation_ip", 600, 60),
+    /// Repeated donations from an address that cost no quota; counted in each process by itself.
+    RepeatIp = ("repeat_ip", 60, 60),
+    /// Reads from an address, in each process by itself; only where a trusted proxy has named the address.
+    ReadIp = ("read_ip", 20_000, 10),
     /// Failed log-ins with an e-mail.
     LoginEmail = ("login_email", 10, 900),
     /// Failed log-ins from an address.
@@ -47,7 +50,7 @@ rules! {
     ResetEmail = ("reset_email", 5, 3600),
     /// Requests for a new password from an address.
     ResetIp = ("reset_ip", 60, 3600),
-    /// One-time codes tried from an address.
+    /// Wrong codes and claims without proof from an address.
     CodeIp = ("code_ip", 60, 900),
     /// Streams of totals opened from an address: a carrier's phones open them again together when a process stops.
     StreamIp = ("stream_ip", 600, 60),
@@ -72,9 +75,14 @@ impl Quota {
         self.limit >= 1 && self.limit <= MOST && self.period_seconds >= 1 && self.period_seconds <= LONGEST
     }
 
-    /// The time in which one more is earned.
-    pub fn interval(self) -> Duration {
-        Duration::from_secs(u64::from(self.period_seconds)) / self.limit
+    /// The time in which one more is earned, in microseconds; at least one of a sensible quota.
+    pub fn interval_micros(self) -> u64 {
+        u64::from(self.period_seconds) * 1_000_000 / u64::from(self.limit)
+    }
+
+    /// The time in which all of it is earned, in microseconds.
+    pub fn burst_micros(self) -> u64 {
+        self.interval_micros() * u64::from(self.limit)
     }
 }
 

@@ -149,6 +149,16 @@ label! {
 }
 
 label! {
+    /// Where it is counted how often something is done.
+    pub enum LimitStore {
+        /// In Redis, for all processes together.
+        Redis = "redis",
+        /// In this process.
+        Local = "local",
+    }
+}
+
+label! {
     /// How a command to Redis ended.
     pub enum RedisOutcome {
         /// It was answered.

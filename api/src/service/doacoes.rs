@@ -87,7 +87,8 @@ pub enum CreateError {
     Store(#[from] StoreError),
 }
 
-/// Makes a donation with its first charge, once per key. Updates no row that another donation touches.
+/// Makes a donation with its first charge, once per key; the answer, and whether it is new. Updates no row that another donation
+/// touches.
 pub async fn create(
     core: Arc<Core>,
     slug: String,
@@ -96,15 +97,34 @@ pub async fn create(
     attempt: Attempt,
     ip: IpAddr,
     render: Render,
-) -> Result<Answer, CreateError> {
+) -> Result<(Answer, bool), CreateError> {
     let mut tx = core.begin().await?;
     let made = create_once(&core, &mut tx, &slug, donor, order, &attempt, ip, render).await;
     let (answer, fresh) = conclude(tx, made).await?;
     core.metrics.donations(DonationStatus::AguardandoPagamento, usize::from(fresh));
-    Ok(answer)
+    Ok((answer, fresh))
 }
 
-/// The answer, and whether it is new.
+/// The answer that a donation made with this key and body got, if it was made. Two look-ups by key, no transaction, no lock.
+pub async fn answered(core: &Core, slug: &str, donor: Option<PessoaId>, attempt: &Attempt) -> Result<Option<Answer>, CreateError> {
+    let mut db = core.connection().await?;
+    let Some(target) = public_target(&mut db, slug).await? else { return Ok(None) };
+    match once::kept(core, &mut db, &creation(donor, target.id, attempt), attempt).await {
+        // Another body is no repetition.
+        Err(OnceError::Reused) => Ok(None),
+        kept => Ok(kept?),
+    }
+}
+
+/// Where the answer to making a donation is kept.
+fn creation(donor: Option<PessoaId>, campanha: CampanhaId, attempt: &Attempt) -> Scope {
+    Scope { owner: scope_of(donor, campanha), route: "POST /campanhas/{slug}/doacoes", key: attempt.key }
+}
+
+async fn public_target(db: &mut PgConnection, slug: &str) -> Result<Option<DonationTarget>, StoreError> {
+    Ok(campanhas::donation_target(db, slug).await?.filter(|target| target.situacao.is_public()))
+}
+
 #[expect(clippy::too_many_arguments, reason = "the request's parts, each of a type of its own")]
 async fn create_once(
     core: &Core,
@@ -117,9 +137,8 @@ async fn create_once(
     render: Render,
 ) -> Result<(Answer, bool), CreateError> {
     let now = core.clock.now();
-    let target = campanhas::donation_target(db, slug).await?.filter(|target| target.situacao.is_public()).ok_or(CreateError::NotFound)?;
-    let owner = scope_of(donor, target.id);
-    let scope = Scope { owner, route: "POST /campanhas/{slug}/doacoes", key: attempt.key };
+    let target = public_target(db, slug).await?.ok_or(CreateError::NotFound)?;
+    let scope = creation(donor, target.id, attempt);
     if let Some(answer) = once::claim(core, db, &scope, attempt).await? {
         return Ok((answer, false));
     }

@@ -53,6 +53,11 @@ pub async fn claim(core: &Core, db: &mut PgConnection, scope: &Scope, attempt: &
     if !try_lock(db, LockClass::Idempotency, scope.lock_id()).await? {
         return Err(OnceError::InFlight);
     }
+    kept(core, db, scope, attempt).await
+}
+
+/// The kept answer of a key, for looking only: a request in flight may be about to keep one.
+pub async fn kept(core: &Core, db: &mut PgConnection, scope: &Scope, attempt: &Attempt) -> Result<Option<Answer>, OnceError> {
     let Some(kept) = idempotency::find(db, scope).await? else { return Ok(None) };
     if kept.impressao != attempt.fingerprint {
         return Err(OnceError::Reused);

@@ -18,6 +18,7 @@ mod database;
 mod drain;
 mod harness;
 mod hostile;
+mod limit_stores;
 mod limits;
 mod lists;
 mod metrics;

@@ -14,8 +14,8 @@ use doacoes_api::domain::doacao::DonationStatus;
 use doacoes_api::http::openapi;
 use doacoes_api::limits::Rule;
 use doacoes_api::metrics::{
-    BackgroundResult, CacheLayer, CacheOutcome, ConnectionState, Delivery, Fill, Listener, MailState, Method, Queue, RedisOutcome, Store,
-    WaitQueue,
+    BackgroundResult, CacheLayer, CacheOutcome, ConnectionState, Delivery, Fill, LimitStore, Listener, MailState, Method, Queue,
+    RedisOutcome, Store, WaitQueue,
 };
 use doacoes_api::store::consistency::CHECKS;
 use doacoes_api::store::outbox;
@@ -62,6 +62,7 @@ fn values(metric: &str, label: &str) -> Vec<String> {
         (_, "check") => CHECKS.map(str::to_owned).into(),
         (_, "layer") => texts!(CacheLayer),
         (_, "entity") => Class::ALL.iter().map(|class| class.label().to_owned()).collect(),
+        ("doacoes_rate_limit_checks_total", "store") => texts!(LimitStore),
         (_, "store") => texts!(Store),
         (_, "rule") => texts!(Rule),
         _ => panic!("name the enum that the label {label} of {metric} takes its values from, in `values` of {}", file!()),

@@ -1,5 +1,7 @@
 //! `POST /campanhas/{slug}/doacoes`: donating.
 
+use std::net::IpAddr;
+
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
@@ -67,7 +69,7 @@ pub struct Body {
 ///
 /// Made once per `Idempotency-Key`; sent again with the same key and body, the answer is the same byte for byte. Guests get
 /// the donation's capability token in `Doacao-Token`. A front end sends the `Dispositivo` that it made and keeps, or all of
-/// its donors behind one address and browser name share a limit. Repetitions count as well.
+/// its donors behind one address and browser name share a limit. Sending a donation again costs nothing of it.
 #[utoipa::path(post, path = "/campanhas/{slug}/doacoes", tag = "campanhas", operation_id = "doar", request_body = Body, security((), ("sessao" = [])),
     params(("slug" = String, Path, description = "O endereço da campanha"),
            ("idempotency-key" = uuid::Uuid, Header, description = "UUID novo por doação; o mesmo só para repetir a mesma requisição"),
@@ -85,15 +87,34 @@ pub async fn donate(
     let donor = who.map(|who| who.pessoa());
     let order = body.parse(donor.is_some())?;
     let device = donor.map_or(device, |pessoa| format!("pessoa:{pessoa}"));
-    let allowance = state.limits.take(&[Use::of(Rule::DonationDevice, device), Use::from_address(Rule::DonationIp, ip)]).await?;
     let attempt = key.attempt(slug.as_str(), &bytes);
-    let work = doacoes::create(state.clone(), slug.as_str().to_owned(), donor, order, attempt, ip, |doacao, charges| {
-        DoacaoBody::new(doacao, charges).to_json()
-    });
-    // Once begun it is carried through, whether or not the donor's phone stays on the line.
-    let answer = state.shutdown.complete(work).await??;
+    let uses = [Use::of(Rule::DonationDevice, device), Use::from_address(Rule::DonationIp, ip)];
+    let (allowance, answer) = match state.limits.take(&uses).await {
+        Ok(allowance) => {
+            let work = doacoes::create(state.clone(), slug.as_str().to_owned(), donor, order, attempt, ip, |doacao, charges| {
+                DoacaoBody::new(doacao, charges).to_json()
+            });
+            // Once begun it is carried through, whether or not the donor's phone stays on the line.
+            let (answer, fresh) = state.shutdown.complete(work).await??;
+            let is_free = !fresh && may_repeat(&state, ip);
+            (if is_free { state.limits.give_back(allowance).await } else { allowance }, answer)
+        }
+        // A donor who got no answer must not be told to wait for the one that there is.
+        Err(exceeded) if may_repeat(&state, ip) => match doacoes::answered(&state, slug.as_str(), donor, &attempt).await? {
+            Some(answer) => (exceeded.waived(), answer),
+            None => return Err(exceeded.into()),
+        },
+        Err(exceeded) => return Err(exceeded.into()),
+    };
     let token = donor.is_none().then(|| guest_token(&state.keys.token, answer.subject));
     Ok((allowance, created(answer, token)?).into_response())
+}
+
+/// Whether a repetition costs nothing. Beyond this it counts like a donation, and over the limit nobody looks for one: whoever
+/// repeats without end, or sends what only looks like a repetition, costs the database some look-ups a minute and no more. By
+/// address, since devices and keys are whatever the client says.
+fn may_repeat(state: &AppState, ip: IpAddr) -> bool {
+    state.limits.take_here(Use::from_address(Rule::RepeatIp, ip))
 }
 
 impl Body {

@@ -12,7 +12,7 @@ use crate::http::extract::body::ApiJson;
 use crate::http::extract::client_ip::ClientIp;
 use crate::http::problem::Problem;
 use crate::limits::{Rule, Use};
-use crate::service::accounts;
+use crate::service::accounts::{self, AccountError};
 use crate::state::AppState;
 
 /// The code from the mail and the password of the sign-up.
@@ -40,7 +40,9 @@ pub async fn verify(
     ClientIp(ip): ClientIp,
     ApiJson(body, _): ApiJson<Body>,
 ) -> Result<(StatusCode, Json<PessoaBody>), Problem> {
-    state.limits.take(&[Use::from_address(Rule::CodeIp, ip)]).await?;
-    let pessoa = accounts::verify_email(&state, &body.codigo, body.senha, ip).await?;
-    Ok((StatusCode::CREATED, Json(pessoa.into())))
+    let uses = [Use::from_address(Rule::CodeIp, ip)];
+    let work = accounts::verify_email(&state, &body.codigo, body.senha, ip);
+    let is_guess = |error: &AccountError| matches!(error, AccountError::BadToken | AccountError::WrongPassword);
+    let (_, verified) = state.limits.count_failures(&uses, work, is_guess).await?;
+    Ok((StatusCode::CREATED, Json(verified?.into())))
 }

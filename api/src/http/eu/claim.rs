@@ -8,9 +8,11 @@ use utoipa::ToSchema;
 use crate::domain::ids::DoacaoId;
 use crate::http::doacoes::DoacaoBody;
 use crate::http::extract::body::{ApiJson, present};
+use crate::http::extract::client_ip::ClientIp;
 use crate::http::extract::session::SignedIn;
 use crate::http::problem::Problem;
-use crate::service::claims;
+use crate::limits::{Rule, Use};
+use crate::service::claims::{self, ClaimError};
 use crate::state::AppState;
 use crate::store::pagamentos;
 
@@ -30,8 +32,16 @@ pub struct Body {
 /// Claim a guest's donation
 #[utoipa::path(post, path = "/eu/doacoes/reivindicacoes", tag = "contas", operation_id = "reivindicarDoacao", request_body = Body, security(("sessao" = [])),
     responses((status = 200, description = "A doação agora é da conta", body = DoacaoBody)))]
-pub async fn claim(State(state): State<AppState>, who: SignedIn, ApiJson(body, _): ApiJson<Body>) -> Result<Json<DoacaoBody>, Problem> {
-    let claimed = claims::claim(&state, who.pessoa(), body.doacao_id, body.token.as_deref()).await?;
+pub async fn claim(
+    State(state): State<AppState>,
+    who: SignedIn,
+    ClientIp(ip): ClientIp,
+    ApiJson(body, _): ApiJson<Body>,
+) -> Result<Json<DoacaoBody>, Problem> {
+    let uses = [Use::from_address(Rule::CodeIp, ip)];
+    let work = claims::claim(&state, who.pessoa(), body.doacao_id, body.token.as_deref());
+    let (_, claimed) = state.limits.count_failures(&uses, work, |error| matches!(error, ClaimError::NotFound)).await?;
+    let claimed = claimed?;
     let mut db = state.connection().await?;
     let payments = pagamentos::of_donations(&mut db, &[claimed.id]).await?;
     Ok(Json(DoacaoBody::new(&claimed, &payments)))

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 
-use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::extract::{ConnectInfo, FromRequestParts, Request};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 
@@ -68,6 +68,18 @@ impl FromRequestParts<AppState> for ClientIp {
     }
 }
 
+/// The address that a trusted proxy gave for the client; nothing where none did. The peer itself may then be a proxy that nobody
+/// named, and stand for everyone.
+pub fn named_client(request: &Request, trusted: &[Cidr]) -> Option<IpAddr> {
+    if trusted.is_empty() {
+        return None;
+    }
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>()?.0.ip();
+    let client = client(peer, request.headers(), trusted);
+    let is_named = client != peer.to_canonical() && !trusted.iter().any(|network| network.contains(client));
+    is_named.then_some(client)
+}
+
 /// Walks `X-Forwarded-For` from the nearest hop outward, as long as each hop is a trusted proxy.
 fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[Cidr]) -> IpAddr {
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
@@ -104,6 +116,23 @@ mod tests {
         assert_eq!(seen("10.1.2.3", &["6.6.6.6, 198.51.100.1"], &["10.0.0.0/8"]), "198.51.100.1");
         assert_eq!(seen("10.1.2.3", &["6.6.6.6", "198.51.100.1, 10.9.9.9"], &["10.0.0.0/8"]), "198.51.100.1");
         assert_eq!(seen("10.1.2.3", &["garbage"], &["10.0.0.0/8"]), "10.1.2.3");
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_names_a_client() {
+        let named = |peer: &str, forwarded: &str, trusted: &[&str]| {
+            let trusted: Vec<Cidr> = trusted.iter().map(|text| text.parse().unwrap()).collect();
+            let mut request = Request::new(axum::body::Body::empty());
+            request.extensions_mut().insert(ConnectInfo(SocketAddr::new(peer.parse().unwrap(), 4_000)));
+            request.headers_mut().insert("x-forwarded-for", forwarded.parse().unwrap());
+            named_client(&request, &trusted).map(|address| address.to_string())
+        };
+        assert_eq!(named("10.1.2.3", "198.51.100.1", &["10.0.0.0/8"]).as_deref(), Some("198.51.100.1"));
+        // A proxy that was not named, one that names nobody, and one that names another.
+        assert_eq!(named("203.0.113.9", "198.51.100.1", &[]), None);
+        assert_eq!(named("203.0.113.9", "198.51.100.1", &["10.0.0.0/8"]), None);
+        assert_eq!(named("10.1.2.3", "garbage", &["10.0.0.0/8"]), None);
+        assert_eq!(named("10.1.2.3", "10.9.9.9", &["10.0.0.0/8"]), None);
     }
 
     #[test]

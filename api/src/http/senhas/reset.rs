@@ -11,7 +11,7 @@ use crate::http::extract::body::ApiJson;
 use crate::http::extract::client_ip::ClientIp;
 use crate::http::problem::{Problem, Violations};
 use crate::limits::{Rule, Use};
-use crate::service::accounts;
+use crate::service::accounts::{self, AccountError};
 use crate::state::AppState;
 
 /// The code and the new password.
@@ -35,7 +35,9 @@ pub struct Body {
 pub async fn reset(State(state): State<AppState>, ClientIp(ip): ClientIp, ApiJson(body, _): ApiJson<Body>) -> Result<StatusCode, Problem> {
     let mut wrong = Violations::default();
     let Some(password) = wrong.check("senha", Password::parse(body.senha)) else { return Err(wrong.problem()) };
-    state.limits.take(&[Use::from_address(Rule::CodeIp, ip)]).await?;
-    accounts::reset(&state, &body.codigo, password, ip).await?;
+    let uses = [Use::from_address(Rule::CodeIp, ip)];
+    let work = accounts::reset(&state, &body.codigo, password, ip);
+    let (_, changed) = state.limits.count_failures(&uses, work, |error| matches!(error, AccountError::BadToken)).await?;
+    changed?;
     Ok(StatusCode::NO_CONTENT)
 }

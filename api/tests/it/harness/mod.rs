@@ -20,12 +20,15 @@ use doacoes_api::app::App;
 use doacoes_api::background::{self, Task};
 use doacoes_api::clock::{Clock, FixedClock};
 use doacoes_api::config::{Config, DatabaseArgs, MailTarget, Pooler, Profile, Provider};
+use doacoes_api::http::extract::client_ip::Cidr;
 use doacoes_api::keys::Keys;
 use doacoes_api::mail::Letter;
+use doacoes_api::redis_client;
 use doacoes_api::service::administration;
 use doacoes_api::state::AppState;
 use doacoes_api::store;
 use secrecy::SecretString;
+use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection, PgPool};
 use tempfile::TempDir;
 use time::OffsetDateTime;
@@ -49,9 +52,15 @@ pub struct Options {
     pub allowed_origins: Vec<String>,
     /// Whether the default limits apply; else none do.
     pub limited: bool,
+    /// Limits that differ from the defaults, as `RATE_LIMITS` has them.
+    pub limits: Option<Value>,
     /// Where Redis is, if not at the servers' own port.
     pub redis_url: Option<String>,
+    /// What one request may wait for Redis.
+    pub redis_budget: Duration,
     pub drain_seconds: u64,
+    /// Networks whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Cidr>,
 }
 
 impl Default for Options {
@@ -66,8 +75,11 @@ impl Default for Options {
             database_url: None,
             allowed_origins: vec![],
             limited: false,
+            limits: None,
             redis_url: None,
+            redis_budget: redis_client::BUDGET,
             drain_seconds: 0,
+            trusted_proxies: vec![],
         }
     }
 }
@@ -104,8 +116,9 @@ impl TestApp {
         let folder = tempfile::tempdir().unwrap();
         let secrets = servers.secrets();
         Keys::create_missing(&secrets).unwrap();
-        let lifted = folder.path().join("limits.json");
-        std::fs::write(&lifted, r#"{"*": null}"#).unwrap();
+        let limits = folder.path().join("limits.json");
+        let unlimited = if options.limited { json!({}) } else { json!({"*": null}) };
+        std::fs::write(&limits, options.limits.unwrap_or(unlimited).to_string()).unwrap();
         let https = options.profile == Profile::Production;
         let config = Config {
             database: DatabaseArgs {
@@ -114,15 +127,16 @@ impl TestApp {
                 database_pool_size: options.pool_size,
             },
             redis_url: options.redis_url.clone().unwrap_or_else(|| servers.env("REDIS_URL")).into(),
+            redis_budget: options.redis_budget,
             redis_prefix: format!("{database}:"),
-            rate_limits: (!options.limited).then_some(lifted),
+            rate_limits: Some(limits),
             drain_seconds: options.drain_seconds,
             listen_addr: SocketAddr::from(([127, 0, 0, 1], 0)),
             admin_addr: SocketAddr::from(([127, 0, 0, 1], 0)),
             public_url: if https { "https://doe.example" } else { "http://localhost:8080" }.parse().unwrap(),
             profile: options.profile,
             secrets_dir: secrets,
-            trusted_proxies: vec![],
+            trusted_proxies: options.trusted_proxies,
             allowed_origins: options.allowed_origins.iter().map(|origin| origin.parse().unwrap()).collect(),
             payments: options.payments,
             mail_url: if https {
