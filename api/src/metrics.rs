@@ -10,6 +10,7 @@ pub use labels::{
 
 use std::time::Duration;
 
+use prometheus::core::Collector;
 use prometheus::{
     Encoder as _, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder,
@@ -54,51 +55,39 @@ pub struct Metrics {
     campaigns_followed: IntGauge,
 }
 
+/// Upper bounds, in seconds.
+const BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0];
+
+struct Registrar<'a>(&'a Registry);
+
+impl Registrar<'_> {
+    fn registered<M: Collector + Clone + 'static>(&self, made: Result<M, prometheus::Error>) -> Result<M, prometheus::Error> {
+        let metric = made?;
+        self.0.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+}
+
 impl Metrics {
     /// Registers everything.
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
-        let counter = |name: &str, help: &str, labels: &[&str]| {
-            let counter = IntCounterVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(counter.clone()))?;
-            Ok::<_, prometheus::Error>(counter)
-        };
-        let int_gauge = |name: &str, help: &str, labels: &[&str]| {
-            let gauge = IntGaugeVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(gauge.clone()))?;
-            Ok::<_, prometheus::Error>(gauge)
-        };
-        let one = |name: &str, help: &str| {
-            let gauge = IntGauge::new(name, help)?;
-            registry.register(Box::new(gauge.clone()))?;
-            Ok::<_, prometheus::Error>(gauge)
-        };
-        let gauge = |name: &str, help: &str, labels: &[&str]| {
-            let gauge = GaugeVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(gauge.clone()))?;
-            Ok::<_, prometheus::Error>(gauge)
-        };
-        let buckets = vec![0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0];
-        let durations = HistogramVec::new(
-            HistogramOpts::new("doacoes_http_request_duration_seconds", "Time from request head to response head.")
-                .buckets(buckets.clone()),
-            &["method", "route"],
-        )?;
-        let acquire = Histogram::with_opts(
-            HistogramOpts::new("doacoes_database_acquire_seconds", "What requests waited for a connection to the database.")
-                .buckets(buckets),
-        )?;
-        let stream_events = IntCounter::new("doacoes_stream_events_total", "Totals sent to clients that follow them.")?;
-        registry.register(Box::new(stream_events.clone()))?;
-        registry.register(Box::new(durations.clone()))?;
-        registry.register(Box::new(acquire.clone()))?;
+        let add = Registrar(&registry);
+        let counter = |name: &str, help: &str, labels: &[&str]| add.registered(IntCounterVec::new(Opts::new(name, help), labels));
+        let int_gauge = |name: &str, help: &str, labels: &[&str]| add.registered(IntGaugeVec::new(Opts::new(name, help), labels));
+        let gauge = |name: &str, help: &str, labels: &[&str]| add.registered(GaugeVec::new(Opts::new(name, help), labels));
+        let one = |name: &str, help: &str| add.registered(IntGauge::new(name, help));
+        let times = |name: &str, help: &str| HistogramOpts::new(name, help).buckets(BUCKETS.to_vec());
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
         int_gauge("doacoes_build_info", "1; the label is the release that runs.", &["version"])?
             .with_label_values(&[env!("CARGO_PKG_VERSION")])
             .set(1);
         let metrics = Self {
             requests: counter("doacoes_http_requests_total", "Answered requests.", &["method", "route", "status"])?,
-            durations,
+            durations: add.registered(HistogramVec::new(
+                times("doacoes_http_request_duration_seconds", "Time from request head to response head."),
+                &["method", "route"],
+            ))?,
             in_flight: one("doacoes_http_requests_in_flight", "Requests whose answer has not begun.")?,
             connections: int_gauge("doacoes_http_connections", "Open connections of clients.", &["listener"])?,
             donations: counter("doacoes_donations_total", "Donations that reached a state in this process.", &["situacao"])?,
@@ -152,10 +141,13 @@ impl Metrics {
             ready: one("doacoes_ready", "1 while the readiness probe answers 200.")?,
             shed: counter("doacoes_shed_total", "Requests turned away because a queue was full.", &["queue"])?,
             waiting: int_gauge("doacoes_queue_waiting", "Requests that wait in a bounded queue.", &["queue"])?,
-            acquire,
+            acquire: add.registered(Histogram::with_opts(times(
+                "doacoes_database_acquire_seconds",
+                "What requests waited for a connection to the database.",
+            )))?,
             degraded: int_gauge("doacoes_degraded", "1 while a store does not answer.", &["store"])?,
             streams_open: one("doacoes_streams_open", "Clients that follow the totals of a campaign.")?,
-            stream_events,
+            stream_events: add.registered(IntCounter::new("doacoes_stream_events_total", "Totals sent to clients that follow them."))?,
             campaigns_followed: one("doacoes_campaigns_followed", "Campaigns whose totals somebody follows, a task each.")?,
             registry,
         };

@@ -154,7 +154,12 @@ impl TestApp {
             admin: format!("http://{}", app.admin_addr),
             state: app.state(),
             clock: fixed,
-            http: reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap(),
+            http: reqwest::Client::builder()
+                .redirect(reqwest::redirect::Policy::none())
+                // The server closes idle connections after 10 s; whoever sends on one at that moment finds it cut.
+                .pool_idle_timeout(Duration::from_secs(5))
+                .build()
+                .unwrap(),
             owner: store::pool(&SecretString::from(servers.owner_url(database)), 4).unwrap(),
             database: database.to_owned(),
             _folder: folder,
