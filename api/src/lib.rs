@@ -16,6 +16,7 @@ pub mod keys;
 pub mod limits;
 pub mod mail;
 pub mod metrics;
+pub mod open_files;
 pub mod password;
 pub mod probe;
 pub mod redis_client;

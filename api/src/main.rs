@@ -17,7 +17,7 @@ use doacoes_api::seed::SeedError;
 use doacoes_api::service::administration;
 use doacoes_api::shutdown::signalled;
 use doacoes_api::store::{self, consistency};
-use doacoes_api::{seed, telemetry};
+use doacoes_api::{open_files, seed, telemetry};
 use secrecy::SecretString;
 
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
@@ -136,6 +136,7 @@ async fn run(command: Command) -> Result<ExitCode, AnyError> {
 }
 
 async fn serve(config: Config) -> Result<(), AnyError> {
+    open_files::raise_limit();
     let app = App::build(config.validated()?, Clock::System).await?.bind()?;
     let state = app.state();
     tracing::info!(public = %app.public_addr, admin = %app.admin_addr, profile = ?state.profile, "serving");

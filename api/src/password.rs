@@ -3,12 +3,13 @@
 //! A hash costs about 20 ms of a core. Unbounded, a thousand log-ins would take every core from the donors; so one runs,
 //! a few wait, and the rest are told to come back.
 
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, mpsc};
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::admission::{Gate, Place};
 use crate::metrics::{Metrics, WaitQueue};
@@ -22,11 +23,14 @@ const QUEUE: usize = 16;
 #[derive(Clone)]
 pub struct Passwords {
     running: Arc<Semaphore>,
+    hasher: mpsc::Sender<Job>,
     queue: Gate,
     argon2: Argon2<'static>,
     /// What an unknown e-mail is checked against, so that it takes the same time.
     dummy: Arc<str>,
 }
+
+type Job = Box<dyn FnOnce() + Send>;
 
 /// A place in the queue, taken before the database is asked whose password it is: a crowd at the door must not take the
 /// connections of those who donate.
@@ -43,9 +47,12 @@ pub enum PasswordsError {
     /// The hash function refused its parameters or a stored hash.
     #[error("argon2 failed: {0}")]
     Argon2(String),
-    /// The hashing task was stopped.
-    #[error("the hashing task did not finish")]
+    /// The thread that hashes did not finish.
+    #[error("the hashing thread did not finish")]
     Stopped,
+    /// It could not be started.
+    #[error("the hashing thread cannot be started")]
+    Thread(#[source] std::io::Error),
 }
 
 impl Passwords {
@@ -56,7 +63,7 @@ impl Passwords {
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let dummy = hash_now(&argon2, b"nobody has this password")?;
         let queue = Gate::new(QUEUE, WaitQueue::Passwords, metrics);
-        Ok(Self { running: Arc::new(Semaphore::new(1)), queue, argon2, dummy: dummy.into() })
+        Ok(Self { running: Arc::new(Semaphore::new(1)), hasher: start_hasher()?, queue, argon2, dummy: dummy.into() })
     }
 
     /// A place in the queue, for [`Passwords::verify`].
@@ -92,14 +99,30 @@ impl Passwords {
     ) -> Result<T, PasswordsError> {
         let turn = Arc::clone(&self.running).acquire_owned().await.map_err(|_| PasswordsError::Stopped)?;
         drop(ticket);
-        // It goes into the task: a client that hangs up does not free the core that its hash still uses.
-        tokio::task::spawn_blocking(move || {
-            let _held = turn;
-            work()
-        })
-        .await
-        .map_err(|_| PasswordsError::Stopped)?
+        let (tell, done) = oneshot::channel();
+        let job = move || {
+            // The turn is held here: a client that hangs up does not free the core that its hash still uses.
+            let result = work();
+            drop(turn);
+            let _ = tell.send(result);
+        };
+        self.hasher.send(Box::new(job)).map_err(|_| PasswordsError::Stopped)?;
+        done.await.map_err(|_| PasswordsError::Stopped)?
     }
+}
+
+/// One thread for all hashes. On the runtime's many blocking threads, each one's share of the heap would keep the 19 MiB that a
+/// hash needs.
+fn start_hasher() -> Result<mpsc::Sender<Job>, PasswordsError> {
+    let (sender, jobs) = mpsc::channel::<Job>();
+    let run = move || {
+        for job in jobs {
+            // Its caller is told by the channel that it drops.
+            let _ = catch_unwind(AssertUnwindSafe(job));
+        }
+    };
+    std::thread::Builder::new().name("passwords".to_owned()).spawn(run).map_err(PasswordsError::Thread)?;
+    Ok(sender)
 }
 
 fn hash_now(argon2: &Argon2<'_>, password: &[u8]) -> Result<String, PasswordsError> {

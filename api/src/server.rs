@@ -37,7 +37,7 @@ const BACKLOG: u32 = 1_024;
 /// A head has at most this many bytes.
 const HEAD_LIMIT: usize = 32 * 1024;
 /// Connections at a time; further ones wait in the kernel's queue.
-const CONNECTIONS: usize = 8_192;
+pub const CONNECTIONS: usize = 8_192;
 /// Requests in flight have this long to end when no new ones are taken.
 const LAST_REQUESTS: Duration = Duration::from_secs(10);
 /// Connections made in the last moment have this long to send their requests.

@@ -66,7 +66,7 @@ impl From<PasswordsError> for Problem {
     fn from(error: PasswordsError) -> Self {
         match error {
             PasswordsError::Busy => Self::unavailable(error).retry_after(2),
-            PasswordsError::Argon2(_) | PasswordsError::Stopped => Self::internal(error),
+            PasswordsError::Argon2(_) | PasswordsError::Stopped | PasswordsError::Thread(_) => Self::internal(error),
         }
     }
 }
