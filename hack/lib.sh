@@ -4,8 +4,8 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 export HOME=${HOME:-~}
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/doacoes
-# rustup puts the programs here, and not every shell that runs make has read the profile that adds it.
-PATH=$PATH:$HOME/.cargo/bin
+# rustup and Go put the programs here, and not every shell that runs make has read the profile that adds it.
+PATH=$PATH:$HOME/.cargo/bin:/usr/local/go/bin
 
 # CI clones afresh but may keep the cache. It is only a cache: an empty one costs time, nothing else.
 if [[ -z ${CARGO_TARGET_DIR:-} ]]; then
@@ -36,6 +36,15 @@ alive() {
     # The name before the state may hold anything, even a parenthesis.
     stat=${stat##*) }
     [[ $stat != [ZX]* ]]
+} 2>/dev/null
+
+# process_identity PID: prints the process id and the time of the start, which together no other process has had since the machine started.
+process_identity() {
+    local pid=$1 stat
+    read -r stat <"/proc/$pid/stat" || return 1
+    # shellcheck disable=SC2086 # the fields from the third on
+    set -- ${stat##*) }
+    echo "$pid ${20}"
 } 2>/dev/null
 
 # wait_gone SECONDS PID: waits for the process to end; false if it still runs after that.
