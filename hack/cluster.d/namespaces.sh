@@ -167,8 +167,9 @@ start_machine() {
         exec setsid unshare --mount --propagation slave --net --pid --ipc --uts --fork -- \
             "$parts/machine" "$role" "$folder" "$programs" "$@" >"$folder/log/machine.log" 2>&1 9>&-
     )
+    local starter=$!
     until pid=$(machine_pid "$name"); do
-        ((SECONDS < deadline)) || die "$name does not start: $(tail -n 1 "$folder/log/machine.log")"
+        alive "$starter" && ((SECONDS < deadline)) || die "$name does not start: $(tail -n 1 "$folder/log/machine.log")"
         sleep 0.02
     done
 }
@@ -323,14 +324,8 @@ addons_ready() {
 
 # ---- Cgroups
 
-# Prints the mounted hierarchies: one in version 2, one per controller in version 1.
-cgroup_hierarchies() {
-    if [[ -e /sys/fs/cgroup/cgroup.controllers ]]; then
-        echo /sys/fs/cgroup
-    else
-        awk '$3 == "cgroup" { print $2 }' /proc/mounts
-    fi
-}
+# Prints the mounted hierarchies: one in version 2, one per controller in version 1, or the latter and one without controllers.
+cgroup_hierarchies() { awk '$3 == "cgroup" || $3 == "cgroup2" { print $2 }' /proc/mounts; }
 
 # create_cgroups CLUSTER/NODE: the kubelet makes those of pods below, and wants this one to exist.
 create_cgroups() {

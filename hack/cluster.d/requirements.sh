@@ -9,13 +9,13 @@ require_root() {
 check_requirements() {
     [[ $(uname -s) == Linux ]] || die "without kind and Docker, the cluster needs Linux"
     "$root/hack/packages" cluster
-    cni_programs || die "the CNI plugins are missing; hack/packages cluster installs them"
+    cni_programs >/dev/null || die "the CNI plugins are missing; hack/packages cluster installs them"
     require_cgroups
     local problem folder
     install -d -m 755 /var/lib/doacoes
     folder=$(mktemp -d /var/lib/doacoes/try.XXXXXX)
     # In namespaces of its own, which end with it.
-    problem=$(unshare --mount --net --pid --ipc --uts --fork -- "$BASH" -c "$(declare -f try_kernel) try_kernel $folder" 2>&1) || {
+    problem=$(unshare --mount --net --pid --ipc --uts --fork -- "$BASH" -c "$(declare -f try_kernel); try_kernel $folder" 2>&1) || {
         rm -rf "$folder"
         die "this kernel lacks what the cluster needs: ${problem:-namespaces (unshare fails)}"
     }
