@@ -1,8 +1,9 @@
-"""usage: images.py OUT PROGRAMS NAME...
+"""usage: images.py OUT PROGRAMS [REFERENCE=]NAME...
 
 Writes the archive OUT with images of the cluster's own parts, each a single layer with one static
 program from the folder PROGRAMS: what `docker load`, `kind load image-archive` and
-`ctr images import` read. The same programs give the same bytes.
+`ctr images import` read. The same programs give the same bytes. Without a REFERENCE, that of
+the image NAME is localhost/doacoes-NAME:1.
 """
 
 import hashlib
@@ -30,9 +31,10 @@ ENTRYPOINTS = {
 }
 
 
-def reference(name: str) -> str:
-    """The name that the manifests use; `localhost` is where no kubelet or engine would pull from by mistake."""
-    return f"localhost/doacoes-{name}:1"
+def parse(argument: str) -> tuple[str, str]:
+    """Reference and name. `localhost` is where nobody would pull an image from that is missing."""
+    reference, _, name = argument.rpartition("=")
+    return reference or f"localhost/doacoes-{name}:1", name
 
 
 def add(archive: tarfile.TarFile, name: str, content: bytes, mode: int = 0o644) -> None:
@@ -65,10 +67,11 @@ def architecture() -> str:
     return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
 
 
-def write(out: str, programs: str, names: list[str]) -> None:
+def write(out: str, programs: str, names: dict[str, str]) -> None:
+    """`names` is what each image is made of, by its reference."""
     manifest = []
     with tarfile.open(out, "w", format=tarfile.USTAR_FORMAT) as archive:
-        for name in names:
+        for reference, name in names.items():
             root = layer(name, programs)
             digest = hashlib.sha256(root).hexdigest()
             config = json.dumps(
@@ -82,15 +85,16 @@ def write(out: str, programs: str, names: list[str]) -> None:
             config_name = f"{hashlib.sha256(config).hexdigest()}.json"
             add(archive, config_name, config)
             add(archive, f"{digest}.tar", root)
-            manifest.append({"Config": config_name, "RepoTags": [reference(name)], "Layers": [f"{digest}.tar"]})
+            manifest.append({"Config": config_name, "RepoTags": [reference], "Layers": [f"{digest}.tar"]})
         add(archive, "manifest.json", json.dumps(manifest).encode())
 
 
 def main() -> None:
     if len(sys.argv) < 4 or sys.argv[1].startswith("-"):
         sys.exit(__doc__)
-    out, programs, *names = sys.argv[1:]
-    unknown = set(names) - set(ENTRYPOINTS)
+    out, programs, *arguments = sys.argv[1:]
+    names = dict(map(parse, arguments))
+    unknown = set(names.values()) - set(ENTRYPOINTS)
     if unknown:
         sys.exit(f"images.py: unknown: {', '.join(sorted(unknown))}")
     # Renamed when it is whole, so that an interrupted run leaves nothing that looks like an archive.

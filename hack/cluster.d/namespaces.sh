@@ -169,7 +169,9 @@ start_machine() {
     )
     local starter=$!
     until pid=$(machine_pid "$name"); do
-        alive "$starter" && ((SECONDS < deadline)) || die "$name does not start: $(tail -n 1 "$folder/log/machine.log")"
+        if ! alive "$starter" || ((SECONDS >= deadline)); then
+            die "$name does not start: $(tail -n 1 "$folder/log/machine.log")"
+        fi
         sleep 0.02
     done
 }
@@ -207,20 +209,10 @@ remove_machines() {
         wait_gone 60 "$pid" || die "process $pid, a machine of $cluster, does not end"
     done
     remove_cgroups
-    wait_for_network_to_go
+    cut_cable_to_host
     # A mount in there would be somebody else's.
     rm -rf --one-file-system "$state"
-    rmdir "$states" /var/lib/doacoes 2>/dev/null || true
-}
-
-# The kernel takes namespaces apart in its own time, and the next cluster wants the address.
-wait_for_network_to_go() {
-    local deadline=$((SECONDS + 30))
-    [[ -e $state/subnet ]] || return 0
-    while [[ -n $(ip -4 -o address show to "$(<"$state/subnet").1/32") ]]; do
-        ((SECONDS < deadline)) || die "$cluster's network does not go away; who keeps it?"
-        sleep 0.05
-    done
+    rmdir "$states" 2>/dev/null || true
 }
 
 # After a failure or a signal. The logs stay, for there was a reason.
@@ -316,10 +308,11 @@ await() {
     done
 }
 
+# metrics-server is not waited for: it is ready when it has asked every kubelet twice, ten seconds apart.
 addons_ready() {
-    [[ -z $(admin_kubectl get deployments --all-namespaces --output \
-        'jsonpath={range .items[?(@.status.availableReplicas!=1)]}{.metadata.name} {end}' 2>/dev/null || echo unknown) ]] &&
-        admin_kubectl get --raw /apis/metrics.k8s.io/v1beta1/nodes 2>/dev/null | grep -q '"usage"'
+    local missing
+    missing=$(admin_kubectl get deployments --all-namespaces --no-headers 2>/dev/null) &&
+        [[ -z $(awk '$2 != "metrics-server" && $5 == 0' <<<"$missing") ]]
 }
 
 # ---- Cgroups

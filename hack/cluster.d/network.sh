@@ -2,8 +2,7 @@
 # shellcheck disable=SC2154,SC2034 # hack/cluster and its other parts set and use the variables
 # The network between the machines of a cluster: a bridge inside the control plane's namespace, with one
 # cable to each node and one to this host. Of all that, the host sees its own end of one cable,
-# doacoes-K with the address 198.18.K.1; its iptables and its settings stay as they are. The kernel
-# removes cables and bridge with the namespaces.
+# doacoes-K with the address 198.18.K.1; its iptables and its settings stay as they are.
 
 # kind's ranges. They exist inside the namespaces alone, so two clusters may have the same.
 service_range=10.96.0.0/16
@@ -38,8 +37,9 @@ connect_control_plane() {
     done
     [[ -z $error ]] || die "no network for the cluster: $error"
     set_subnet "198.18.$number"
+    # The alias tells whose it is, should another cluster get this number after the machine was restarted.
+    ip link set "doacoes-$number" alias "cluster $cluster" up
     ip address add "$subnet.1/24" dev "doacoes-$number"
-    ip link set "doacoes-$number" up
 
     inside "$pid" ip -batch - <<END
 link set lo up
@@ -73,4 +73,13 @@ add_pod_routes() {
     for ((other = 1; other <= node_count; other++)); do
         ((other == $2)) || echo "route add $(pod_range_of "$other") via $(address_of "$other")"
     done | inside "$1" ip -batch -
+}
+
+# The rest goes with the namespaces, but the kernel keeps those while it repeats the farewells of connections
+# to others that are gone already.
+cut_cable_to_host() {
+    local link
+    for link in /sys/class/net/doacoes-*; do
+        [[ $(cat "$link/ifalias" 2>/dev/null) != "cluster $cluster" ]] || ip link delete "$(basename "$link")"
+    done
 }
