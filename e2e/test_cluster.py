@@ -78,11 +78,11 @@ class RunningCluster(unittest.TestCase):
 
         for name in names:
             self.assertEqual(cluster.kubectl("logs", "--namespace", self.namespace, name).strip(), f"started as {name}")
-            # Every pod reaches every other one through the Service, those on its own node and itself too.
-            ask = "for _ in $(seq 60); do wget -q -O - -T 5 http://web/ || exit 1; done | sort -u"
+            # Every pod finds the Service and reaches all through it: those on its own node, and itself too.
+            answer = self.execute(name, "nslookup", f"web.{self.namespace}.svc.cluster.local")
+            self.assertIn(f"Address: {service['clusterIP']}", answer)
+            ask = f"for _ in $(seq 60); do wget -q -O - -T 5 http://{service['clusterIP']}/; done | sort -u"
             eventually(f"{name} reaches all", lambda: self.execute(name, "sh", "-c", ask).split() == names)
-        answer = self.execute(names[0], "nslookup", f"web.{self.namespace}.svc.cluster.local")
-        self.assertIn(service["clusterIP"], answer)
 
         for node in by_node(pods):
             addresses = cluster.get("node", node)["status"]["addresses"]
