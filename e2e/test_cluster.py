@@ -81,7 +81,7 @@ class RunningCluster(unittest.TestCase):
             # Every pod finds the Service and reaches all through it: those on its own node, and itself too.
             answer = self.execute(name, "nslookup", f"web.{self.namespace}.svc.cluster.local")
             self.assertIn(f"Address: {service['clusterIP']}", answer)
-            ask = f"for _ in $(seq 60); do wget -q -O - -T 5 http://{service['clusterIP']}/; done | sort -u"
+            ask = "for _ in $(seq 60); do timeout 5 wget -q -O - http://web/; done | sort -u"
             eventually(f"{name} reaches all", lambda: self.execute(name, "sh", "-c", ask).split() == names)
 
         for node in by_node(pods):

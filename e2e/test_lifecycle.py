@@ -93,6 +93,7 @@ def host():
 class Lifecycle(unittest.TestCase):
     def make(self, nodes=1):
         cluster = Cluster(nodes)
+        cluster.environment["ENGINE"] = "namespaces"
         self.addCleanup(cluster.run, "down")
         return cluster
 
@@ -216,7 +217,7 @@ class Refusals(unittest.TestCase):
         result = subprocess.run(
             [*wrapper, "hack/cluster", "up"],
             cwd=self.checkout(),
-            env=cluster.environment | environment,
+            env=cluster.environment | {"ENGINE": "namespaces"} | environment,
             capture_output=True,
             text=True,
         )

@@ -15,7 +15,7 @@ import sys
 import tarfile
 
 # Debian's, from the package busybox-static. It gives the shell with which volumes are made and removed.
-# Only its nslookup finds names by DNS: in a static program, the C library's own way crashes.
+# Its wget crashes when it is given a time limit (-T); `timeout 5 wget` does not.
 BUSYBOX = "/bin/busybox"
 BUSYBOX_COMMANDS = (
     "[ cat chmod cp date dd echo env false find grep head hostname httpd id kill ln ls md5sum mkdir mktemp mv nc "
