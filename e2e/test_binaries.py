@@ -45,19 +45,25 @@ class Binaries(unittest.TestCase):
         self.assertEqual(pathlib.Path(folder, "pause").read_bytes(), pathlib.Path(usual, "pause").read_bytes())
 
     def test_two_at_once_build_once(self):
-        both = [self.start("pause"), self.start("pause")]
+        self.programs.mkdir(parents=True)
+        with open(f"{self.programs}.lock", "w") as lock:
+            # As if a third one were building, so that both have to wait however fast they are.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            both = [self.start("pause"), self.start("pause")]
+            waiting = [process.stderr.readline() for process in both]
+        self.assertEqual(waiting, ["binaries: another run is building; waiting for it\n"] * 2)
         results = [process.communicate(timeout=600) for process in both]
         self.assertEqual([process.returncode for process in both], [0, 0], results)
         self.assertEqual(results[0][0], results[1][0])
         said = results[0][1] + results[1][1]
         self.assertEqual(said.count("building pause: 1 of 1, 0 left after it"), 1, said)
-        self.assertIn("another run is building; waiting for it", said)
         self.assert_pause_is_whole(results[0][0].strip())
         self.assertEqual(self.run_to_end("pause"), (0, results[0][0].strip(), ""))
 
     def test_an_interrupted_one_leaves_nothing_that_looks_whole(self):
         for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT):
-            run = self.start("pause")
+            # With nothing compiled before, there is time to interrupt it.
+            run = self.start("pause", GOCACHE=self.enterContext(tempfile.TemporaryDirectory()))
             eventually("it builds", lambda: list(self.programs.glob("pause-*.new")) or run.poll() is not None)
             # Only the script, as a supervisor would; its compiler has to end by itself.
             os.kill(run.pid, number)
@@ -65,7 +71,7 @@ class Binaries(unittest.TestCase):
             self.assertNotEqual(run.returncode, 0)
             self.assertEqual([path for path in self.programs.glob("pause-*") if path.suffix != ".new"], [])
             with open(f"{self.programs}.lock") as lock:
-                eventually("the compiler has ended", lambda: try_lock(lock), 30)
+                eventually("the compiler has ended", lambda: try_lock(lock))
         code, folder, said = self.run_to_end("pause")
         self.assertEqual(code, 0, said)
         self.assert_pause_is_whole(folder)
