@@ -32,7 +32,7 @@ class Cluster:
 
     def __init__(self, nodes):
         self.name = f"test-{uuid.uuid4().hex[:8]}"
-        self.environment = os.environ | {"CLUSTER": self.name, "NODES": str(nodes)}
+        self.environment = os.environ | {"CLUSTER": self.name, "NODES": str(nodes), "HTTP_PORT": "", "HTTPS_PORT": ""}
         self.state = pathlib.Path("/var/lib/doacoes/clusters") / self.name
         self.kubeconfig = ROOT / ".run/cluster" / self.name / "kubeconfig"
 

@@ -1,6 +1,7 @@
 """What runs on the cluster: three nodes behave as any Kubernetes cluster's would."""
 
 import collections
+import socket
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,8 @@ from cluster import ROOT, Cluster, deployment, eventually, pod_template
 SERVE = "echo started as $(hostname); mkdir /tmp/www && hostname >/tmp/www/index.html && exec httpd -f -p 8080 -h /tmp/www"
 SERVES = ["wget", "-q", "-O", "/dev/null", "http://127.0.0.1:8080/"]
 cluster = Cluster(nodes=3)
+with socket.create_server(("127.0.0.1", 0)) as free:
+    cluster.environment["HTTP_PORT"] = str(free.getsockname()[1])
 
 
 def setUpModule():
@@ -92,6 +95,34 @@ class RunningCluster(unittest.TestCase):
                 self.assertIn(response.read().decode().strip(), names)
             local = cluster.run("enter", node, "curl", "-sS", "--max-time", "10", f"http://127.0.0.1:{node_port}/").stdout
             self.assertIn(local.strip(), names)
+
+    def test_a_port_of_localhost_leads_to_the_cluster_whichever_pods_there_are(self):
+        template = pod_template("web", SERVE, SERVES)
+        [first] = self.deploy("web", 1, template)
+        cluster.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "Service",
+                "metadata": {"name": "web", "namespace": self.namespace},
+                "spec": {
+                    "type": "NodePort",
+                    "selector": {"app": "web"},
+                    "ports": [{"port": 80, "targetPort": 8080, "nodePort": 30080}],
+                },
+            }
+        )
+
+        def answer():
+            try:
+                with urllib.request.urlopen(f"http://localhost:{cluster.environment['HTTP_PORT']}/", timeout=10) as response:
+                    return response.read().decode().strip()
+            except OSError:
+                return None
+
+        name = first["metadata"]["name"]
+        eventually("the pod answers", lambda: answer() == name)
+        cluster.kubectl("delete", "pod", "--namespace", self.namespace, name)
+        eventually("another one answers", lambda: answer() not in (None, name))
 
     def test_a_volume_keeps_its_data_over_the_death_of_its_pod(self):
         claim = {

@@ -56,6 +56,15 @@ wait_gone() {
     done
 }
 
+# Both loopbacks, since a browser takes "localhost" for either.
+port_in_use() {
+    local address
+    for address in 127.0.0.1 ::1; do
+        (exec 3<>"/dev/tcp/$address/$1") 2>/dev/null && return 0
+    done
+    return 1
+}
+
 # Debian keeps PostgreSQL's server programs out of PATH, one folder per major version.
 newest_pg_bin() {
     local dir

@@ -2,9 +2,12 @@
 # shellcheck disable=SC2154 # hack/cluster and its other parts set the variables
 # The control plane's machine: etcd, the API server and what watches it.
 
-# start_control_plane PKI SERVICE_RANGE: on the machine itself, whose address is `address`.
+# start_control_plane PKI SERVICE_RANGE HTTP_PORT HTTPS_PORT: on the machine itself, whose address is `address`.
 start_control_plane() {
     local pki=$1 service_range=$2
+    forward http "$3" 30080
+    forward https "$4" 30443
+    exec 8<&-
     mkdir -p etcd
     # A cluster for tests is not worth waiting for the disk; after a crash of the machine it is made anew.
     start etcd "$programs/etcd" --data-dir=etcd --unsafe-no-fsync --log-level=warn \
@@ -44,4 +47,12 @@ start_control_plane() {
         --root-ca-file="$pki/ca.crt" --service-account-private-key-file="$pki/service-accounts.key" \
         --cluster-signing-cert-file="$pki/ca.crt" --cluster-signing-key-file="$pki/ca.key"
     start kube-scheduler "$programs/kube-scheduler" --leader-elect=false --kubeconfig="$pki/kube-scheduler.kubeconfig"
+}
+
+# forward NAME PORT NODE_PORT: from the host's loopback to the first node, where kube-proxy knows all pods. It is a
+# process of this machine, and ends with it, in the host's network, which file descriptor 8 is.
+forward() {
+    [[ -n $2 ]] || return 0
+    start "forward-$1" nsenter --net=/proc/self/fd/8 -- \
+        socat "TCP-LISTEN:$2,bind=127.0.0.1,reuseaddr,fork,backlog=128" "TCP:${address%.*}.11:$3,connect-timeout=10"
 }

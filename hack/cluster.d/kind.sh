@@ -16,6 +16,7 @@ kind_up() {
         say "removing what is left of an earlier run"
         kind_delete
     fi
+    require_free_ports
     trap kind_delete EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
@@ -36,15 +37,21 @@ kind_up() {
     introduce
 }
 
-# kind-config.yaml with as many workers as wanted. Only one cluster can have the host's ports 8080 and 8443: the one called as there.
+# kind-config.yaml with as many workers and with those ports that are wanted.
 kind_config() {
-    local own_ports=false
-    ! grep -qx "name: $cluster" "$root/kind-config.yaml" || own_ports=true
-    awk -v workers="$node_count" -v own_ports="$own_ports" '
+    awk -v workers="$node_count" -v http="$http_port" -v https="$https_port" '
         /^  - role: worker/ { worker++ }
-        /^    extraPortMappings:/ && own_ports == "false" { skip = 1; next }
-        /^  [^ ]/ { skip = 0 }
-        worker <= workers && !skip
+        worker > workers { next }
+        # A mapping is held back until its host port has been seen.
+        /^      - containerPort:/ { mapping = $0; next }
+        /^        hostPort:/ {
+            port = mapping ~ /30080/ ? http : https
+            dropped = port == ""
+            if (!dropped) print mapping "\n        hostPort: " port
+            next
+        }
+        /^        (listenAddress|protocol):/ && dropped { next }
+        { print }
     ' "$root/kind-config.yaml"
 }
 

@@ -44,6 +44,7 @@ namespaces_up() {
         say "removing what is left of an earlier run"
         remove_machines
     fi
+    require_free_ports
     trap abandon EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
@@ -140,7 +141,7 @@ create_machines() {
     local name index pid control_plane_pid
     name=$(control_plane_name)
     mkdir -p "$(machine_folder "$name")/log"
-    start_machine "$name" control-plane "$state/pki" "$service_range"
+    start_machine "$name" control-plane "$state/pki" "$service_range" "$http_port" "$https_port"
     control_plane_pid=$pid
     connect_control_plane "$pid"
     echo "$subnet" >"$state/subnet"
@@ -162,8 +163,9 @@ start_machine() {
     local name=$1 role=$2 folder deadline=$((SECONDS + 30))
     folder=$(machine_folder "$name")
     shift 2
-    # In a session of its own, so that Ctrl-C does not reach it; what it inherits else would keep the lock.
+    # In a session of its own, so that Ctrl-C does not reach it, and without the lock. It may keep the host's network.
     exec {machine_stdin}> >(
+        exec 8</proc/self/ns/net
         exec setsid unshare --mount --propagation slave --net --pid --ipc --uts --fork -- \
             "$parts/machine" "$role" "$folder" "$programs" "$@" >"$folder/log/machine.log" 2>&1 9>&-
     )
@@ -269,22 +271,28 @@ find_dead() {
 
 # find_dead_on MACHINE
 find_dead_on() {
-    local name=$1 pid program programs=() children dead=0
+    local name=$1 pid child status program number dead=0
     if ! pid=$(machine_pid "$name"); then
         say "$name has ended"
         return 1
     fi
-    mapfile -t programs < <(cat "$(machine_folder "$name")/started" 2>/dev/null)
-    children=$(ps -o stat=,comm= --ppid "$pid")
-    for program in "${programs[@]}"; do
-        # The kernel keeps 15 characters of a name.
-        case $(awk -v name="${program:0:15}" '$2 == name { print substr($1, 1, 1); exit }' <<<"$children") in
+    # By the process ids that the machine itself knows.
+    local -A states=()
+    while read -r number status; do
+        states[$number]=$status
+    done < <(
+        for child in $(ps -o pid= --ppid "$pid"); do
+            awk '/^State:/ { state = $2 } /^NSpid:/ { print $NF, state }' "/proc/$child/status" 2>/dev/null || true
+        done
+    )
+    while read -r program number; do
+        case ${states[$number]:-} in
         '' | Z) say "$program of $name has ended; its log: $(machine_folder "$name")/log/$program.log" ;;
         T) say "$program of $name is stopped by a signal" ;;
         *) continue ;;
         esac
         dead=1
-    done
+    done < <(cat "$(machine_folder "$name")/started" 2>/dev/null)
     return "$dead"
 }
 
