@@ -276,6 +276,9 @@ find_dead_on() {
         say "$name has ended"
         return 1
     fi
+    # First what was started, then what runs: the other way round, what is started in between would seem to have died.
+    local started
+    started=$(cat "$(machine_folder "$name")/started" 2>/dev/null) || return 0
     # By the process ids that the machine itself knows.
     local -A states=()
     while read -r number status; do
@@ -292,7 +295,7 @@ find_dead_on() {
         *) continue ;;
         esac
         dead=1
-    done < <(cat "$(machine_folder "$name")/started" 2>/dev/null)
+    done <<<"$started"
     return "$dead"
 }
 
