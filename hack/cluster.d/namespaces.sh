@@ -278,7 +278,8 @@ find_dead_on() {
     fi
     # First what was started, then what runs: the other way round, what is started in between would seem to have died.
     local started
-    started=$(cat "$(machine_folder "$name")/started" 2>/dev/null) || return 0
+    started=$(cat "$(machine_folder "$name")/started" 2>/dev/null) || true
+    [[ -n $started ]] || return 0
     # By the process ids that the machine itself knows.
     local -A states=()
     while read -r number status; do
