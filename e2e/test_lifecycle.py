@@ -7,6 +7,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -83,6 +84,14 @@ def left_of(cluster):
     return found
 
 
+def modified(file):
+    """When the file was, in ns since 1970, or None without a file; a new file may have an old one's inode."""
+    try:
+        return file.stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
+
+
 def host():
     """What the host must keep as it is: its packet filter and its settings."""
     rules = subprocess.run(["iptables-save"], check=True, capture_output=True, text=True).stdout
@@ -157,9 +166,9 @@ class Lifecycle(unittest.TestCase):
         }
         for moment, file in moments.items():
             # The files of the run before are still there.
-            inode = file.stat().st_ino if file.exists() else None
+            before = modified(file)
             run = cluster.start("up")
-            eventually(moment, lambda: file.exists() and file.stat().st_ino != inode)
+            eventually(moment, lambda: modified(file) not in (None, before))
             os.killpg(run.pid, signal.SIGKILL)
             run.communicate()
             self.assertEqual(cluster.run("status", check=False).returncode, 1, moment)
@@ -244,6 +253,11 @@ class Refusals(unittest.TestCase):
     def test_without_what_the_kernel_should_offer(self):
         said = self.refusal("setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin")
         self.assertRegex(said, r"^cluster: this kernel lacks what the cluster needs: veth \('ip link add .*' fails\)\n$")
+
+    def test_with_a_port_that_is_taken(self):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            self.assertIn(f"127.0.0.1:{port}, which is to lead to the cluster, is taken", self.refusal(HTTP_PORT=str(port)))
 
     def test_a_name_or_number_that_cannot_be(self):
         self.assertIn("1, 2 and 3 are possible", self.refusal(NODES="4"))

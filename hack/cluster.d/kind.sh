@@ -17,7 +17,7 @@ kind_up() {
         kind_delete
     fi
     require_free_ports
-    trap kind_delete EXIT
+    trap 'kind_delete; forget_lock' EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
     mkdir -p "$(dirname "$kubeconfig")"
@@ -33,7 +33,8 @@ kind_up() {
     kind_publish_kubeconfig
     kind_kubectl apply --filename "$parts/addons/metrics-server.yaml" >/dev/null
     kind_kubectl --namespace kube-system rollout status deployment/metrics-server --timeout=120s >/dev/null
-    trap - EXIT INT TERM HUP
+    trap forget_lock EXIT
+    trap - INT TERM HUP
     introduce
 }
 
@@ -92,7 +93,6 @@ kind_down() {
     lock_cluster
     kind_delete
     withdraw_kubeconfig
-    forget_lock
 }
 
 kind_status() {

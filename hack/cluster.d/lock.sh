@@ -12,9 +12,10 @@ lock_cluster() {
             flock -w 600 9 || die "another hack/cluster has been at work on $cluster for ten minutes"
         fi
         # The holder before may have deleted the file; then the next caller would lock another one.
-        [[ ! $lock -ef /proc/self/fd/9 ]] || return 0
+        [[ ! $lock -ef /proc/self/fd/9 ]] || break
     done
+    trap forget_lock EXIT
 }
 
-# So that `down` leaves nothing.
+# So that nothing is left. Who waits for it notices.
 forget_lock() { rm -f "$lock"; }

@@ -51,7 +51,8 @@ namespaces_up() {
     create_machines
     wait_until_ready
     touch "$state/complete"
-    trap - EXIT INT TERM HUP
+    trap forget_lock EXIT
+    trap - INT TERM HUP
     publish_kubeconfig "$state/pki/admin.kubeconfig"
     introduce
 }
@@ -67,7 +68,6 @@ namespaces_down() {
         say "$cluster does not exist"
     fi
     withdraw_kubeconfig
-    forget_lock
 }
 
 namespaces_status() {

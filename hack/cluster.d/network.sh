@@ -80,6 +80,8 @@ add_pod_routes() {
 cut_cable_to_host() {
     local link
     for link in /sys/class/net/doacoes-*; do
-        [[ $(cat "$link/ifalias" 2>/dev/null) != "cluster $cluster" ]] || ip link delete "$(basename "$link")"
+        [[ $(cat "$link/ifalias" 2>/dev/null) == "cluster $cluster" ]] || continue
+        # The kernel may be faster.
+        ip link delete "$(basename "$link")" 2>/dev/null || [[ ! -e $link ]] || die "the network interface $(basename "$link") cannot be deleted"
     done
 }
