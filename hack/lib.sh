@@ -38,6 +38,15 @@ alive() {
     [[ $stat != [ZX]* ]]
 } 2>/dev/null
 
+# process_identity PID: prints the process id and the time of the start, which together no other process has had since the machine started.
+process_identity() {
+    local pid=$1 stat
+    read -r stat <"/proc/$pid/stat" || return 1
+    # shellcheck disable=SC2086 # the fields from the third on
+    set -- ${stat##*) }
+    echo "$pid ${20}"
+} 2>/dev/null
+
 # wait_gone SECONDS PID: waits for the process to end; false if it still runs after that.
 wait_gone() {
     local deadline=$((SECONDS + $1))
@@ -45,6 +54,15 @@ wait_gone() {
         ((SECONDS < deadline)) || return 1
         sleep 0.05
     done
+}
+
+# Both loopbacks, since a browser takes "localhost" for either.
+port_in_use() {
+    local address
+    for address in 127.0.0.1 ::1; do
+        (exec 3<>"/dev/tcp/$address/$1") 2>/dev/null && return 0
+    done
+    return 1
 }
 
 # Debian keeps PostgreSQL's server programs out of PATH, one folder per major version.
