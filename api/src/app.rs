@@ -24,7 +24,7 @@ use crate::shutdown::Shutdown;
 use crate::state::{AppState, Core, Stores};
 use crate::store::{self, StoreError};
 
-/// Beside those of requests: one for whichever background task has its turn, one for the readiness probe.
+/// Beside those of requests: one for whichever background task has its turn, one for what another does meanwhile.
 const BACKGROUND_CONNECTIONS: u32 = 2;
 
 /// Why the process did not start.
@@ -93,7 +93,8 @@ impl App {
         let rules = Rules::load(config.rate_limits.as_deref())?;
         let metrics = Arc::new(Metrics::new()?);
         let redis = Arc::new(RedisClient::new(&config.redis_url, &config.redis_prefix, config.redis_budget, Arc::clone(&metrics))?);
-        let stores = Stores { db, background_db: store::pool(&config.database.database_url, BACKGROUND_CONNECTIONS)?, redis };
+        let pool = |size| store::pool(&config.database.database_url, size);
+        let stores = Stores { db, background_db: pool(BACKGROUND_CONNECTIONS)?, probe_db: pool(1)?, redis };
         let passwords = Passwords::new(&metrics)?;
         let core = Core::new(&config, stores, rules, clock, keys, passwords, metrics);
         Ok(Self { state: Arc::new(core), mailer, config })
@@ -143,6 +144,7 @@ impl BoundApp {
         let _ = admin_server.await;
         state.db.close().await;
         state.background_db.close().await;
+        state.probe_db.close().await;
     }
 }
 

@@ -10,8 +10,10 @@ use crate::metrics::{Metrics, Store};
 use crate::state::Core;
 
 const EVERY: Duration = Duration::from_secs(1);
-/// What does not answer within this time counts as away.
+/// What does not answer within this time has missed; Redis has the time of any command only.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// After so many in a row it counts as away: a busy moment is no outage.
+const MISSES: u8 = 2;
 
 const NEVER: u8 = 0;
 const ANSWERS: u8 = 1;
@@ -20,22 +22,38 @@ const AWAY: u8 = 2;
 /// What each store last did.
 #[derive(Debug, Default)]
 pub struct Health {
-    postgres: AtomicU8,
-    redis: AtomicU8,
+    postgres: Answers,
+    redis: Answers,
+}
+
+#[derive(Debug, Default)]
+struct Answers {
+    state: AtomicU8,
+    /// In a row.
+    missed: AtomicU8,
 }
 
 impl Health {
     /// Whether the database has answered since the process started.
     pub fn has_reached_database(&self) -> bool {
-        self.of(Store::Postgres).load(Ordering::Relaxed) != NEVER
+        self.of(Store::Postgres).state.load(Ordering::Relaxed) != NEVER
     }
 
     /// The stores that do not answer now.
     pub fn degraded(&self) -> Vec<Store> {
-        Store::ALL.iter().copied().filter(|store| self.of(*store).load(Ordering::Relaxed) == AWAY).collect()
+        Store::ALL.iter().copied().filter(|store| self.of(*store).state.load(Ordering::Relaxed) == AWAY).collect()
     }
 
     fn note(&self, store: Store, answers: bool, metrics: &Metrics) {
+        let of = self.of(store);
+        if answers {
+            of.missed.store(0, Ordering::Relaxed);
+        } else if of.missed.fetch_add(1, Ordering::Relaxed).saturating_add(1) < MISSES {
+            return;
+        } else {
+            // No overflow in an outage of any length.
+            of.missed.store(MISSES, Ordering::Relaxed);
+        }
         metrics.degraded(store, !answers);
         let now = match (store, answers) {
             (_, true) => ANSWERS,
@@ -43,7 +61,7 @@ impl Health {
             (Store::Postgres, false) if !self.has_reached_database() => NEVER,
             (_, false) => AWAY,
         };
-        let before = self.of(store).swap(now, Ordering::Relaxed);
+        let before = of.state.swap(now, Ordering::Relaxed);
         if before != now && now == AWAY {
             tracing::warn!(store = store.as_str(), "a store does not answer");
         } else if before == AWAY && now == ANSWERS {
@@ -51,7 +69,7 @@ impl Health {
         }
     }
 
-    const fn of(&self, store: Store) -> &AtomicU8 {
+    const fn of(&self, store: Store) -> &Answers {
         match store {
             Store::Postgres => &self.postgres,
             Store::Redis => &self.redis,
@@ -62,12 +80,12 @@ impl Health {
 /// Asks the stores until a stop is asked for.
 pub async fn watch(core: &Core) {
     while !core.shutdown.has_begun() {
-        // The pool hands out no connection that the server has not just answered on.
-        let postgres = async { tokio::time::timeout(PATIENCE, core.background_db.acquire()).await.is_ok_and(|answer| answer.is_ok()) };
+        // A pool of its own, for which nobody waits; it hands out no connection that the server has not just answered on.
+        let postgres = async { tokio::time::timeout(PATIENCE, core.probe_db.acquire()).await.is_ok_and(|answer| answer.is_ok()) };
         let redis = async { tokio::time::timeout(PATIENCE, core.redis.ping()).await.unwrap_or(false) };
         let (postgres, redis) = tokio::join!(postgres, redis);
         core.health.note(Store::Postgres, postgres, &core.metrics);
-        core.cache.note_database(postgres);
+        core.cache.note_database(!core.health.degraded().contains(&Store::Postgres));
         core.health.note(Store::Redis, redis, &core.metrics);
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
@@ -84,13 +102,17 @@ mod tests {
     #[test]
     fn a_store_that_was_never_there_is_missing_and_one_that_went_is_degraded() {
         let (health, metrics) = (Health::default(), Metrics::new().unwrap());
-        health.note(Store::Postgres, false, &metrics);
+        let twice = |store, answers| (0..2).for_each(|_| health.note(store, answers, &metrics));
+        twice(Store::Postgres, false);
         health.note(Store::Redis, false, &metrics);
+        assert_eq!(health.degraded(), [], "one miss is a busy moment");
+        health.note(Store::Redis, true, &metrics);
+        twice(Store::Redis, false);
         assert!(!health.has_reached_database());
         assert_eq!(health.degraded(), [Store::Redis]);
         health.note(Store::Postgres, true, &metrics);
         assert!(health.has_reached_database());
-        health.note(Store::Postgres, false, &metrics);
+        twice(Store::Postgres, false);
         assert!(health.has_reached_database());
         assert_eq!(health.degraded(), [Store::Postgres, Store::Redis]);
         health.note(Store::Redis, true, &metrics);

@@ -40,8 +40,10 @@ pub struct Core {
     pub db: PgPool,
     /// Who may wait for one of them.
     pub database_queue: Gate,
-    /// Connections for probes and background work, which busy requests must not starve.
+    /// Connections for background work, which busy requests must not starve.
     pub background_db: PgPool,
+    /// A connection to ask whether the database answers, for which neither requests nor background work keep it waiting.
+    pub probe_db: PgPool,
     /// Redis, for what is only there to be fast.
     pub redis: Arc<RedisClient>,
     /// What many people read.
@@ -80,6 +82,8 @@ pub struct Stores {
     pub db: PgPool,
     /// See [`Core::background_db`].
     pub background_db: PgPool,
+    /// See [`Core::probe_db`].
+    pub probe_db: PgPool,
     /// See [`Core::redis`].
     pub redis: Arc<RedisClient>,
 }
@@ -100,6 +104,7 @@ impl Core {
             db: stores.db,
             database_queue: Gate::new(usize::try_from(places).unwrap_or(usize::MAX), WaitQueue::Database, &metrics),
             background_db: stores.background_db,
+            probe_db: stores.probe_db,
             cache: Cache::new(Arc::clone(&stores.redis), Arc::clone(&metrics)),
             streams: Streams::new(&metrics),
             limits: Limits::new(rules, Arc::clone(&stores.redis), &keys.email, Arc::clone(&metrics)),

@@ -15,10 +15,12 @@ use super::subject::{Subject, Tag};
 
 /// Bytes of answers.
 const CAPACITY: u64 = 24 * 1024 * 1024;
+/// Bytes of answers for the time without stores; most of them are the same as those above.
+const KEPT_CAPACITY: u64 = 12 * 1024 * 1024;
 /// How long an answer may be shown while neither store can be asked.
 const KEPT: Duration = Duration::from_hours(1);
-/// How long a version is remembered: longer than a load and the life of its answer together.
-const VERSION_LIFE: Duration = Duration::from_secs(15);
+/// How long a version is remembered: longer than a load and the longest life of its answer together.
+const VERSION_LIFE: Duration = Duration::from_mins(65);
 /// While the stores are away, each subject is tried again once in this time.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -26,8 +28,8 @@ type Key = (Subject, u64);
 
 pub(super) struct Local {
     fresh: moka::future::Cache<Key, Arc<Entry>>,
-    /// The last answer of each subject, whatever its version.
-    kept: moka::sync::Cache<Subject, Arc<Entry>>,
+    /// The last answer of each subject, and the version that it is of.
+    kept: moka::sync::Cache<Subject, (u64, Arc<Entry>)>,
     versions: moka::sync::Cache<Tag, u64>,
     clock: AtomicU64,
     /// Below this, every version counts as this one.
@@ -55,8 +57,8 @@ impl Local {
                 .expire_after(OwnLife)
                 .build(),
             kept: moka::sync::Cache::builder()
-                .max_capacity(CAPACITY)
-                .weigher(|_, entry: &Arc<Entry>| entry.weight())
+                .max_capacity(KEPT_CAPACITY)
+                .weigher(|_, (_, entry): &(u64, Arc<Entry>)| entry.weight())
                 .time_to_live(KEPT)
                 .build(),
             versions: moka::sync::Cache::builder().time_to_live(VERSION_LIFE).build(),
@@ -85,14 +87,19 @@ impl Local {
         self.fresh.get(&self.key(subject)).await
     }
 
-    /// Loads, or waits for whoever is loading already.
+    /// Loads, or waits for whoever is loading already. What is `common` is also kept for the time without stores.
     pub(super) async fn load(
         &self,
         subject: &Subject,
+        common: bool,
         load: impl Future<Output = Result<Entry, LoadError>>,
     ) -> Result<Arc<Entry>, Arc<LoadError>> {
-        let entry = self.fresh.try_get_with(self.key(subject), async { load.await.map(Arc::new) }).await?;
-        self.kept.insert(subject.clone(), Arc::clone(&entry));
+        let key = self.key(subject);
+        let version = key.1;
+        let entry = self.fresh.try_get_with(key, async { load.await.map(Arc::new) }).await?;
+        if common {
+            self.kept.insert(subject.clone(), (version, Arc::clone(&entry)));
+        }
         Ok(entry)
     }
 
@@ -100,29 +107,31 @@ impl Local {
     /// one after the other may publish the other way round.
     pub(super) async fn replace(&self, subject: &Subject, entry: Entry) {
         let _turn = self.replacing.lock().await;
-        if self.fresh(subject).await.is_some_and(|there| there.seq() > entry.seq()) {
+        let there = self.fresh(subject).await.or_else(|| self.kept(subject));
+        if there.is_some_and(|there| there.seq() > entry.seq()) {
             return;
         }
-        self.forget(&[subject.tag().clone()]);
-        let entry = Arc::new(entry);
-        self.kept.insert(subject.clone(), Arc::clone(&entry));
-        self.fresh.insert(self.key(subject), entry).await;
+        self.forget(std::slice::from_ref(subject.tag()));
+        let (key, entry) = (self.key(subject), Arc::new(entry));
+        self.kept.insert(subject.clone(), (key.1, Arc::clone(&entry)));
+        self.fresh.insert(key, entry).await;
     }
 
-    /// The last answer, for the time that there is no better one.
+    /// The last answer, for the time that there is no better one; nothing where it was dropped since.
     pub(super) fn kept(&self, subject: &Subject) -> Option<Arc<Entry>> {
-        self.kept.get(subject)
+        let (version, entry) = self.kept.get(subject)?;
+        (version >= self.versions.get(subject.tag()).unwrap_or(0)).then_some(entry)
     }
 
     /// Later readers see nothing that was loaded before.
     pub(super) fn forget(&self, tags: &[Tag]) {
         let version = self.tick();
-        for tag in tags {
+        for tag in tags.iter().filter(|tag| tag.is_public()) {
             self.versions.insert(tag.clone(), version);
         }
     }
 
-    /// The same for everything.
+    /// The same for everything, but for the time without stores: what others dropped unheard is not known.
     pub(super) fn forget_all(&self) {
         self.floor.store(self.tick(), Ordering::SeqCst);
     }
@@ -163,7 +172,7 @@ mod tests {
                 let (local, loads) = (Arc::clone(&local), Arc::clone(&loads));
                 tokio::spawn(async move {
                     local
-                        .load(&Subject::campaign("a"), async {
+                        .load(&Subject::campaign("a"), true, async {
                             loads.fetch_add(1, Ordering::SeqCst);
                             tokio::time::sleep(Duration::from_millis(20)).await;
                             Ok(entry())
@@ -184,20 +193,24 @@ mod tests {
         let local = Local::new();
         let subject = Subject::campaign("a");
         local
-            .load(&subject, async {
+            .load(&subject, true, async {
                 local.forget(&[Tag::campaign("a")]);
                 Ok(entry())
             })
             .await
             .unwrap();
         assert!(local.fresh(&subject).await.is_none());
-        assert!(local.kept(&subject).is_some(), "for the time without stores it is better than nothing");
-        local.load(&subject, async { Ok(entry()) }).await.unwrap();
+        assert!(local.kept(&subject).is_none(), "also not while the stores are away");
+        local.load(&subject, true, async { Ok(entry()) }).await.unwrap();
         assert!(local.fresh(&subject).await.is_some());
         local.forget(&[Tag::campaign("b")]);
         assert!(local.fresh(&subject).await.is_some(), "another's drop changes nothing");
         local.forget_all();
         assert!(local.fresh(&subject).await.is_none());
+        assert!(local.kept(&subject).is_some(), "for the time without stores it is better than nothing");
+        let rare = Subject::feed("a", 7);
+        local.load(&rare, false, async { Ok(entry()) }).await.unwrap();
+        assert!(local.fresh(&rare).await.is_some() && local.kept(&rare).is_none());
     }
 
     #[tokio::test]

@@ -40,6 +40,11 @@ const OTHERS_LOAD: (u32, Duration) = (3, Duration::from_millis(10));
 /// Totals that moved up to so long ago may be published: as long as Redis keeps a list of donations, which they drop.
 const REPUBLISHED: time::Duration = time::Duration::minutes(15);
 
+/// A load that takes longer is given up, so that what is kept can be shown before the request's deadline.
+const LOAD_LIMIT: Duration = Duration::from_millis(1_200);
+/// So many totals go to Redis in one script, which must be done within the time that a command has.
+const PUBLISHED_TOGETHER: usize = 200;
+
 /// Why something could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -49,6 +54,9 @@ pub enum LoadError {
     /// The answer could not be written as JSON, or not be read again.
     #[error("a cached answer is no JSON")]
     Json(#[from] serde_json::Error),
+    /// The stores did not answer in time.
+    #[error("the stores took longer than a load may")]
+    Late,
     /// The loading task was stopped.
     #[error("the loading task was stopped")]
     Stopped,
@@ -59,7 +67,7 @@ impl LoadError {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Store(error) => error.class() == Failure::Unavailable,
-            Self::Stopped => true,
+            Self::Late | Self::Stopped => true,
             Self::Json(_) => false,
         }
     }
@@ -103,8 +111,10 @@ pub struct Cache {
     connected: AtomicBool,
     /// How often they were not heard any more.
     interruptions: AtomicU64,
-    /// The `seq` of totals that this process has published.
+    /// The `seq` of totals that Redis has taken from this process.
     published: moka::sync::Cache<String, i64>,
+    /// The `seq` of totals that this process was told, by its own folder or another's.
+    told: moka::sync::Cache<Tag, i64>,
     /// Up to when Redis has taken all that moved, in microseconds of Unix time.
     published_until: AtomicI64,
     watchers: Watchers,
@@ -121,6 +131,7 @@ impl Cache {
             connected: AtomicBool::new(false),
             interruptions: AtomicU64::new(0),
             published: moka::sync::Cache::builder().time_to_live(REPUBLISHED.unsigned_abs()).build(),
+            told: moka::sync::Cache::builder().time_to_live(REPUBLISHED.unsigned_abs()).build(),
             published_until: AtomicI64::new(0),
             watchers: Watchers::default(),
             metrics,
@@ -215,11 +226,17 @@ impl Cache {
         let new = totals.into_iter().filter(|(slug, totals)| self.published.get(slug).is_none_or(|seq| seq < totals.seq));
         // Numbers and times always serialise.
         let new: Vec<(String, Stored)> = new.filter_map(|(slug, totals)| Some((slug, totals.stored().ok()?))).collect();
-        let taken = new.is_empty() || self.remote.publish_totals(&new, &events::write(&self.name, &[], &new)).await.is_ok();
-        if taken {
-            for (slug, stored) in &new {
+        let mut taken = true;
+        for some in new.chunks(PUBLISHED_TOGETHER) {
+            taken = self.remote.publish_totals(some, &events::write(&self.name, &[], some)).await.is_ok();
+            if !taken {
+                break;
+            }
+            for (slug, stored) in some {
                 self.published.insert(slug.clone(), stored.seq);
             }
+        }
+        if taken {
             let until = i64::try_from(until.unix_timestamp_nanos() / 1_000).unwrap_or(i64::MAX);
             self.published_until.store(until, Ordering::Relaxed);
         }
@@ -254,11 +271,20 @@ impl Cache {
 
     fn forget(&self, tags: &[Tag]) {
         self.local.forget(tags);
+        for tag in tags {
+            self.told.invalidate(tag);
+        }
         self.watchers.wake(tags);
     }
 
     async fn take_totals(&self, totals: Vec<(String, Stored)>) {
         for (slug, stored) in totals {
+            // While Redis is away they are published again and again.
+            let tag = Tag::totals(&slug);
+            if self.told.get(&tag).is_some_and(|seq| seq >= stored.seq) {
+                continue;
+            }
+            self.told.insert(tag, stored.seq);
             self.forget(&[Tag::feed(&slug)]);
             let subject = Subject::totals(&slug);
             self.local.replace(&subject, Entry::new(Some(stored), self.life(Class::Totals))).await;
@@ -272,8 +298,8 @@ impl Cache {
         if !connected {
             self.interruptions.fetch_add(1, Ordering::SeqCst);
         }
-        if connected && !before {
-            // What they dropped in the meantime was not heard.
+        if connected != before {
+            // What they drop from now on, or have dropped in the meantime, is not heard; what is here may live for seconds.
             self.local.forget_all();
         }
         self.metrics.cache_connected(connected);
@@ -290,8 +316,9 @@ async fn load<R: Resource>(state: AppState, subject: Subject, resource: R) -> Re
     let cache = &state.cache;
     cache
         .local
-        .load(&subject, async {
-            let stored = load_stored(&state, &subject, resource).await?;
+        .load(&subject, resource.is_common(), async {
+            let loading = tokio::time::timeout(LOAD_LIMIT, load_stored(&state, &subject, resource));
+            let stored = loading.await.unwrap_or(Err(LoadError::Late))?;
             Ok(Entry::new(stored, cache.life(subject.class())))
         })
         .await
@@ -341,9 +368,8 @@ async fn from_database<R: Resource>(state: &AppState, resource: &R) -> Result<Op
     let loaded = resource.load(state).await;
     match &loaded {
         Ok(_) => state.cache.note_database(true),
-        // It is there if only too many ask it.
-        Err(LoadError::Store(StoreError::Crowded)) => {}
-        Err(LoadError::Store(error)) if error.class() == Failure::Unavailable => state.cache.note_database(false),
+        // A statement that took too long, or no free connection, is no reason to show everyone old answers.
+        Err(LoadError::Store(error)) if error.is_cut_off() => state.cache.note_database(false),
         Err(_) => {}
     }
     loaded

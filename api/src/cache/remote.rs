@@ -32,7 +32,8 @@ const ABSENT: Duration = Duration::from_secs(30);
 /// Values that another release wrote count as not there, for its answers may have had another shape. It is no part of the
 /// keys: while a rollout is under way, a drop by either release must hit what the other wrote.
 pub(super) const FORMAT: &str = concat!("2-", env!("CARGO_PKG_VERSION"));
-/// The generation of a tag that is not shared.
+/// The generation of a tag that is not shared, and of one that was not dropped for longer than any value is kept. So whoever
+/// only asks leaves nothing in Redis but a lock of two seconds.
 const ONLY: &str = "0";
 
 /// An answer as Redis keeps it.
@@ -108,12 +109,7 @@ static LOOK_UP: LazyLock<Script> = LazyLock::new(|| {
         end
         if ARGV[3] ~= '' then
             local name = ARGV[1] .. 'ger:' .. ARGV[2]
-            generation = redis.call('GET', name)
-            if not generation then
-                local time = redis.call('TIME')
-                generation = string.format('%d%06d', time[1], time[2])
-                redis.call('SET', name, generation, 'EX', 86400)
-            end
+            generation = redis.call('GET', name) or generation
             key = key .. ':' .. ARGV[3]
         end
         local head = ARGV[8] .. ' ' .. generation .. ' '
@@ -135,7 +131,7 @@ static FILL: LazyLock<Script> = LazyLock::new(|| {
         local lock = ARGV[1] .. 'trava:' .. ARGV[3] .. ':' .. ARGV[2]
         if redis.call('GET', lock) ~= ARGV[4] then return 0 end
         redis.call('DEL', lock)
-        if ARGV[8] ~= '' and redis.call('GET', ARGV[1] .. ARGV[8]) ~= ARGV[3] then return 0 end
+        if ARGV[8] ~= '' and (redis.call('GET', ARGV[1] .. ARGV[8]) or '0') ~= ARGV[3] then return 0 end
         local there = tonumber(ARGV[7]) > 0 and redis.call('GET', ARGV[2])
         if there and tonumber(there:match('^%S+ %S+ (%d+)') or 0) > tonumber(ARGV[7]) then return 0 end
         redis.call('SET', ARGV[2], ARGV[5], 'PX', ARGV[6])

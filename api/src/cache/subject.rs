@@ -143,6 +143,11 @@ impl Tag {
         &self.0
     }
 
+    /// Whether it is of what processes keep: not what is one person's.
+    pub(super) fn is_public(&self) -> bool {
+        !self.0.starts_with("pessoa:") && !self.0.starts_with("sessao:")
+    }
+
     /// Whether one tag stands for many keys, which a generation in their names makes obsolete together.
     pub(super) fn is_shared(&self) -> bool {
         matches!(&*self.0, "campanhas" | "organizadoras") || self.0.starts_with("doacoes:")

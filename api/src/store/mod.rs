@@ -72,6 +72,15 @@ impl StoreError {
         }
     }
 
+    /// Whether the server is not there, or is just leaving or coming.
+    pub fn is_cut_off(&self) -> bool {
+        match self.sql() {
+            Some(sqlx::Error::Io(_) | sqlx::Error::Tls(_)) => true,
+            Some(sqlx::Error::Database(error)) => error.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08")),
+            _ => false,
+        }
+    }
+
     /// Whether trying again can help.
     pub fn class(&self) -> Class {
         let Some(error) = self.sql() else { return Class::Unavailable };

@@ -127,6 +127,15 @@ async fn redis_keeps_one_page_of_donations_and_none_that_few_ask_for() {
     }
     until(Duration::from_secs(1), "the page is in Redis", async || !keys_of("doacoes:*").await.is_empty()).await;
     assert_eq!(keys_of("doacoes:*").await.len(), 1);
+    // What is not there leaves no more than that for half a minute.
+    for path in ["campanhas/inventada", "campanhas/inventada/doacoes", "campanhas/inventada/totais", "organizadoras/inventada"] {
+        app.get(path).send().await.expect_problem(404, "nao-encontrado");
+    }
+    app.get("campanhas?organizadora=inventada").send().await.expect(200);
+    for key in keys_of("*inventada*").await {
+        let life: i64 = redis.clone().ttl(&key).await.unwrap();
+        assert!((0..=30).contains(&life), "{key} lives {life} s");
+    }
     assert_eq!(keys_of("*palavra*").await, Vec::<String>::new());
 }
 

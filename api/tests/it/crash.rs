@@ -163,8 +163,8 @@ async fn an_outage_leaves_the_process_ready_but_degraded() {
     donate().await.expect(201);
     degraded_within(&app, &[]).await;
 
-    // A database that hangs keeps its connections and says nothing.
-    let pids = backends(&app).await;
+    // A database that hangs keeps its connections, takes new ones, and says nothing.
+    let pids = processes(&servers);
     signal(&pids, "-STOP");
     let frozen = donate().await;
     degraded_within(&app, &["postgres"]).await;
@@ -187,14 +187,11 @@ async fn an_outage_leaves_the_process_ready_but_degraded() {
     degraded_within(&app, &[]).await;
 }
 
-/// The server's processes that work for this database.
-async fn backends(app: &TestApp) -> Vec<String> {
-    let pids: Vec<i32> =
-        sqlx::query_scalar("SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
-            .fetch_all(&app.owner)
-            .await
-            .unwrap();
-    pids.iter().map(i32::to_string).collect()
+/// All of the server's processes.
+fn processes(servers: &Servers) -> Vec<String> {
+    let first = servers.env("PG_PID");
+    let children = std::fs::read_to_string(format!("/proc/{first}/task/{first}/children")).unwrap();
+    children.split_whitespace().map(str::to_owned).chain([first]).collect()
 }
 
 fn signal(pids: &[String], signal: &str) {

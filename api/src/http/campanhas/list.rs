@@ -128,7 +128,7 @@ impl Resource for CampaignsPage {
     }
 
     fn is_common(&self) -> bool {
-        self.limit == DEFAULT_LIMIT && self.filter.q.is_none()
+        self.limit == DEFAULT_LIMIT && self.filter.q.is_none() && self.filter.organizadora.is_none()
     }
 
     async fn load(&self, state: &AppState) -> Result<Option<Stored>, LoadError> {
