@@ -21,7 +21,7 @@ use doacoes_api::{open_files, seed, telemetry};
 use mimalloc::MiMalloc;
 use secrecy::SecretString;
 
-/// glibc's never gave back what a thousand connections and passwords needed once; docs/performance.md has the numbers.
+/// glibc's never gave back what connections and passwords needed once; docs/performance.md has the numbers.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
