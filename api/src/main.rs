@@ -18,7 +18,12 @@ use doacoes_api::service::administration;
 use doacoes_api::shutdown::signalled;
 use doacoes_api::store::{self, consistency};
 use doacoes_api::{open_files, seed, telemetry};
+use mimalloc::MiMalloc;
 use secrecy::SecretString;
+
+/// glibc's never gave back what connections and passwords needed once; docs/performance.md has the numbers.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
 

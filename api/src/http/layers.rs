@@ -1,15 +1,15 @@
 //! What surrounds every handler, outermost first: `observe` (request id, log, metrics, problem bodies, security headers),
-//! panics, CORS, too many reads and cross-site requests, the body's limits, the deadline.
+//! panics, CORS, and `admit`: too many reads and cross-site requests, the body's limits, the deadline.
 
 use std::any::Any;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt as _;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -40,33 +40,49 @@ const DEADLINE: Duration = Duration::from_millis(1_800);
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Puts the layers around `router`.
+/// Puts the layers around `router`. All at once, and few of them: axum boxes the service at each call of `layer`, and each
+/// `from_fn` copies all that it surrounds for every request.
 pub fn around(router: Router<AppState>, state: AppState, allowed_origins: &[HeaderValue]) -> Router {
     let cross_site = Arc::new(CrossSite { own: state.public_url.origin().to_owned(), others: allowed_origins.to_vec() });
     router
         .fallback(|| async { Problem::new(Code::NotFound, "Não há nada neste endereço; veja /docs.") })
         .method_not_allowed_fallback(|| async { Problem::new(Code::MethodNotAllowed, "Veja os métodos em /docs.") })
-        .layer(from_fn(deadline))
-        .layer(from_fn(whole_body))
-        .layer(from_fn_with_state((state.clone(), cross_site), turn_away))
-        .layer(cors(allowed_origins))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state(state.clone(), observe))
+        .layer((
+            from_fn_with_state(state.clone(), observe),
+            CatchPanicLayer::custom(panicked),
+            cors(allowed_origins),
+            from_fn_with_state((state.clone(), cross_site), admit),
+        ))
         .with_state(state)
+}
+
+/// Lets a request through to its handler: first whether it may come at all, then its body, then the time for its answer.
+async fn admit(State((state, rule)): State<(AppState, Arc<CrossSite>)>, request: Request, next: Next) -> Response {
+    if let Err(problem) = turn_away(&state, &rule, &request) {
+        return problem.into_response();
+    }
+    match whole_body(request).await {
+        Ok(request) => within_deadline(next.run(request)).await,
+        Err(problem) => problem.into_response(),
+    }
 }
 
 /// Reads the body before anything looks at the request. One that is too large is read on for a while and thrown away: a client
 /// that is still sending would lose the answer along with its connection.
-async fn whole_body(request: Request, next: Next) -> Response {
+async fn whole_body(request: Request) -> Result<Request, Problem> {
     let (parts, mut body) = request.into_parts();
     // Nothing is gained by listening to one that says it will never come to the end of our patience.
     let announced = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > PATIENCE_LIMIT) {
-        return too_large().into_response();
+        return Err(too_large());
     }
     if parts.headers.get_all(header::CONTENT_ENCODING).iter().any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        return Problem::new(Code::UnsupportedMediaType, "Envie o corpo como é, sem Content-Encoding: nada é descompactado aqui.")
-            .into_response();
+        let problem = Problem::new(Code::UnsupportedMediaType, "Envie o corpo como é, sem Content-Encoding: nada é descompactado aqui.");
+        return Err(problem);
+    }
+    // Most requests have none, and need no timers.
+    if body.is_end_stream() {
+        return Ok(Request::from_parts(parts, Body::empty()));
     }
     let end = tokio::time::Instant::now() + WHOLE_BODY;
     let mut bytes = Vec::new();
@@ -79,8 +95,8 @@ async fn whole_body(request: Request, next: Next) -> Response {
             Ok(Some(Ok(frame))) => frame,
             Ok(None) => break,
             Err(_) if read > BODY_LIMIT => break,
-            Err(_) => return slow_body().into_response(),
-            Ok(Some(Err(_))) => return Problem::new(Code::Malformed, "O corpo não chegou inteiro.").into_response(),
+            Err(_) => return Err(slow_body()),
+            Ok(Some(Err(_))) => return Err(Problem::new(Code::Malformed, "O corpo não chegou inteiro.")),
         };
         let Some(data) = frame.data_ref() else { continue };
         read += data.len();
@@ -91,17 +107,17 @@ async fn whole_body(request: Request, next: Next) -> Response {
         }
     }
     if read > BODY_LIMIT {
-        return too_large().into_response();
+        return Err(too_large());
     }
-    next.run(Request::from_parts(parts, Body::from(bytes))).await
+    Ok(Request::from_parts(parts, Body::from(bytes)))
 }
 
 fn slow_body() -> Problem {
     Problem::new(Code::SlowBody, "O corpo tem de chegar inteiro em 8 segundos, sem pausas de mais de 2. Envie de novo.")
 }
 
-async fn deadline(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(DEADLINE, next.run(request)).await {
+async fn within_deadline(answer: impl Future<Output = Response>) -> Response {
+    match tokio::time::timeout(DEADLINE, answer).await {
         Ok(response) => response,
         Err(elapsed) => Problem::unavailable(elapsed).into_response(),
     }
@@ -179,22 +195,19 @@ impl CrossSite {
     }
 }
 
-/// Reads of an address that reads too much, and what other sites send.
-async fn turn_away(State((state, rule)): State<(AppState, Arc<CrossSite>)>, request: Request, next: Next) -> Response {
+/// Refuses reads of an address that reads too much, and what other sites send.
+fn turn_away(state: &AppState, rule: &CrossSite, request: &Request) -> Result<(), Problem> {
     if matches!(*request.method(), Method::GET | Method::HEAD) {
-        let client = named_client(&request, &state.trusted_proxies);
-        if let Some(Err(exceeded)) = client.map(|client| state.limits.read(client)) {
-            return Problem::from(exceeded).into_response();
-        }
+        let client = named_client(request, &state.trusted_proxies);
+        client.map_or(Ok(()), |client| state.limits.read(client))?;
     }
     if request.method().is_safe() || rule.allows(request.headers()) {
-        return next.run(request).await;
+        return Ok(());
     }
-    Problem::new(
+    Err(Problem::new(
         Code::CrossSite,
         "A página que enviou isto não é deste site nem está em ALLOWED_ORIGINS. Fora do navegador, com cookie, envie Content-Type: application/json.",
-    )
-    .into_response()
+    ))
 }
 
 async fn observe(State(state): State<AppState>, request: Request, next: Next) -> Response {
