@@ -22,6 +22,7 @@ use crate::http::extract::session::SignedIn;
 use crate::http::notice;
 use crate::http::problem::{Code, Problem, Violations};
 use crate::limits::{Rule, Use};
+use crate::redis_client::spawn_budgeted;
 use crate::service::doacoes::{self, Order, guest_token};
 use crate::service::once::Answer;
 use crate::state::AppState;
@@ -93,15 +94,16 @@ pub async fn donate(
     let work = {
         let (state, slug) = (state.clone(), slug.as_str().to_owned());
         async move {
-            let create = doacoes::create(state.clone(), slug, donor, order, attempt, ip, |doacao, charges| {
+            // On the heap, since the future is large and what surrounds it would each hold a copy.
+            let create = Box::pin(doacoes::create(state.clone(), slug, donor, order, attempt, ip, |doacao, charges| {
                 DoacaoBody::new(doacao, charges).to_json()
-            });
+            }));
             let create = async { create.await.map_err(Problem::from) };
             state.limits.count(&uses, create, |made| counts(&state, ip, made)).await
         }
     };
     // Once begun it is carried through, whether or not the donor's phone stays on the line; so is giving back what it cost.
-    let (allowance, answer) = match state.shutdown.complete(work).await? {
+    let (allowance, answer) = match state.shutdown.complete(spawn_budgeted(work)).await?? {
         Ok((allowance, made)) => (allowance, made?.0),
         // A donor who got no answer must not be told to wait for the one that there is.
         Err(exceeded) if may_look_up(&state, ip) => match doacoes::answered(&state, slug.as_str(), donor, &attempt).await? {

@@ -13,6 +13,7 @@ use crate::http::extract::client_ip::ClientIp;
 use crate::http::notice;
 use crate::http::problem::{Problem, Violations};
 use crate::limits::{Allowance, Rule, Use};
+use crate::redis_client::spawn_budgeted;
 use crate::service::accounts;
 use crate::state::AppState;
 
@@ -62,7 +63,7 @@ pub async fn create(
         core.limits.count(&uses, sign_up, |taken| !taken.as_ref().is_err_and(Problem::is_unavailable)).await
     };
     // Carried through without its client, so that what it cost is given back exactly where no message was sent.
-    let (allowance, taken) = state.shutdown.complete(work).await??;
+    let (allowance, taken) = state.shutdown.complete(spawn_budgeted(work)).await???;
     taken?;
     Ok((allowance, StatusCode::ACCEPTED))
 }
