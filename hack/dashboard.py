@@ -273,8 +273,8 @@ ROWS = {
         ),
         graph(
             "Redis", "ops",
-            "Commands by result. failed: no answer in time. refused: not sent, because the breaker was open or the request "
-            "had waited 50 ms already. Requests go on without Redis.",
+            "Commands of requests and of background work, by result. failed: no answer in time. refused: not sent, because the "
+            "breaker was open or the request had waited 50 ms already. Requests go on without Redis.",
             (total("result", rate("doacoes_redis_commands_total")), "{{result}}"),
         ),
         graph(
@@ -309,7 +309,7 @@ ROWS = {
             "Turned away", "reqps",
             "Requests answered 503 with Retry-After at once, because a queue was full. database: too much load or slow "
             "statements; add instances only if the database has room. passwords: a crowd logs in, or somebody tries "
-            "passwords. streams: more followers than places.",
+            "passwords. resets: new passwords are asked for while the database does not answer. streams: more followers than places.",
             (total("queue", rate("doacoes_shed_total")), "{{queue}}"), thresholds=none_is_right("orange"),
         ),
         graph(
@@ -338,12 +338,12 @@ ROWS = {
     "Limits": [
         graph(
             "Refused by a limit", "reqps",
-            "Requests answered 429, by rule. login_* and code_ip: somebody tries. donation_ip: a carrier's address or a "
-            "script; RATE_LIMITS changes the limit.",
+            "Uses over a limit, by rule: answered 429, but for donations that are sent again, which get their 201. login_* and "
+            "code_ip: somebody tries. donation_ip: a carrier's address or a script; RATE_LIMITS changes the limit.",
             (total("rule", rate("doacoes_rate_limited_total")), "{{rule}}"),
         ),
         graph(
-            "Refused by route", "reqps", "The same by route.",
+            "Refused by route", "reqps", "Requests answered 429, by route.",
             (total("method, route", rate(REQUESTS, 'status="429"')), "{{method}} {{route}}"),
         ),
         graph(

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 
 use crate::background;
 use crate::cache;
@@ -23,6 +24,12 @@ use crate::server;
 use crate::shutdown::Shutdown;
 use crate::state::{AppState, Core, Stores};
 use crate::store::{self, StoreError};
+
+/// When requests have ended, whatever else was begun has this long to end. A statement has one second and a mail server ten, so only a
+/// database that hangs takes longer.
+const LAST_WORK: Duration = Duration::from_secs(10);
+/// And then its connections have this long to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Beside those of requests: one for whichever background task has its turn, one for what another does meanwhile.
 const BACKGROUND_CONNECTIONS: u32 = 2;
@@ -122,8 +129,8 @@ impl BoundApp {
         self.app.state()
     }
 
-    /// Serves until a stop is asked for, finishes what was begun, and closes the pool. With `background` the tasks of
-    /// [`background`] run as well.
+    /// Serves until a stop is asked for, finishes what was begun, and closes the pools. What hangs by then is left, so that a stop
+    /// always has an end. With `background` the tasks of [`background`] run as well.
     pub async fn run(self, background: bool) {
         let Self { app, public, admin, .. } = self;
         let state = app.state;
@@ -138,13 +145,16 @@ impl BoundApp {
         let admin_router = http::admin::router(Arc::clone(&state));
         let admin_server = tokio::spawn(server::serve(admin, admin_router, admin_stop.clone(), Duration::ZERO, probers));
         server::serve(public, router, state.shutdown.clone(), Duration::from_secs(app.config.drain_seconds), visitors).await;
-        state.shutdown.finished().await;
+        if timeout(LAST_WORK, state.shutdown.finished()).await.is_err() {
+            tracing::warn!("what was begun has not ended in time and is left");
+        }
         // Probes are answered to the end, so that the platform sees a process that stops, not one that is gone.
         admin_stop.begin();
         let _ = admin_server.await;
-        state.db.close().await;
-        state.background_db.close().await;
-        state.probe_db.close().await;
+        let closed = async { tokio::join!(state.db.close(), state.background_db.close(), state.probe_db.close()) };
+        if timeout(GOODBYE, closed).await.is_err() {
+            tracing::warn!("connections to the database were not closed in time and are left");
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use doacoes_api::app::App;
@@ -112,11 +113,12 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let default = if matches!(cli.command, Command::Serve(_)) { "info" } else { "error" };
     telemetry::init(cli.log.as_deref().unwrap_or(default));
-    let result = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(AnyError::from)
-        .and_then(|runtime| runtime.block_on(run(cli.command)));
+    let result = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(AnyError::from).and_then(|runtime| {
+        let result = runtime.block_on(run(cli.command));
+        // Dropping it would wait for whatever a blocking thread does.
+        runtime.shutdown_timeout(Duration::from_secs(1));
+        result
+    });
     match result {
         Ok(code) => code,
         Err(error) => {

@@ -20,6 +20,7 @@ use crate::metrics::{Metrics, WaitQueue};
 use crate::password::Passwords;
 use crate::probe::Probe;
 use crate::redis_client::RedisClient;
+use crate::service::resets::Resets;
 use crate::shutdown::Shutdown;
 use crate::store::StoreError;
 use crate::streams::Streams;
@@ -58,6 +59,8 @@ pub struct Core {
     pub keys: Keys,
     /// Password hashing.
     pub passwords: Passwords,
+    /// Requests for a new password.
+    pub resets: Resets,
     /// Payment providers.
     pub gateways: Gateways,
     /// Counters.
@@ -112,6 +115,7 @@ impl Core {
             clock,
             keys,
             passwords,
+            resets: Resets::new(&metrics),
             gateways: Gateways::new(&config.payments),
             metrics,
             shutdown: Shutdown::default(),

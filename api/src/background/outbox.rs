@@ -54,7 +54,8 @@ async fn deliver(core: &Core, mailer: &Mailer, message: Waiting) -> Result<(), S
         Err(_) if message.tentativas < TRIES => Delivery::Failed,
         Err(_) => Delivery::Parked,
     });
-    let mut db = core.connection().await?;
+    // Not in the requests' queue: a message that was sent and is not noted goes out once more.
+    let mut db = core.background_connection().await?;
     match sent {
         Ok(()) => outbox::finish(&mut db, message.id).await,
         Err(error) => {

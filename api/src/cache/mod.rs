@@ -317,7 +317,8 @@ async fn load<R: Resource>(state: AppState, subject: Subject, resource: R) -> Re
     cache
         .local
         .load(&subject, resource.is_common(), async {
-            let loading = tokio::time::timeout(LOAD_LIMIT, load_stored(&state, &subject, resource));
+            // On the heap and only for the one who loads: all who wait hold a copy of what is in line.
+            let loading = tokio::time::timeout(LOAD_LIMIT, Box::pin(load_stored(&state, &subject, resource)));
             let stored = loading.await.unwrap_or(Err(LoadError::Late))?;
             Ok(Entry::new(stored, cache.life(subject.class())))
         })

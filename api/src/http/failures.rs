@@ -36,7 +36,7 @@ impl From<StoreError> for Problem {
 impl From<Exceeded> for Problem {
     fn from(exceeded: Exceeded) -> Self {
         let detail = match exceeded.rule() {
-            Rule::DonationDevice | Rule::DonationIp | Rule::RepeatIp => {
+            Rule::DonationDevice | Rule::DonationIp | Rule::RepeatIp | Rule::LookUpIp => {
                 "Espere o tempo de Retry-After e repita a doação igual, com a mesma chave."
             }
             Rule::ReadIp => "Espere o tempo de Retry-After e leia com menos frequência; ETag e Cache-Control ajudam.",

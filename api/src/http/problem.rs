@@ -201,6 +201,11 @@ impl Problem {
         }
     }
 
+    /// Whether the client was only asked to come back. Nothing that a limit counts is used up by that.
+    pub fn is_unavailable(&self) -> bool {
+        self.code == Code::Unavailable
+    }
+
     /// Asks for another try after `seconds`.
     #[must_use]
     pub fn retry_after(mut self, seconds: u32) -> Self {

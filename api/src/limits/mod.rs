@@ -192,23 +192,33 @@ impl Limits {
         }
     }
 
-    /// Does `work`, of which only what ends as a failure counts. Taken beforehand, since many guesses may be made at once.
+    /// Does `work`, of which only what ends as a failure counts.
     pub async fn count_failures<T, E>(
         &self,
         uses: &[Use],
         work: impl Future<Output = Result<T, E>>,
         is_failure: impl FnOnce(&E) -> bool,
     ) -> Result<(Allowance, Result<T, E>), Exceeded> {
+        self.count(uses, work, |result| result.as_ref().is_err_and(is_failure)).await
+    }
+
+    /// Does `work` and lets it count where what came of it `counts`. Taken beforehand, since many may begin at once.
+    pub async fn count<T>(
+        &self,
+        uses: &[Use],
+        work: impl Future<Output = T>,
+        counts: impl FnOnce(&T) -> bool,
+    ) -> Result<(Allowance, T), Exceeded> {
         let mut allowance = self.take(uses).await?;
         let result = work.await;
-        if !result.as_ref().err().is_some_and(is_failure) {
+        if !counts(&result) {
             allowance = self.give_back(allowance).await;
         }
         Ok((allowance, result))
     }
 
     /// Gives back what was taken for `allowance`, where it was taken.
-    pub async fn give_back(&self, allowance: Allowance) -> Allowance {
+    async fn give_back(&self, allowance: Allowance) -> Allowance {
         let Allowance { standing, taken } = allowance;
         let Some((store, buckets)) = taken else { return Allowance { standing, taken } };
         let verdicts = match store {

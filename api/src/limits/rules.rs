@@ -34,6 +34,9 @@ rules! {
     DonationIp = ("donation_ip", 600, 60),
     /// Repeated donations from an address that cost no quota; counted in each process by itself.
     RepeatIp = ("repeat_ip", 60, 60),
+    /// Donations from an address over their limit for which a kept answer is looked for; in each process by itself. A look-up costs
+    /// less than a donation, of which an address has as many.
+    LookUpIp = ("look_up_ip", 600, 60),
     /// Reads from an address, in each process by itself; only where a trusted proxy has named the address.
     ReadIp = ("read_ip", 20_000, 10),
     /// Failed log-ins with an e-mail.

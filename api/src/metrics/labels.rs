@@ -131,6 +131,8 @@ label! {
         Database = "database",
         /// For a password to be hashed.
         Passwords = "passwords",
+        /// For a code for a new password to be sent, after the answer.
+        Resets = "resets",
         /// Streams of a campaign's total, which are all served at once.
         Streams = "streams",
         /// Of them, those of one address.

@@ -20,7 +20,6 @@ use crate::store::pessoas::{self, NewSignUp, Pessoa};
 use crate::store::sessions;
 
 const SIGN_UP_LIFE: Duration = Duration::hours(24);
-const RESET_LIFE: Duration = Duration::minutes(30);
 
 /// Why an account did not change.
 #[derive(Debug, thiserror::Error)]
@@ -82,18 +81,6 @@ pub async fn verify_email(core: &Core, token: &str, password: SecretString, ip: 
     let pessoa = pessoas::get(&mut tx, id).await?.ok_or(AccountError::BadToken)?;
     commit(tx).await?;
     Ok(pessoa)
-}
-
-/// Sends a code to set a new password, where the address has an account.
-pub async fn ask_reset(core: &Core, email: &Email) -> Result<(), AccountError> {
-    let now = core.clock.now();
-    let token = random_hex();
-    let mut tx = core.begin().await?;
-    if let Some(account) = pessoas::credentials(&mut tx, email).await? {
-        pessoas::insert_reset(&mut tx, &sha256(token.as_bytes()), account.id, now, now + RESET_LIFE).await?;
-        post(&mut tx, &core.keys.body, &core.public_url, None, email.as_str(), &Mail::ResetPassword { token: &token }, now).await?;
-    }
-    Ok(commit(tx).await?)
 }
 
 /// Sets a new password by code and ends every session.

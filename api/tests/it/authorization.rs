@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use doacoes_api::config::Profile;
 use doacoes_api::domain::email::Email;
 use doacoes_api::service::doacoes::guest_token;
-use doacoes_api::service::{accounts, administration};
+use doacoes_api::service::{administration, resets};
 use serde_json::{Value, json};
 use time::Duration;
 use uuid::Uuid;
@@ -312,7 +312,7 @@ impl Wish {
             ("POST /senhas/pedidos", _) => wish.body(json!({"email": new_email})),
             ("POST /senhas/redefinicoes", _) => {
                 let person = app.person().await;
-                accounts::ask_reset(&app.state, &Email::parse(&person.email).unwrap()).await.unwrap();
+                resets::send(&app.state, &Email::parse(&person.email).unwrap()).await.unwrap();
                 wish.body(json!({"codigo": app.code_for(&person.email).await, "senha": "outra frase longa"}))
             }
             ("POST /emails/verificacoes", _) => {
@@ -530,7 +530,7 @@ async fn a_new_password_ends_every_session_and_opens_none() {
     let person = app.member(&org, "dona").await;
     let elsewhere = app.person_again(&person).await;
     app.get("eu").by(&elsewhere).send().await.expect(200);
-    accounts::ask_reset(&app.state, &Email::parse(&person.email).unwrap()).await.unwrap();
+    resets::send(&app.state, &Email::parse(&person.email).unwrap()).await.unwrap();
     let code = app.code_for(&person.email).await;
     let reset = app.post("senhas/redefinicoes", json!({"codigo": code, "senha": "outra frase longa"})).by(&person).send().await;
     assert_eq!(reset.status, 204);

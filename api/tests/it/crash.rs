@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::harness::{Options, Servers, TestApp, create_database, e2eid, metric, until};
+use crate::harness::{Options, Servers, TestApp, create_database, e2eid, metric, signal_all, until};
 
 /// What a client knows of one attempt.
 enum Outcome {
@@ -30,7 +30,7 @@ async fn every_acknowledged_donation_survives_kill_nine() {
 
     for _ in 0..2 {
         tokio::time::sleep(Duration::from_millis(1_500)).await;
-        kill_nine(&servers.env("PG_PID"));
+        servers.signal("PG_PID", "-KILL");
         until_down(&app, &path).await;
         servers.revive();
         back_within(&app, &path, Duration::from_secs(5)).await;
@@ -120,31 +120,34 @@ async fn back_within(app: &TestApp, path: &str, limit: Duration) {
     }
 }
 
-fn kill_nine(pid: &str) {
-    let status = std::process::Command::new("kill").args(["-9", pid]).status().unwrap();
-    assert!(status.success());
-}
-
-/// The readiness probe's answer, which never takes long.
+/// The readiness probe's answer.
 async fn readiness(app: &TestApp) -> serde_json::Value {
-    let asked = Instant::now();
     let answer = app.http.get(format!("{}/readyz", app.admin)).send().await.unwrap();
     assert_eq!(answer.status(), 200, "an outage took the process out of service");
-    assert!(asked.elapsed() < Duration::from_millis(500), "answered after {:?}", asked.elapsed());
     answer.json().await.unwrap()
 }
 
 async fn degraded_within(app: &TestApp, stores: &[&str]) {
-    until(Duration::from_secs(5), "the probe names what is away", async || {
+    // A store that is late once counts as away for a moment, so both are looked at until they agree.
+    until(Duration::from_secs(5), "probe and metrics name what is away", async || {
         let body = readiness(app).await;
         assert_eq!(body["ready"], json!(true));
-        body["degraded"].as_array().cloned().unwrap_or_default() == stores
+        let mut agree = body["degraded"].as_array().cloned().unwrap_or_default() == stores;
+        for store in ["postgres", "redis"] {
+            let away = metric(app, "doacoes_degraded", &[&format!("store=\"{store}\"")]).await;
+            agree &= away == i64::from(stores.contains(&store));
+        }
+        agree
     })
     .await;
-    for store in ["postgres", "redis"] {
-        let away = metric(app, "doacoes_degraded", &[&format!("store=\"{store}\"")]).await;
-        assert_eq!(away, i64::from(stores.contains(&store)), "{store}");
+    // A probe that asked a store that hangs would never be so quick.
+    let mut quickest = Duration::MAX;
+    for _ in 0..3 {
+        let asked = Instant::now();
+        readiness(app).await;
+        quickest = quickest.min(asked.elapsed());
     }
+    assert!(quickest < Duration::from_millis(500), "answered after {quickest:?} at best");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -157,33 +160,40 @@ async fn an_outage_leaves_the_process_ready_but_degraded() {
     let donate = async || {
         let asked = Instant::now();
         let answer = app.post(&path, app.donation(json!({"valor_centavos": 7777}))).new_key().send().await;
-        assert!(asked.elapsed() < Duration::from_secs(2), "answered after {:?}", asked.elapsed());
+        // The API's 1.8 s, and what a busy machine adds.
+        assert!(asked.elapsed() < Duration::from_secs(4), "answered after {:?}", asked.elapsed());
         answer
     };
     donate().await.expect(201);
+    let person = app.person().await;
     degraded_within(&app, &[]).await;
 
     // A database that hangs keeps its connections, takes new ones, and says nothing.
     let pids = processes(&servers);
-    signal(&pids, "-STOP");
+    signal_all(&pids, "-STOP");
     let frozen = donate().await;
     degraded_within(&app, &["postgres"]).await;
-    signal(&pids, "-CONT");
+    signal_all(&pids, "-CONT");
     frozen.expect_problem(503, "indisponivel");
     assert_eq!(frozen.header("retry-after"), "1");
     degraded_within(&app, &[]).await;
-    back_within(&app, &path, Duration::from_secs(1)).await;
+    back_within(&app, &path, Duration::from_secs(5)).await;
 
-    kill_nine(&servers.env("REDIS_PID"));
+    servers.signal("REDIS_PID", "-KILL");
     degraded_within(&app, &["redis"]).await;
     donate().await.expect(201);
-    kill_nine(&servers.env("PG_PID"));
+    servers.signal("PG_PID", "-KILL");
     degraded_within(&app, &["postgres", "redis"]).await;
     let refused = donate().await;
     refused.expect_problem(503, "indisponivel");
     assert_eq!(refused.header("retry-after"), "1");
+    // Whoever was told that a code comes gets one, and only one.
+    app.post("senhas/pedidos", json!({ "email": person.email })).send().await.expect(202);
     servers.revive();
     back_within(&app, &path, Duration::from_secs(5)).await;
+    until(Duration::from_secs(10), "the code is in the outbox", async || !app.mail_to(&person.email).await.is_empty()).await;
+    until(Duration::from_secs(5), "nobody waits", async || metric(&app, "doacoes_queue_waiting", &[r#"queue="resets""#]).await == 0).await;
+    assert_eq!(app.mail_to(&person.email).await.len(), 1);
     degraded_within(&app, &[]).await;
 }
 
@@ -192,8 +202,4 @@ fn processes(servers: &Servers) -> Vec<String> {
     let first = servers.env("PG_PID");
     let children = std::fs::read_to_string(format!("/proc/{first}/task/{first}/children")).unwrap();
     children.split_whitespace().map(str::to_owned).chain([first]).collect()
-}
-
-fn signal(pids: &[String], signal: &str) {
-    assert!(std::process::Command::new("kill").arg(signal).args(pids).status().unwrap().success());
 }

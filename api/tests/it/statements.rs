@@ -6,7 +6,7 @@ use std::sync::Once;
 use std::time::Duration;
 
 use doacoes_api::domain::email::Email;
-use doacoes_api::service::accounts;
+use doacoes_api::service::resets;
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 use tracing::{Event, Metadata, Subscriber, span};
@@ -248,7 +248,7 @@ impl World<'_> {
             "pedirSenha" => app.post("senhas/pedidos", json!({"email": donor.email})),
             _ => {
                 let person = app.person().await;
-                accounts::ask_reset(&app.state, &Email::parse(&person.email).unwrap()).await.unwrap();
+                resets::send(&app.state, &Email::parse(&person.email).unwrap()).await.unwrap();
                 app.post("senhas/redefinicoes", json!({"codigo": app.code_for(&person.email).await, "senha": "outra frase longa"}))
             }
         }

@@ -1,11 +1,11 @@
 //! Following the totals of a campaign: what a client is sent and when, how many there may be, and what they cost the others.
 
 use std::ops::RangeInclusive;
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
+use doacoes_api::open_files;
 use doacoes_api::store::totals::Totals;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
@@ -13,8 +13,8 @@ use tokio::net::TcpSocket;
 use uuid::Uuid;
 
 use crate::harness::{
-    Campaign, Fleet, FleetOptions, Options, START, Servers, TestApp, alone, create_database, e2eid, hears_others, metric, replicas,
-    servers, until,
+    Campaign, Fleet, FleetOptions, Options, START, Servers, TestApp, alone, create_database, e2eid, exact_replicas, hears_others, metric,
+    p99, replicas, servers, until,
 };
 
 const PLACES: &str = r#"queue="streams""#;
@@ -167,8 +167,8 @@ async fn a_follower_sees_the_totals_at_once_and_soon_what_another_process_confir
         there.confirmed(&campaign, json!({})).await;
         let told = Instant::now();
         let (seq, totals) = stream.totals(Duration::from_secs(4)).await;
-        // A fold, a message, and what is left of the step that the last one began.
-        assert!(told.elapsed() < Duration::from_secs(2), "{:?}", told.elapsed());
+        // A fold, a message, and what is left of the step that the last one began: 1.25 s, and the machine's part.
+        assert!(told.elapsed() < Duration::from_secs(3), "{:?}", told.elapsed());
         assert_eq!((seq, &totals["doacoes_qtd"]), (round, &json!(round)));
         assert_eq!(totals, here.get(&path).send().await.json());
     }
@@ -215,7 +215,7 @@ async fn a_client_that_comes_back_is_sent_what_it_has_not_seen() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn donations_within_a_second_are_one_step_and_no_step_asks_the_database() {
-    let apps = replicas(servers(), 2).await;
+    let apps = exact_replicas(servers(), 2).await;
     let campaign = Arc::new(apps[0].campaign().await);
     let path = format!("campanhas/{}/totais", campaign.slug);
     let mut streams = vec![];
@@ -554,7 +554,7 @@ async fn nginx_passes_on_each_event_as_it_comes() {
     let mut streams = vec![];
     for _ in 0..4 {
         let mut stream = Stream::at(&app.http, &url, &[]).await;
-        stream.totals(Duration::from_secs(1)).await;
+        stream.totals(Duration::from_secs(4)).await;
         streams.push(stream);
     }
     for round in 1..=3 {
@@ -563,7 +563,8 @@ async fn nginx_passes_on_each_event_as_it_comes() {
         for stream in &mut streams {
             assert_eq!(stream.totals(Duration::from_secs(4)).await.1["doacoes_qtd"], round);
         }
-        assert!(told.elapsed() < Duration::from_millis(2_500), "{:?}", told.elapsed());
+        // As long as without it; what is held back comes only when the stream ends, after minutes.
+        assert!(told.elapsed() < Duration::from_secs(4), "{:?}", told.elapsed());
     }
     // A client that leaves nginx leaves the process behind it.
     let open = async |number: usize| {
@@ -575,9 +576,10 @@ async fn nginx_passes_on_each_event_as_it_comes() {
     streams.truncate(2);
     until(Duration::from_secs(3), "two places are free", async || open(0).await + open(1).await == 2).await;
     drop(streams);
+    until(Duration::from_secs(3), "all places are free", async || open(0).await + open(1).await == 0).await;
     // When a process stops, its clients find the other one.
     let mut stream = Stream::at(&app.http, &url, &[]).await;
-    let (seen, _) = stream.totals(Duration::from_secs(1)).await;
+    let (seen, _) = stream.totals(Duration::from_secs(4)).await;
     let number = usize::from(open(1).await == 1);
     fleet.signal(number, "-TERM");
     assert!(AFTER_A_STOP.contains(&stream.end(Duration::from_secs(2)).await));
@@ -585,16 +587,6 @@ async fn nginx_passes_on_each_event_as_it_comes() {
     let mut stream = Stream::at(&app.http, &url, &[("last-event-id", &seen.to_string())]).await;
     app.confirmed(&campaign, json!({})).await;
     assert_eq!(stream.totals(Duration::from_secs(4)).await.1["doacoes_qtd"], 4);
-}
-
-/// Lets this process and those that it starts have as many files open as they may, which must be enough.
-fn allow_open_files(enough: usize) {
-    let limits = std::fs::read_to_string("/proc/self/limits").unwrap();
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
-    let hard: usize = line.split_whitespace().nth(1).unwrap().parse().unwrap();
-    assert!(hard >= enough, "a process may have {hard} files open, and {enough} are needed");
-    let me = std::process::id().to_string();
-    assert!(Command::new("prlimit").args(["--pid", &me, &format!("--nofile={hard}:")]).status().unwrap().success());
 }
 
 fn resident_kib(pid: u32) -> usize {
@@ -634,21 +626,20 @@ impl Beside {
         given
     }
 
-    /// Hot pages; how many, and how long the slowest took.
-    async fn read(self: Arc<Self>) -> (usize, Duration) {
-        let (mut reads, mut slowest) = (0, Duration::ZERO);
+    /// Hot pages; how long each took.
+    async fn read(self: Arc<Self>) -> Vec<Duration> {
+        let mut reads = vec![];
         while !self.stop.load(Ordering::Relaxed) {
             for path in ["", "/totais"] {
                 let began = Instant::now();
                 let answer = self.http.get(format!("{}{path}", self.campaign)).send().await.unwrap();
                 assert_eq!(answer.status(), 200);
                 answer.bytes().await.unwrap();
-                slowest = slowest.max(began.elapsed());
-                reads += 1;
+                reads.push(began.elapsed());
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        (reads, slowest)
+        reads
     }
 }
 
@@ -656,7 +647,8 @@ impl Beside {
 async fn two_thousand_follow_a_hot_campaign_and_nobody_else_suffers() {
     const CLIENTS: usize = 2_000;
     let _alone = alone().await;
-    allow_open_files(2 * CLIENTS);
+    // Of this process, for its clients.
+    open_files::raise_limit();
     let database = create_database(servers()).await;
     let app = TestApp::on(servers(), &database, Options { pool_size: 2, ..Options::default() }).await;
     let campaign = app.campaign().await;
@@ -711,11 +703,11 @@ async fn two_thousand_follow_a_hot_campaign_and_nobody_else_suffers() {
     for donor in donors {
         given += donor.await.unwrap();
     }
-    let (mut reads, mut slowest) = (0, Duration::ZERO);
+    let mut reads = vec![];
     for reader in readers {
-        let (count, time) = reader.await.unwrap();
-        (reads, slowest) = (reads + count, slowest.max(time));
+        reads.extend(reader.await.unwrap());
     }
+    let (slowest, count, p99) = (reads.iter().copied().max().unwrap(), reads.len(), p99(reads));
     let settled = Instant::now();
     let totals = loop {
         let answer = beside.http.get(format!("{}/totais", beside.campaign)).send().await.unwrap();
@@ -741,9 +733,12 @@ async fn two_thousand_follow_a_hot_campaign_and_nobody_else_suffers() {
     let (shown, busy) = (settled.elapsed(), resident_kib(fleet.pid(0)));
     println!(
         "{CLIENTS} streams opened in {opened:?}; {before} KiB before, {with} KiB with them, {busy} KiB after {least} to {most} totals each; \
-         {given} donations, {reads} reads, the slowest {slowest:?}; the last total was everyone's after {shown:?}"
+         {given} donations, {count} reads, p99 {p99:?}, the slowest {slowest:?}; the last total was everyone's after {shown:?}"
     );
-    assert!(given > 0 && reads > 100, "{given} donations, {reads} reads");
+    assert!(given > 0 && count > 100, "{given} donations, {count} reads");
+    // Two thousand clients read their events in this process, on the same cores, once a second. A read behind all events of a step
+    // would wait for as long as the step takes; one in a hundred may meet another program as well.
+    assert!(p99 < Duration::from_secs(1), "reads took {p99:?}");
     assert!(busy.saturating_sub(before) < 64 * 1024, "{} KiB for {CLIENTS} streams", busy.saturating_sub(before));
     drop(streams);
     until(Duration::from_secs(10), "every place is free", async || {

@@ -20,9 +20,11 @@ use crate::http::extract::idempotency::IdempotencyKey;
 use crate::http::extract::path::SlugPath;
 use crate::http::extract::session::SignedIn;
 use crate::http::notice;
-use crate::http::problem::{Problem, Violations};
+use crate::http::problem::{Code, Problem, Violations};
 use crate::limits::{Rule, Use};
+use crate::redis_client::spawn_budgeted;
 use crate::service::doacoes::{self, Order, guest_token};
+use crate::service::once::Answer;
 use crate::state::AppState;
 
 /// A new donation.
@@ -89,18 +91,22 @@ pub async fn donate(
     let device = donor.map_or(device, |pessoa| format!("pessoa:{pessoa}"));
     let attempt = key.attempt(slug.as_str(), &bytes);
     let uses = [Use::of(Rule::DonationDevice, device), Use::from_address(Rule::DonationIp, ip)];
-    let (allowance, answer) = match state.limits.take(&uses).await {
-        Ok(allowance) => {
-            let work = doacoes::create(state.clone(), slug.as_str().to_owned(), donor, order, attempt, ip, |doacao, charges| {
+    let work = {
+        let (state, slug) = (state.clone(), slug.as_str().to_owned());
+        async move {
+            // On the heap, since the future is large and what surrounds it would each hold a copy.
+            let create = Box::pin(doacoes::create(state.clone(), slug, donor, order, attempt, ip, |doacao, charges| {
                 DoacaoBody::new(doacao, charges).to_json()
-            });
-            // Once begun it is carried through, whether or not the donor's phone stays on the line.
-            let (answer, fresh) = state.shutdown.complete(work).await??;
-            let is_free = !fresh && may_repeat(&state, ip);
-            (if is_free { state.limits.give_back(allowance).await } else { allowance }, answer)
+            }));
+            let create = async { create.await.map_err(Problem::from) };
+            state.limits.count(&uses, create, |made| counts(&state, ip, made)).await
         }
+    };
+    // Once begun it is carried through, whether or not the donor's phone stays on the line; so is giving back what it cost.
+    let (allowance, answer) = match state.shutdown.complete(spawn_budgeted(work)).await?? {
+        Ok((allowance, made)) => (allowance, made?.0),
         // A donor who got no answer must not be told to wait for the one that there is.
-        Err(exceeded) if may_repeat(&state, ip) => match doacoes::answered(&state, slug.as_str(), donor, &attempt).await? {
+        Err(exceeded) if may_look_up(&state, ip) => match doacoes::answered(&state, slug.as_str(), donor, &attempt).await? {
             Some(answer) => (exceeded.waived(), answer),
             None => return Err(exceeded.into()),
         },
@@ -110,11 +116,27 @@ pub async fn donate(
     Ok((allowance, created(answer, token)?).into_response())
 }
 
-/// Whether a repetition costs nothing. Beyond this it counts like a donation, and over the limit nobody looks for one: whoever
-/// repeats without end, or sends what only looks like a repetition, costs the database some look-ups a minute and no more. By
-/// address, since devices and keys are whatever the client says.
+/// Whether what came of a request uses up some of the donor's limit.
+fn counts(state: &AppState, ip: IpAddr, made: &Result<(Answer, bool), Problem>) -> bool {
+    match made {
+        Ok((_, fresh)) => *fresh || !may_repeat(state, ip),
+        // The first request with the key counts by itself.
+        Err(problem) if problem.code == Code::KeyInFlight => !may_repeat(state, ip),
+        // There is no donation, and whoever comes back as told must be let in.
+        Err(problem) => !problem.is_unavailable(),
+    }
+}
+
+/// Whether a repetition costs nothing. Beyond this it counts like a donation. By address, since devices and keys are whatever the
+/// client says.
 fn may_repeat(state: &AppState, ip: IpAddr) -> bool {
     state.limits.take_here(Use::from_address(Rule::RepeatIp, ip))
+}
+
+/// Whether a kept answer is looked for over the limit. Nobody knows beforehand whether there is one, so new donations that are
+/// refused use this up too; apart from [`may_repeat`], or a few of them would cost the neighbours their free repetitions.
+fn may_look_up(state: &AppState, ip: IpAddr) -> bool {
+    state.limits.take_here(Use::from_address(Rule::LookUpIp, ip))
 }
 
 impl Body {

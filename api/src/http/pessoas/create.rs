@@ -13,6 +13,7 @@ use crate::http::extract::client_ip::ClientIp;
 use crate::http::notice;
 use crate::http::problem::{Problem, Violations};
 use crate::limits::{Allowance, Rule, Use};
+use crate::redis_client::spawn_budgeted;
 use crate::service::accounts;
 use crate::state::AppState;
 
@@ -55,7 +56,14 @@ pub async fn create(
     notice::check(&mut wrong, &body.aviso_privacidade, body.consentimento);
     wrong.finish()?;
     let (Some(nome), Some(email), Some(senha)) = (nome, email, senha) else { return Err(wrong.problem()) };
-    let allowance = state.limits.take(&[Use::of(Rule::SignUpEmail, email.as_str()), Use::from_address(Rule::SignUpIp, ip)]).await?;
-    accounts::sign_up(&state, nome, email, senha).await?;
+    let uses = [Use::of(Rule::SignUpEmail, email.as_str()), Use::from_address(Rule::SignUpIp, ip)];
+    let core = state.clone();
+    let work = async move {
+        let sign_up = async { accounts::sign_up(&core, nome, email, senha).await.map_err(Problem::from) };
+        core.limits.count(&uses, sign_up, |taken| !taken.as_ref().is_err_and(Problem::is_unavailable)).await
+    };
+    // Carried through without its client, so that what it cost is given back exactly where no message was sent.
+    let (allowance, taken) = state.shutdown.complete(spawn_budgeted(work)).await???;
+    taken?;
     Ok((allowance, StatusCode::ACCEPTED))
 }

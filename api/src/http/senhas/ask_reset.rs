@@ -10,7 +10,7 @@ use crate::http::extract::body::ApiJson;
 use crate::http::extract::client_ip::ClientIp;
 use crate::http::problem::{Problem, Violations};
 use crate::limits::{Allowance, Rule, Use};
-use crate::service::accounts;
+use crate::service::resets;
 use crate::state::AppState;
 
 /// Whose password.
@@ -35,13 +35,10 @@ pub async fn ask_reset(
 ) -> Result<(Allowance, StatusCode), Problem> {
     let mut wrong = Violations::default();
     let Some(email) = wrong.check("email", Email::parse(&body.email)) else { return Err(wrong.problem()) };
-    let allowance = state.limits.take(&[Use::of(Rule::ResetEmail, email.as_str()), Use::from_address(Rule::ResetIp, ip)]).await?;
-    // The answer does not wait for what is only done where there is an account.
-    let core = state.clone();
-    state.shutdown.spawn(async move {
-        if let Err(error) = accounts::ask_reset(&core, &email).await {
-            tracing::error!(error = crate::telemetry::chain(&error), "a password reset could not be prepared");
-        }
-    });
+    let uses = [Use::of(Rule::ResetEmail, email.as_str()), Use::from_address(Rule::ResetIp, ip)];
+    let accept = async { resets::accept(&state, email).map_err(Problem::from) };
+    let (allowance, accepted) =
+        state.limits.count(&uses, accept, |accepted| !accepted.as_ref().is_err_and(Problem::is_unavailable)).await?;
+    accepted?;
     Ok((allowance, StatusCode::ACCEPTED))
 }

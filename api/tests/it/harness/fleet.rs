@@ -128,6 +128,14 @@ impl Fleet {
         std::fs::read_to_string(self.folder.path().join("nginx-error.log")).unwrap_or_default()
     }
 
+    /// What nginx says of requests that reached a process and were not answered by it. Those that may be repeated it sends to another
+    /// process, so that no client sees it.
+    pub fn dropped(&self) -> Vec<String> {
+        let log = self.nginx_log();
+        let errors = log.lines().filter(|line| line.contains("[error]") && !line.contains("connect() failed (111: "));
+        errors.map(str::to_owned).collect()
+    }
+
     /// Sends a signal, like `-TERM`.
     pub fn signal(&self, number: usize, signal: &str) {
         send(self.pid(number), signal);
@@ -210,8 +218,8 @@ fn free_port() -> SocketAddr {
     }
 }
 
-/// As the edge of an installation is set up: connections to the API are kept for less time than the API keeps them, and a request
-/// that was sent and cannot be repeated is never sent twice.
+/// Connections to the API are kept for less time than the API keeps them. A process that does not listen is passed over, as an edge does
+/// that is told which ones are ready; what nginx would repeat beyond that stands in [`Fleet::dropped`].
 fn start_nginx(folder: &Path, front: SocketAddr, upstreams: &[SocketAddr]) -> Child {
     let mut servers = String::new();
     for upstream in upstreams {

@@ -10,7 +10,7 @@ pub use client::{Answer, Request};
 pub use fixtures::{Campaign, Org, Person, cnpj, e2eid};
 pub use fleet::{Fleet, FleetOptions};
 pub use operations::Operation;
-pub use servers::{Servers, servers};
+pub use servers::{Servers, servers, signal_all};
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -211,6 +211,14 @@ impl TestApp {
         .unwrap()
     }
 
+    /// The server's processes that work for this database, but for the one that tells.
+    pub async fn backends(&self) -> Vec<String> {
+        sqlx::query_scalar("SELECT pid::text FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+            .fetch_all(&self.owner)
+            .await
+            .unwrap()
+    }
+
     /// A number from the database, seen as its owner.
     pub async fn count(&self, sql: &'static str) -> i64 {
         sqlx::query_scalar(sql).fetch_one(&self.owner).await.unwrap()
@@ -235,10 +243,19 @@ pub async fn create_database(servers: &Servers) -> String {
 
 /// Several processes on one database and one Redis; only the first works in the background.
 pub async fn replicas(servers: &Servers, count: usize) -> Vec<Arc<TestApp>> {
+    replicas_waiting(servers, count, redis_client::BUDGET).await
+}
+
+/// Replicas that wait for Redis however busy the machine is: for tests that count what comes from where.
+pub async fn exact_replicas(servers: &Servers, count: usize) -> Vec<Arc<TestApp>> {
+    replicas_waiting(servers, count, Duration::from_secs(30)).await
+}
+
+async fn replicas_waiting(servers: &Servers, count: usize, redis_budget: Duration) -> Vec<Arc<TestApp>> {
     let database = create_database(servers).await;
     let mut apps = Vec::new();
     for index in 0..count {
-        let options = Options { background: index == 0, ..Options::default() };
+        let options = Options { background: index == 0, redis_budget, ..Options::default() };
         let app = Arc::new(TestApp::on(servers, &database, options).await);
         hears_others(&app).await;
         apps.push(app);
@@ -289,6 +306,12 @@ pub async fn until(limit: Duration, what: &str, holds: impl AsyncFn() -> bool) -
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     started.elapsed()
+}
+
+/// The 99th percentile.
+pub fn p99(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() * 99 / 100]
 }
 
 /// The sum of a metric's series that have all of `labels`.

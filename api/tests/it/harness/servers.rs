@@ -78,7 +78,7 @@ impl Servers {
 
     /// Sends a signal, like `-STOP`, to `PG_PID` or `REDIS_PID`.
     pub fn signal(&self, process: &str, signal: &str) {
-        assert!(Command::new("kill").args([signal, &self.env(process)]).status().unwrap().success());
+        signal_all(&[self.env(process)], signal);
     }
 
     pub fn app_url(&self, database: &str) -> String {
@@ -105,6 +105,11 @@ impl Servers {
             })
             .await
     }
+}
+
+/// Sends a signal, like `-STOP`, to each process.
+pub fn signal_all(pids: &[String], signal: &str) {
+    assert!(Command::new("kill").arg(signal).args(pids).status().unwrap().success());
 }
 
 /// The end of the pipe is what stops them.

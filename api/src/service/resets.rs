@@ -1,0 +1,86 @@
+//! Asking for a new password. The answer comes before anybody has looked whether there is an account, so what was accepted is not
+//! given up because the database is busy or away.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::Mutex;
+
+use crate::admission::{Gate, Place};
+use crate::domain::email::Email;
+use crate::keys::{random_hex, sha256};
+use crate::mail::{Mail, post};
+use crate::metrics::{Metrics, WaitQueue};
+use crate::state::{AppState, Core, commit};
+use crate::store::{Class, StoreError, pessoas};
+use crate::telemetry::chain;
+
+/// How long a code is good for.
+const LIFE: time::Duration = time::Duration::minutes(30);
+/// Requests that are accepted and not yet done. Each takes some milliseconds, so there are many only while the database is away.
+const QUEUE: usize = 64;
+/// Whoever waits for a message has given up after this long, or asked again.
+const PATIENCE: Duration = Duration::from_mins(15);
+/// Between two tries.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Requests for a new password that are accepted.
+pub struct Resets {
+    queue: Gate,
+    /// One at a time, of the few connections of background work.
+    turn: Mutex<()>,
+}
+
+impl Resets {
+    /// None yet.
+    pub fn new(metrics: &Metrics) -> Self {
+        Self { queue: Gate::new(QUEUE, WaitQueue::Resets, metrics), turn: Mutex::default() }
+    }
+
+    /// A place for one more, or nothing where there are too many.
+    pub fn enter(&self) -> Option<Place> {
+        self.queue.enter()
+    }
+}
+
+/// Accepts a request, or refuses it where too many wait, alike whether the address has an account or not.
+pub fn accept(state: &AppState, email: Email) -> Result<(), StoreError> {
+    let place = state.resets.enter().ok_or(StoreError::Crowded)?;
+    let core = AppState::clone(state);
+    state.shutdown.spawn(async move {
+        carry_out(&core, &email).await;
+        drop(place);
+    });
+    Ok(())
+}
+
+/// Tries until it is done, and once more when a stop is asked for. A commit of which nobody knows whether it happened is repeated:
+/// two messages help, none does not.
+async fn carry_out(core: &Core, email: &Email) {
+    let began = Instant::now();
+    loop {
+        let is_last = core.shutdown.has_begun() || began.elapsed() > PATIENCE;
+        let turn = core.resets.turn.lock().await;
+        let Err(error) = send(core, email).await else { return };
+        drop(turn);
+        if is_last || error.class() == Class::Fault {
+            tracing::error!(error = chain(&error), "a password reset could not be prepared");
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE) => {}
+            () = core.shutdown.begun() => {}
+        }
+    }
+}
+
+/// Sends a code to set a new password, where the address has an account. Of background work, since nobody waits for it.
+pub async fn send(core: &Core, email: &Email) -> Result<(), StoreError> {
+    let now = core.clock.now();
+    let token = random_hex();
+    let mut tx = core.begin_in_background().await?;
+    if let Some(account) = pessoas::credentials(&mut tx, email).await? {
+        pessoas::insert_reset(&mut tx, &sha256(token.as_bytes()), account.id, now, now + LIFE).await?;
+        post(&mut tx, &core.keys.body, &core.public_url, None, email.as_str(), &Mail::ResetPassword { token: &token }, now).await?;
+    }
+    commit(tx).await
+}
