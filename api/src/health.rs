@@ -3,7 +3,7 @@
 //! An outage does not make the process unready: it would be unready in every replica at once, and what is served without the
 //! store would be gone as well.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
 use crate::metrics::{Metrics, Store};
@@ -15,10 +15,6 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// After so many in a row it counts as away: a busy moment is no outage.
 const MISSES: u8 = 2;
 
-const NEVER: u8 = 0;
-const ANSWERS: u8 = 1;
-const AWAY: u8 = 2;
-
 /// What each store last did.
 #[derive(Debug, Default)]
 pub struct Health {
@@ -28,44 +24,40 @@ pub struct Health {
 
 #[derive(Debug, Default)]
 struct Answers {
-    state: AtomicU8,
-    /// In a row.
+    /// Whether it ever answered.
+    reached: AtomicBool,
+    /// How often it did not since, as far as that matters.
     missed: AtomicU8,
 }
 
 impl Health {
     /// Whether the database has answered since the process started.
     pub fn has_reached_database(&self) -> bool {
-        self.of(Store::Postgres).state.load(Ordering::Relaxed) != NEVER
+        self.postgres.reached.load(Ordering::Relaxed)
     }
 
     /// The stores that do not answer now.
     pub fn degraded(&self) -> Vec<Store> {
-        Store::ALL.iter().copied().filter(|store| self.of(*store).state.load(Ordering::Relaxed) == AWAY).collect()
+        Store::ALL.iter().copied().filter(|store| self.is_away(*store)).collect()
+    }
+
+    fn is_away(&self, store: Store) -> bool {
+        // Nothing was ever served with a database that was never reached.
+        let was_there = store == Store::Redis || self.has_reached_database();
+        was_there && self.of(store).missed.load(Ordering::Relaxed) >= MISSES
     }
 
     fn note(&self, store: Store, answers: bool, metrics: &Metrics) {
         let of = self.of(store);
-        if answers {
-            of.missed.store(0, Ordering::Relaxed);
-        } else if of.missed.fetch_add(1, Ordering::Relaxed).saturating_add(1) < MISSES {
-            return;
-        } else {
-            // No overflow in an outage of any length.
-            of.missed.store(MISSES, Ordering::Relaxed);
-        }
-        metrics.degraded(store, !answers);
-        let now = match (store, answers) {
-            (_, true) => ANSWERS,
-            // Nothing was ever served with it.
-            (Store::Postgres, false) if !self.has_reached_database() => NEVER,
-            (_, false) => AWAY,
-        };
-        let before = of.state.swap(now, Ordering::Relaxed);
-        if before != now && now == AWAY {
-            tracing::warn!(store = store.as_str(), "a store does not answer");
-        } else if before == AWAY && now == ANSWERS {
-            tracing::info!(store = store.as_str(), "a store answers again");
+        let before = self.is_away(store);
+        let missed = if answers { 0 } else { of.missed.load(Ordering::Relaxed).saturating_add(1) };
+        of.missed.store(missed, Ordering::Relaxed);
+        of.reached.fetch_or(answers, Ordering::Relaxed);
+        metrics.degraded(store, missed >= MISSES);
+        match (before, self.is_away(store)) {
+            (false, true) => tracing::warn!(store = store.as_str(), "a store does not answer"),
+            (true, false) => tracing::info!(store = store.as_str(), "a store answers again"),
+            _ => {}
         }
     }
 
@@ -85,12 +77,9 @@ pub async fn watch(core: &Core) {
         let redis = async { tokio::time::timeout(PATIENCE, core.redis.ping()).await.unwrap_or(false) };
         let (postgres, redis) = tokio::join!(postgres, redis);
         core.health.note(Store::Postgres, postgres, &core.metrics);
-        core.cache.note_database(!core.health.degraded().contains(&Store::Postgres));
+        core.cache.note_database(!core.health.is_away(Store::Postgres));
         core.health.note(Store::Redis, redis, &core.metrics);
-        tokio::select! {
-            () = tokio::time::sleep(EVERY) => {}
-            () = core.shutdown.begun() => {}
-        }
+        core.shutdown.pause(EVERY).await;
     }
 }
 

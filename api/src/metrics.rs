@@ -162,7 +162,7 @@ impl Metrics {
         }
         for task in Task::ALL {
             for result in BackgroundResult::ALL {
-                self.background.with_label_values(&[task.label(), result.as_str()]);
+                self.background.with_label_values(&[task.as_str(), result.as_str()]);
             }
         }
         for result in Delivery::ALL {
@@ -173,10 +173,10 @@ impl Metrics {
         }
         for class in Class::ALL {
             for (layer, result) in CacheLayer::ALL.iter().flat_map(|layer| CacheOutcome::ALL.iter().map(move |result| (layer, result))) {
-                self.cache.with_label_values(&[layer.as_str(), class.label(), result.as_str()]);
+                self.cache.with_label_values(&[layer.as_str(), class.as_str(), result.as_str()]);
             }
             for result in Fill::ALL {
-                self.cache_fills.with_label_values(&[class.label(), result.as_str()]);
+                self.cache_fills.with_label_values(&[class.as_str(), result.as_str()]);
             }
         }
         for rule in Rule::ALL {
@@ -220,10 +220,10 @@ impl Metrics {
 
     /// A background task ran.
     pub fn background(&self, task: Task, result: BackgroundResult, unix_seconds: i64) {
-        self.background.with_label_values(&[task.label(), result.as_str()]).inc();
+        self.background.with_label_values(&[task.as_str(), result.as_str()]).inc();
         if result == BackgroundResult::Done {
             let seconds = u32::try_from(unix_seconds).map_or(0.0, f64::from);
-            self.background_success.with_label_values(&[task.label()]).set(seconds);
+            self.background_success.with_label_values(&[task.as_str()]).set(seconds);
         }
     }
 
@@ -259,12 +259,12 @@ impl Metrics {
 
     /// A layer of the cache was asked.
     pub fn cache(&self, layer: CacheLayer, class: Class, outcome: CacheOutcome) {
-        self.cache.with_label_values(&[layer.as_str(), class.label(), outcome.as_str()]).inc();
+        self.cache.with_label_values(&[layer.as_str(), class.as_str(), outcome.as_str()]).inc();
     }
 
     /// An answer was given to Redis.
     pub fn cache_fill(&self, class: Class, fill: Fill) {
-        self.cache_fills.with_label_values(&[class.label(), fill.as_str()]).inc();
+        self.cache_fills.with_label_values(&[class.as_str(), fill.as_str()]).inc();
     }
 
     /// A limit turned a request away.

@@ -73,10 +73,7 @@ pub async fn run(state: AppState, pooler: Pooler) {
             }
             Err(error) => tracing::warn!(error = chain(&error), "the statement probe could not finish"),
         }
-        tokio::select! {
-            () = tokio::time::sleep(AGAIN) => {}
-            () = state.shutdown.begun() => {}
-        }
+        state.shutdown.pause(AGAIN).await;
     }
 }
 

@@ -72,13 +72,18 @@ pub async fn budgeted<F: Future>(budget: Duration, request: F) -> F::Output {
     LEFT.scope(Left::new(budget), request).await
 }
 
-/// Runs work that a request waits for in a task of its own, with what is left of the request's budget.
+/// Work that a request waits for, to run in a task of its own with what is left of the request's budget.
+pub fn keep_budget<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    LEFT.scope(Left::new(budget_left().unwrap_or(BUDGET)), work)
+}
+
+/// Runs such work.
 pub fn spawn_budgeted<F>(work: F) -> tokio::task::JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    tokio::spawn(LEFT.scope(Left::new(budget_left().unwrap_or(BUDGET)), work))
+    tokio::spawn(keep_budget(work))
 }
 
 /// Nothing where no request runs, whose work has a budget for each command.
@@ -284,6 +289,7 @@ fn after(now: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shutdown::Shutdown;
 
     #[test]
     fn the_breaker_opens_after_failures_in_a_row_and_closes_with_a_success() {
@@ -313,6 +319,8 @@ mod tests {
             assert_eq!(budget_left(), Some(Duration::from_millis(20)));
             let spawned = spawn_budgeted(async { budget_left() }).await;
             assert_eq!(spawned.ok(), Some(Some(Duration::from_millis(20))));
+            let completed = Shutdown::default().complete(async { budget_left() }).await;
+            assert_eq!(completed.ok(), Some(Some(Duration::from_millis(20))));
             assert!(!wait_within_budget(Duration::from_millis(21)).await);
             spend(Duration::from_millis(30));
             assert_eq!(budget_left(), Some(Duration::ZERO));

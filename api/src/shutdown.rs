@@ -6,6 +6,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::redis_client::keep_budget;
+
 /// One handle for everything that must end with the process.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
@@ -35,6 +37,14 @@ impl Shutdown {
         }
     }
 
+    /// Waits for `time`, but no longer than until a stop is asked for.
+    pub async fn pause(&self, time: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(time) => {}
+            () = self.begun() => {}
+        }
+    }
+
     /// Whether a stop was asked for.
     pub fn has_begun(&self) -> bool {
         self.token.is_cancelled()
@@ -45,9 +55,10 @@ impl Shutdown {
         self.token.cancelled().await;
     }
 
-    /// Runs `work` to its end even if the caller goes away; [`Shutdown::finished`] waits for it.
+    /// Runs a request's `work` to its end even if the request goes away; [`Shutdown::finished`] waits for it. What is left of the
+    /// request's budget for Redis goes with it.
     pub async fn complete<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Result<T, tokio::task::JoinError> {
-        self.tasks.spawn(work).await
+        self.tasks.spawn(keep_budget(work)).await
     }
 
     /// Starts a task that watches [`Shutdown::begun`] itself.

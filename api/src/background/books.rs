@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use uuid::Uuid;
 
-use super::{Task, Turn, note, pause, take_turn};
+use super::{Task, Turn, note, take_turn};
 use crate::state::{AppState, Core, commit};
 use crate::store::StoreError;
 use crate::store::consistency::{CHECKS, Finding};
@@ -30,7 +30,7 @@ pub(super) async fn watch(state: AppState) {
             () = state.shutdown.begun() => break,
         };
         note(&state, Task::Books, &result);
-        pause(&state, Task::Books.every().max(started.elapsed() * (SHARE - 1))).await;
+        state.shutdown.pause(Task::Books.every().max(started.elapsed() * (SHARE - 1))).await;
     }
 }
 

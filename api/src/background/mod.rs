@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use sqlx::{Postgres, Transaction};
 
+use crate::domain::text_enum::texts;
 use crate::mail::Mailer;
 use crate::metrics::BackgroundResult;
 use crate::state::{AppState, Core, commit};
@@ -39,10 +40,17 @@ pub enum Task {
     Drops,
 }
 
-impl Task {
-    /// Every task.
-    pub const ALL: [Self; 7] = [Self::Folder, Self::Outbox, Self::Expiry, Self::CampaignEnd, Self::Purge, Self::Books, Self::Drops];
+texts!(Task {
+    Folder = "folder",
+    Outbox = "outbox",
+    Expiry = "expiry",
+    CampaignEnd = "campaign_end",
+    Purge = "purge",
+    Books = "books",
+    Drops = "drops",
+});
 
+impl Task {
     const fn lock(self) -> i32 {
         match self {
             Self::Folder => 1,
@@ -52,19 +60,6 @@ impl Task {
             Self::Purge => 5,
             Self::Books => 6,
             Self::Drops => 7,
-        }
-    }
-
-    /// Its name in metrics and logs.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Folder => "folder",
-            Self::Outbox => "outbox",
-            Self::Expiry => "expiry",
-            Self::CampaignEnd => "campaign_end",
-            Self::Purge => "purge",
-            Self::Books => "books",
-            Self::Drops => "drops",
         }
     }
 
@@ -119,15 +114,7 @@ async fn every(state: AppState, task: Task, turn: for<'a> fn(&'a Core) -> TurnFu
         if note(&state, task, &result) == Some(Turn::More) {
             continue;
         }
-        pause(&state, task.every()).await;
-    }
-}
-
-/// Waits for a task's next turn, or for a stop.
-async fn pause(core: &Core, time: Duration) {
-    tokio::select! {
-        () = tokio::time::sleep(time) => {}
-        () = core.shutdown.begun() => {}
+        state.shutdown.pause(task.every()).await;
     }
 }
 
@@ -137,7 +124,7 @@ fn note(core: &Core, task: Task, result: &Result<Option<Turn>, StoreError>) -> O
         Ok(Some(turn)) => (BackgroundResult::Done, Some(*turn)),
         Ok(None) => (BackgroundResult::Idle, None),
         Err(error) => {
-            tracing::warn!(task = task.label(), error = chain(error), "a background task failed and comes again");
+            tracing::warn!(task = task.as_str(), error = chain(error), "a background task failed and comes again");
             (BackgroundResult::Failed, None)
         }
     };

@@ -3,7 +3,7 @@
 
 use time::Duration;
 
-use super::{Task, Turn, end_turn, note, pause, take_turn};
+use super::{Task, Turn, end_turn, note, take_turn};
 use crate::mail::Mailer;
 use crate::metrics::{Delivery, MailState, Queue};
 use crate::state::{AppState, Core};
@@ -20,7 +20,7 @@ pub(super) async fn watch(state: AppState, mailer: Mailer) {
     while !state.shutdown.has_begun() {
         let result = turn(&state, &mailer).await;
         if note(&state, Task::Outbox, &result) != Some(Turn::More) {
-            pause(&state, Task::Outbox.every()).await;
+            state.shutdown.pause(Task::Outbox.every()).await;
         }
     }
 }
@@ -49,9 +49,10 @@ async fn turn(core: &Core, mailer: &Mailer) -> Result<Option<Turn>, StoreError> 
 
 async fn deliver(core: &Core, mailer: &Mailer, message: Waiting) -> Result<(), StoreError> {
     let sent = mailer.deliver(&core.keys.body, &message.carga).await;
+    let may_retry = message.tentativas < TRIES;
     core.metrics.mail(match &sent {
         Ok(()) => Delivery::Sent,
-        Err(_) if message.tentativas < TRIES => Delivery::Failed,
+        Err(_) if may_retry => Delivery::Failed,
         Err(_) => Delivery::Parked,
     });
     // Not in the requests' queue: a message that was sent and is not noted goes out once more.
@@ -60,7 +61,7 @@ async fn deliver(core: &Core, mailer: &Mailer, message: Waiting) -> Result<(), S
         Ok(()) => outbox::finish(&mut db, message.id).await,
         Err(error) => {
             let now = core.clock.now();
-            let next = (message.tentativas < TRIES).then(|| now + backoff(message.tentativas));
+            let next = may_retry.then(|| now + backoff(message.tentativas));
             tracing::warn!(
                 message = message.id,
                 tries = message.tentativas,

@@ -77,10 +77,7 @@ pub async fn listen(state: AppState) {
             () = state.shutdown.begun() => {}
         }
         state.cache.note_connected(false);
-        tokio::select! {
-            () = tokio::time::sleep(RECONNECT) => {}
-            () = state.shutdown.begun() => break,
-        }
+        state.shutdown.pause(RECONNECT).await;
     }
 }
 

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::ids::PessoaId;
+use crate::domain::text_enum::texts;
 use crate::keys::hex;
 
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// A kind of cached answer: the metrics' label and the times to live.
+/// A kind of cached answer, with its times to live; its text is a metric's label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Class {
     /// A campaign, without money.
@@ -31,35 +32,19 @@ pub enum Class {
     Session,
 }
 
+texts!(Class {
+    Campaign = "campanha",
+    Campaigns = "campanhas",
+    CampaignsByMoney = "campanhas_arrecadado",
+    Totals = "totais",
+    Feed = "doacoes",
+    Organizadora = "organizadora",
+    Organizadoras = "organizadoras",
+    Pessoa = "pessoa",
+    Session = "sessao",
+});
+
 impl Class {
-    /// Every class.
-    pub const ALL: [Self; 9] = [
-        Self::Campaign,
-        Self::Campaigns,
-        Self::CampaignsByMoney,
-        Self::Totals,
-        Self::Feed,
-        Self::Organizadora,
-        Self::Organizadoras,
-        Self::Pessoa,
-        Self::Session,
-    ];
-
-    /// The metrics' label.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Campaign => "campanha",
-            Self::Campaigns => "campanhas",
-            Self::CampaignsByMoney => "campanhas_arrecadado",
-            Self::Totals => "totais",
-            Self::Feed => "doacoes",
-            Self::Organizadora => "organizadora",
-            Self::Organizadoras => "organizadoras",
-            Self::Pessoa => "pessoa",
-            Self::Session => "sessao",
-        }
-    }
-
     /// How long Redis keeps it, before jitter.
     pub(super) const fn redis_life(self) -> Duration {
         match self {

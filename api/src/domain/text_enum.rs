@@ -1,5 +1,22 @@
 //! Closed sets that are written the same way in JSON, SQL and metrics.
 
+/// Gives an enum all of its values and each one's text.
+macro_rules! texts {
+    ($name:ident { $($variant:ident = $text:tt),+ $(,)? }) => {
+        impl $name {
+            /// Every value.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The value's text.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+        }
+    };
+}
+
+pub(crate) use texts;
+
 /// Defines an enum whose variants have one text each, for serde, OpenAPI and text columns alike.
 ///
 /// sqlx's derive would look the type up by name on every new connection; this one uses the built-in `text`. The text is
@@ -12,15 +29,7 @@ macro_rules! text_enum {
             $($(#[$variant_meta])* #[serde(rename = $text)] $variant),+
         }
 
-        impl $name {
-            /// Every value.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// The value's text.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text),+ }
-            }
-        }
+        $crate::domain::text_enum::texts!($name { $($variant = $text),+ });
 
         impl sqlx::Type<sqlx::Postgres> for $name {
             fn type_info() -> sqlx::postgres::PgTypeInfo {

@@ -201,9 +201,10 @@ impl Problem {
         }
     }
 
-    /// Whether the client was only asked to come back. Nothing that a limit counts is used up by that.
-    pub fn is_unavailable(&self) -> bool {
-        self.code == Code::Unavailable
+    /// Whether an answer uses up what a limit counts: all but being asked to come back, for nothing was done, and whoever comes
+    /// back as told must be let in.
+    pub fn uses_up<T>(answer: &Result<T, Self>) -> bool {
+        !matches!(answer, Err(problem) if problem.code == Code::Unavailable)
     }
 
     /// Asks for another try after `seconds`.

@@ -5,21 +5,18 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::domain::text_enum::texts;
+
 macro_rules! rules {
     ($($(#[$doc:meta])* $name:ident = ($text:literal, $limit:literal, $seconds:literal)),+ $(,)?) => {
-        /// What is limited, each by its own subject. Nothing is limited per campaign: a hot one is a success.
+        /// What is limited, each by its own subject. Nothing is limited per campaign: a hot one is a success. Its text is its name
+        /// in files, headers, metrics and Redis.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Rule { $($(#[$doc])* $name),+ }
 
+        texts!(Rule { $($name = $text),+ });
+
         impl Rule {
-            /// Every rule.
-            pub const ALL: &'static [Self] = &[$(Self::$name),+];
-
-            /// Its name in files, headers, metrics and Redis.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$name => $text),+ }
-            }
-
             const fn default(self) -> Quota {
                 match self { $(Self::$name => Quota { limit: $limit, period_seconds: $seconds }),+ }
             }

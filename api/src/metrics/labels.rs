@@ -2,6 +2,8 @@
 
 use axum::http::Method as HttpMethod;
 
+use crate::domain::text_enum::texts;
+
 /// Defines an enum whose variants are the values of a label.
 macro_rules! label {
     ($(#[$meta:meta])* pub enum $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
@@ -9,15 +11,7 @@ macro_rules! label {
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum $name { $($(#[$variant_meta])* $variant),+ }
 
-        impl $name {
-            /// Every value.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// The label's value.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text),+ }
-            }
-        }
+        texts!($name { $($variant = $text),+ });
     };
 }
 

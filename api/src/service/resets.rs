@@ -66,10 +66,7 @@ async fn carry_out(core: &Core, email: &Email) {
             tracing::error!(error = chain(&error), "a password reset could not be prepared");
             return;
         }
-        tokio::select! {
-            () = tokio::time::sleep(PAUSE) => {}
-            () = core.shutdown.begun() => {}
-        }
+        core.shutdown.pause(PAUSE).await;
     }
 }
 

@@ -94,11 +94,11 @@ async fn look<R: Resource + Clone>(state: &AppState, resource: &R, shown: &watch
     };
     let Ok(answer) = state.cache.get(state, resource.clone()).await else { return Look::Same };
     let Some(found) = &answer.entry.found else { return Look::Gone };
-    let is_newer = found.seq > shown.borrow().seq;
-    if is_newer {
-        shown.send_replace(Shown::new(found));
+    if found.seq <= shown.borrow().seq {
+        return Look::Same;
     }
-    if is_newer { Look::Newer } else { Look::Same }
+    shown.send_replace(Shown::new(found));
+    Look::Newer
 }
 
 /// A fifth more or less, so that what was begun together does not go on together.

@@ -22,7 +22,6 @@ use crate::http::extract::session::SignedIn;
 use crate::http::notice;
 use crate::http::problem::{Code, Problem, Violations};
 use crate::limits::{Rule, Use};
-use crate::redis_client::spawn_budgeted;
 use crate::service::doacoes::{self, Order, guest_token};
 use crate::service::once::Answer;
 use crate::state::AppState;
@@ -103,7 +102,7 @@ pub async fn donate(
         }
     };
     // Once begun it is carried through, whether or not the donor's phone stays on the line; so is giving back what it cost.
-    let (allowance, answer) = match state.shutdown.complete(spawn_budgeted(work)).await?? {
+    let (allowance, answer) = match state.shutdown.complete(work).await? {
         Ok((allowance, made)) => (allowance, made?.0),
         // A donor who got no answer must not be told to wait for the one that there is.
         Err(exceeded) if may_look_up(&state, ip) => match doacoes::answered(&state, slug.as_str(), donor, &attempt).await? {
@@ -122,8 +121,7 @@ fn counts(state: &AppState, ip: IpAddr, made: &Result<(Answer, bool), Problem>) 
         Ok((_, fresh)) => *fresh || !may_repeat(state, ip),
         // The first request with the key counts by itself.
         Err(problem) if problem.code == Code::KeyInFlight => !may_repeat(state, ip),
-        // There is no donation, and whoever comes back as told must be let in.
-        Err(problem) => !problem.is_unavailable(),
+        Err(_) => Problem::uses_up(made),
     }
 }
 

@@ -13,7 +13,6 @@ use crate::http::extract::client_ip::ClientIp;
 use crate::http::notice;
 use crate::http::problem::{Problem, Violations};
 use crate::limits::{Allowance, Rule, Use};
-use crate::redis_client::spawn_budgeted;
 use crate::service::accounts;
 use crate::state::AppState;
 
@@ -60,10 +59,10 @@ pub async fn create(
     let core = state.clone();
     let work = async move {
         let sign_up = async { accounts::sign_up(&core, nome, email, senha).await.map_err(Problem::from) };
-        core.limits.count(&uses, sign_up, |taken| !taken.as_ref().is_err_and(Problem::is_unavailable)).await
+        core.limits.count(&uses, sign_up, Problem::uses_up).await
     };
     // Carried through without its client, so that what it cost is given back exactly where no message was sent.
-    let (allowance, taken) = state.shutdown.complete(spawn_budgeted(work)).await???;
+    let (allowance, taken) = state.shutdown.complete(work).await??;
     taken?;
     Ok((allowance, StatusCode::ACCEPTED))
 }

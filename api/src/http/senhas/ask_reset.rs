@@ -37,8 +37,7 @@ pub async fn ask_reset(
     let Some(email) = wrong.check("email", Email::parse(&body.email)) else { return Err(wrong.problem()) };
     let uses = [Use::of(Rule::ResetEmail, email.as_str()), Use::from_address(Rule::ResetIp, ip)];
     let accept = async { resets::accept(&state, email).map_err(Problem::from) };
-    let (allowance, accepted) =
-        state.limits.count(&uses, accept, |accepted| !accepted.as_ref().is_err_and(Problem::is_unavailable)).await?;
+    let (allowance, accepted) = state.limits.count(&uses, accept, Problem::uses_up).await?;
     accepted?;
     Ok((allowance, StatusCode::ACCEPTED))
 }
