@@ -3,19 +3,26 @@
 //! A hash costs about 20 ms of a core. Unbounded, a thousand log-ins would take every core from the donors; so one runs,
 //! a few wait, and the rest are told to come back.
 
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, mpsc};
 
-use argon2::password_hash::phc::PasswordHash;
-use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::admission::{Gate, Place};
 use crate::metrics::{Metrics, WaitQueue};
+use crate::telemetry::chain;
 
 /// Memory in KiB, passes and lanes: the least that OWASP's password storage guide advises for argon2id.
 const COST: (u32, u32, u32) = (19 * 1024, 2, 1);
+const ALGORITHM: Algorithm = Algorithm::Argon2id;
+const VERSION: Version = Version::V0x13;
+/// The priority of the thread that hashes, from -20 to 19; requests have 0. At 19 log-ins come to a stand where the reads of one
+/// process can fill a core, and those who read gain nothing more.
+const NICENESS: i32 = 10;
 /// How many may wait for the one that runs.
 const QUEUE: usize = 16;
 
@@ -30,7 +37,7 @@ pub struct Passwords {
     dummy: Arc<str>,
 }
 
-type Job = Box<dyn FnOnce() + Send>;
+type Job = Box<dyn FnOnce(&mut Memory) + Send>;
 
 /// A place in the queue, taken before the database is asked whose password it is: a crowd at the door must not take the
 /// connections of those who donate.
@@ -59,11 +66,12 @@ impl Passwords {
     /// A hasher with one permit.
     pub fn new(metrics: &Metrics) -> Result<Self, PasswordsError> {
         let (memory, passes, lanes) = COST;
-        let params = Params::new(memory, passes, lanes, None).map_err(|error| PasswordsError::Argon2(error.to_string()))?;
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        let dummy = hash_now(&argon2, b"nobody has this password")?;
+        let params = Params::new(memory, passes, lanes, None).map_err(refused)?;
+        let argon2 = Argon2::new(ALGORITHM, VERSION, params);
+        let mut memory = Memory::default();
+        let dummy = memory.hash(&argon2, b"nobody has this password")?;
         let queue = Gate::new(QUEUE, WaitQueue::Passwords, metrics);
-        Ok(Self { running: Arc::new(Semaphore::new(1)), hasher: start_hasher()?, queue, argon2, dummy: dummy.into() })
+        Ok(Self { running: Arc::new(Semaphore::new(1)), hasher: start_hasher(memory)?, queue, argon2, dummy: dummy.into() })
     }
 
     /// A place in the queue, for [`Passwords::verify`].
@@ -75,18 +83,16 @@ impl Passwords {
     pub async fn hash(&self, password: SecretString) -> Result<String, PasswordsError> {
         let ticket = self.queue_up()?;
         let argon2 = self.argon2.clone();
-        self.run(ticket, move || hash_now(&argon2, password.expose_secret().as_bytes())).await
+        self.run(ticket, move |memory| memory.hash(&argon2, password.expose_secret().as_bytes())).await
     }
 
     /// Whether `password` belongs to the PHC string `stored`. `None` stands for an account that does not exist, and takes
     /// as long.
     pub async fn verify(&self, ticket: Ticket, password: SecretString, stored: Option<String>) -> Result<bool, PasswordsError> {
-        let argon2 = self.argon2.clone();
         let dummy = Arc::clone(&self.dummy);
-        self.run(ticket, move || {
+        self.run(ticket, move |memory| {
             let (text, exists) = stored.as_deref().map_or((&*dummy, false), |text| (text, true));
-            let hash = PasswordHash::new(text).map_err(|error| PasswordsError::Argon2(error.to_string()))?;
-            let matches = argon2.verify_password(password.expose_secret().as_bytes(), &hash).is_ok();
+            let matches = memory.verify(password.expose_secret().as_bytes(), text)?;
             Ok(matches && exists)
         })
         .await
@@ -95,14 +101,14 @@ impl Passwords {
     async fn run<T: Send + 'static>(
         &self,
         ticket: Ticket,
-        work: impl FnOnce() -> Result<T, PasswordsError> + Send + 'static,
+        work: impl FnOnce(&mut Memory) -> Result<T, PasswordsError> + Send + 'static,
     ) -> Result<T, PasswordsError> {
         let turn = Arc::clone(&self.running).acquire_owned().await.map_err(|_| PasswordsError::Stopped)?;
         drop(ticket);
         let (tell, done) = oneshot::channel();
-        let job = move || {
+        let job = move |memory: &mut Memory| {
             // The turn is held here: a client that hangs up does not free the core that its hash still uses.
-            let result = work();
+            let result = work(memory);
             drop(turn);
             let _ = tell.send(result);
         };
@@ -111,24 +117,71 @@ impl Passwords {
     }
 }
 
-/// One thread for all hashes. On the runtime's many blocking threads, each one's share of the heap would keep the 19 MiB that a
-/// hash needs.
-fn start_hasher() -> Result<mpsc::Sender<Job>, PasswordsError> {
+/// One thread for all hashes, with one piece of memory for all of them.
+fn start_hasher(mut memory: Memory) -> Result<mpsc::Sender<Job>, PasswordsError> {
     let (sender, jobs) = mpsc::channel::<Job>();
     let run = move || {
+        yield_to_requests();
         for job in jobs {
             // Its caller is told by the channel that it drops.
-            let _ = catch_unwind(AssertUnwindSafe(job));
+            let _ = catch_unwind(AssertUnwindSafe(|| job(&mut memory)));
         }
     };
     std::thread::Builder::new().name("passwords".to_owned()).spawn(run).map_err(PasswordsError::Thread)?;
     Ok(sender)
 }
 
-fn hash_now(argon2: &Argon2<'_>, password: &[u8]) -> Result<String, PasswordsError> {
-    let hash: argon2::password_hash::phc::PasswordHash =
-        argon2.hash_password(password).map_err(|error| PasswordsError::Argon2(error.to_string()))?;
-    Ok(hash.to_string())
+/// Lowers the priority of this thread, and on Linux of no other: whoever reads or donates waits for microseconds of work, and a
+/// hash would keep the core from them for milliseconds at a time.
+fn yield_to_requests() {
+    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+        tracing::warn!(error = chain(&error), "passwords are hashed at the priority of requests");
+    }
+}
+
+/// What hashes are made in, kept from one to the next: freed and asked for again each time, the old 19 MiB would still be resident
+/// beside the new.
+#[derive(Default)]
+struct Memory(Vec<Block>);
+
+impl Memory {
+    /// A PHC string of `password` with a new salt.
+    fn hash(&mut self, argon2: &Argon2<'_>, password: &[u8]) -> Result<String, PasswordsError> {
+        let salt = Salt::generate();
+        let hash = PasswordHash {
+            algorithm: ALGORITHM.ident(),
+            version: Some(VERSION.into()),
+            params: ParamsString::try_from(argon2.params()).map_err(refused)?,
+            hash: Some(self.output(argon2, password, &salt, Params::DEFAULT_OUTPUT_LEN)?),
+            salt: Some(salt),
+        };
+        Ok(hash.to_string())
+    }
+
+    /// Whether the PHC string `stored` is of `password`, with the cost that it was made with.
+    fn verify(&mut self, password: &[u8], stored: &str) -> Result<bool, PasswordsError> {
+        let stored = PasswordHash::new(stored).map_err(refused)?;
+        let (Some(salt), Some(hash)) = (stored.salt, stored.hash) else { return Ok(false) };
+        let algorithm = Algorithm::try_from(stored.algorithm.as_str()).map_err(refused)?;
+        let version = stored.version.map_or(Ok(VERSION), Version::try_from).map_err(refused)?;
+        let argon2 = Argon2::new(algorithm, version, Params::try_from(&stored).map_err(refused)?);
+        // `Output` compares in constant time.
+        Ok(self.output(&argon2, password, &salt, hash.len())? == hash)
+    }
+
+    fn output(&mut self, argon2: &Argon2<'_>, password: &[u8], salt: &[u8], length: usize) -> Result<Output, PasswordsError> {
+        let blocks = argon2.params().block_count();
+        if self.0.len() < blocks {
+            self.0.resize(blocks, Block::new());
+        }
+        let mut output = vec![0; length];
+        argon2.hash_password_into_with_memory(password, salt, &mut output, &mut self.0).map_err(refused)?;
+        Output::new(&output).map_err(refused)
+    }
+}
+
+fn refused(error: impl fmt::Display) -> PasswordsError {
+    PasswordsError::Argon2(error.to_string())
 }
 
 #[cfg(test)]
