@@ -21,7 +21,6 @@ use crate::domain::text::{DisplayName, Message};
 use crate::gateway::{ChargeError, ChargeRequest, PaymentGateway};
 use crate::keys::{KeyRing, sha256};
 use crate::state::{Core, commit, conclude};
-use crate::store::access_log::{self, Access};
 use crate::store::campanhas::DonationTarget;
 use crate::store::doacoes::{self as store, Doacao, NewDonation, Step};
 use crate::store::idempotency::Scope;
@@ -150,6 +149,7 @@ async fn create_once(
         (None, None) => None,
     };
     let id = DoacaoId(core.clock.new_id());
+    let payment = charge(core, db, gateway, &target, id, order.valor, now).await?;
     let new = NewDonation {
         id,
         campanha_id: target.id,
@@ -163,14 +163,11 @@ async fn create_once(
         mensagem: order.mensagem,
         provedor: gateway.provider(),
         aviso_privacidade: crate::state::PRIVACY_NOTICE.to_owned(),
-        expira_em: now + gateway.lifetime(),
+        expira_em: payment.expira_em,
     };
     let actor = donor.map_or(Actor::Guest, Actor::Pessoa).to_string();
-    store::insert(db, &new, &actor, now).await?;
-    let payment = charge(core, db, gateway, &target, id, order.valor, now).await?;
-    access_log::record(db, core.clock.new_id(), ip, Access::Donation(id, donor), now).await?;
-    let made = store::get(db, id).await?.ok_or(CreateError::NotFound)?;
-    let answer = Answer { subject: id.0, location: Some(format!("/api/v1/doacoes/{id}")), body: render(&made, &[payment]) };
+    let made = store::insert(db, &new, &payment, (core.clock.new_id(), ip), &actor, now).await?;
+    let answer = Answer { subject: id.0, location: Some(format!("/api/v1/doacoes/{id}")), body: render(&made, &[payment.stored(now)]) };
     once::keep(core, db, &scope, attempt, &answer).await?;
     Ok((answer, true))
 }
@@ -193,6 +190,7 @@ fn is_open(target: &DonationTarget, now: OffsetDateTime) -> bool {
         && target.fim_em.is_none_or(|end| now < end)
 }
 
+/// A charge of `amount` for a donation, still to be stored.
 async fn charge(
     core: &Core,
     db: &mut PgConnection,
@@ -201,11 +199,11 @@ async fn charge(
     doacao: DoacaoId,
     amount: Centavos,
     now: OffsetDateTime,
-) -> Result<Pagamento, CreateError> {
+) -> Result<NewPayment, CreateError> {
     let id = PagamentoId(core.clock.new_id());
     let key = organizadoras::pix_key(db, target.organizadora_id, now).await?;
     let charge = gateway.charge(&ChargeRequest { id, amount, pix_key: key.as_ref(), cnpj: &target.cnpj })?;
-    let new = NewPayment {
+    Ok(NewPayment {
         id,
         doacao_id: doacao,
         provedor: gateway.provider(),
@@ -213,8 +211,7 @@ async fn charge(
         valor: amount,
         br_code: charge.br_code,
         expira_em: now + gateway.lifetime(),
-    };
-    Ok(pagamentos::insert(db, &new, now).await?)
+    })
 }
 
 /// The hash a donor is counted by: of the address, or of the donation itself where nobody said who gives.
@@ -318,8 +315,9 @@ async fn charge_once(
     let gateway = core.gateways.get(Some(donation.provedor)).ok_or(CreateError::Provider)?;
     let amount = Centavos::try_from(donation.valor_centavos).map_err(|_| StoreError::from(sqlx::Error::RowNotFound))?;
     let payment = charge(core, db, gateway, &target, id, amount, now).await?;
+    pagamentos::insert(db, &payment, now).await?;
     store::extend(db, id, payment.expira_em, now).await?;
-    let answer = Answer { subject: id.0, location: Some(format!("/api/v1/doacoes/{id}")), body: render(&payment) };
+    let answer = Answer { subject: id.0, location: Some(format!("/api/v1/doacoes/{id}")), body: render(&payment.stored(now)) };
     once::keep(core, db, &scope, attempt, &answer).await.map_err(CreateError::from)?;
     Ok(answer)
 }

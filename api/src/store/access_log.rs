@@ -7,9 +7,9 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::StoreError;
-use crate::domain::ids::{DoacaoId, PessoaId};
+use crate::domain::ids::PessoaId;
 
-/// What was accessed.
+/// What was accessed, but for a donation, whose record comes with [`doacoes::insert`](super::doacoes::insert).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// A sign-up was completed.
@@ -18,25 +18,21 @@ pub enum Access {
     LogIn(PessoaId),
     /// A password was reset.
     Reset(PessoaId),
-    /// A donation was made.
-    Donation(DoacaoId, Option<PessoaId>),
 }
 
 /// Records an access from `ip`.
 pub async fn record(db: &mut PgConnection, id: Uuid, ip: IpAddr, access: Access, now: OffsetDateTime) -> Result<(), StoreError> {
-    let (action, pessoa, doacao) = match access {
-        Access::SignUp(pessoa) => ("cadastro", Some(pessoa), None),
-        Access::LogIn(pessoa) => ("entrada", Some(pessoa), None),
-        Access::Reset(pessoa) => ("redefinicao", Some(pessoa), None),
-        Access::Donation(doacao, pessoa) => ("doacao", pessoa, Some(doacao)),
+    let (action, pessoa) = match access {
+        Access::SignUp(pessoa) => ("cadastro", pessoa),
+        Access::LogIn(pessoa) => ("entrada", pessoa),
+        Access::Reset(pessoa) => ("redefinicao", pessoa),
     };
-    sqlx::query("INSERT INTO registro_acesso (id, em, ip, acao, pessoa_id, doacao_id) VALUES ($1, $2, $3::inet, $4, $5, $6)")
+    sqlx::query("INSERT INTO registro_acesso (id, em, ip, acao, pessoa_id) VALUES ($1, $2, $3::inet, $4, $5)")
         .bind(id)
         .bind(now)
         .bind(ip.to_string())
         .bind(action)
         .bind(pessoa)
-        .bind(doacao)
         .execute(db)
         .await?;
     Ok(())

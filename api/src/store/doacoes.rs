@@ -1,11 +1,14 @@
 //! Donations and what happened to them.
 
+use std::net::IpAddr;
+
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::StoreError;
 use super::campanhas::{Position, from_micros, micros};
+use super::pagamentos::NewPayment;
 use crate::config::Provider;
 use crate::domain::doacao::{DonationStatus, Evidence, Visibility};
 use crate::domain::ids::{CampanhaId, DoacaoId, OrganizadoraId, PagamentoId, PessoaId};
@@ -104,23 +107,48 @@ impl FeedRow {
     }
 }
 
-const SELECT: &str = "SELECT d.id, d.campanha_id, c.slug AS campanha_slug, c.titulo AS campanha_titulo, c.organizadora_id, d.pessoa_id,
-    d.nome_exibicao, d.email_contato, d.valor_centavos, d.recebido_centavos, d.devolvido_centavos, d.visibilidade, d.oculta_valor, d.mensagem,
-    d.provedor, d.situacao, d.expira_em, d.confirmada_em, d.versao, d.criada_em
-    FROM doacoes d JOIN campanhas c ON c.id = d.campanha_id ";
+/// The columns of [`Doacao`], from `from AS d`.
+macro_rules! select {
+    ($from:literal) => {
+        concat!(
+            "SELECT d.id, d.campanha_id, c.slug AS campanha_slug, c.titulo AS campanha_titulo, c.organizadora_id, d.pessoa_id,
+             d.nome_exibicao, d.email_contato, d.valor_centavos, d.recebido_centavos, d.devolvido_centavos, d.visibilidade,
+             d.oculta_valor, d.mensagem, d.provedor, d.situacao, d.expira_em, d.confirmada_em, d.versao, d.criada_em FROM ",
+            $from,
+            " d JOIN campanhas c ON c.id = d.campanha_id "
+        )
+    };
+}
 
-/// Stores a donation that awaits its payment, with its first two events.
-pub async fn insert(db: &mut PgConnection, new: &NewDonation, actor: &str, now: OffsetDateTime) -> Result<(), StoreError> {
-    sqlx::query(
+/// Stores a donation that awaits its payment with its first two events, its first charge and the access record of a request from
+/// `ip`: one round trip, since while it waits for the next a connection is nobody else's.
+pub async fn insert(
+    db: &mut PgConnection,
+    new: &NewDonation,
+    charge: &NewPayment,
+    access: (Uuid, IpAddr),
+    actor: &str,
+    now: OffsetDateTime,
+) -> Result<Doacao, StoreError> {
+    Ok(sqlx::query_as(concat!(
         "WITH nova AS (
              INSERT INTO doacoes (id, campanha_id, pessoa_id, doador_chave, nome_exibicao, email_contato, valor_centavos, visibilidade,
                                   oculta_valor, mensagem, provedor, situacao, aviso_privacidade, consentimento_em, expira_em, criada_em,
                                   atualizada_em)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'aguardando_pagamento', $12, $14, $13, $14, $14) RETURNING id)
-         INSERT INTO doacao_eventos (doacao_id, seq, de, para, ator, em)
-         SELECT nova.id, e.seq, e.de, e.para, $15, $14
-         FROM nova, (VALUES (1, NULL, 'criada'), (2, 'criada', 'aguardando_pagamento')) AS e (seq, de, para)",
-    )
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'aguardando_pagamento', $12, $14, $13, $14, $14) RETURNING *
+         ), eventos AS (
+             INSERT INTO doacao_eventos (doacao_id, seq, de, para, ator, em)
+             SELECT nova.id, e.seq, e.de, e.para, $15, $14
+             FROM nova, (VALUES (1, NULL, 'criada'), (2, 'criada', 'aguardando_pagamento')) AS e (seq, de, para)
+         ), cobranca AS (
+             INSERT INTO pagamentos (id, doacao_id, provedor, txid, valor_centavos, br_code, situacao, expira_em, criado_em)
+             SELECT $16, id, $17, $18, $19, $20, 'pendente', $21, $14 FROM nova
+         ), acesso AS (
+             INSERT INTO registro_acesso (id, em, ip, acao, pessoa_id, doacao_id)
+             SELECT $22, $14, $23::inet, 'doacao', pessoa_id, id FROM nova
+         ) ",
+        select!("nova")
+    ))
     .bind(new.id)
     .bind(new.campanha_id)
     .bind(new.pessoa_id)
@@ -136,19 +164,26 @@ pub async fn insert(db: &mut PgConnection, new: &NewDonation, actor: &str, now: 
     .bind(new.expira_em)
     .bind(now)
     .bind(actor)
-    .execute(db)
-    .await?;
-    Ok(())
+    .bind(charge.id)
+    .bind(charge.provedor)
+    .bind(charge.txid.as_str())
+    .bind(charge.valor.get())
+    .bind(&charge.br_code)
+    .bind(charge.expira_em)
+    .bind(access.0)
+    .bind(access.1.to_string())
+    .fetch_one(db)
+    .await?)
 }
 
 /// A donation.
 pub async fn get(db: &mut PgConnection, id: DoacaoId) -> Result<Option<Doacao>, StoreError> {
-    Ok(sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} WHERE d.id = $1"))).bind(id).fetch_optional(db).await?)
+    Ok(sqlx::query_as(concat!(select!("doacoes"), "WHERE d.id = $1")).bind(id).fetch_optional(db).await?)
 }
 
 /// A donation, held until the transaction ends: two steps of one donation come one after the other.
 pub async fn lock(db: &mut PgConnection, id: DoacaoId) -> Result<Option<Doacao>, StoreError> {
-    Ok(sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} WHERE d.id = $1 FOR NO KEY UPDATE OF d"))).bind(id).fetch_optional(db).await?)
+    Ok(sqlx::query_as(concat!(select!("doacoes"), "WHERE d.id = $1 FOR NO KEY UPDATE OF d")).bind(id).fetch_optional(db).await?)
 }
 
 /// The hash that a donor is counted by.
@@ -287,9 +322,10 @@ pub async fn feed(db: &mut PgConnection, slug: &str, after: Option<Position>, li
 
 /// The donations of a person, newest first, from before `before`.
 pub async fn list_of(db: &mut PgConnection, pessoa: PessoaId, before: Option<Uuid>, limit: i64) -> Result<Vec<Doacao>, StoreError> {
-    Ok(sqlx::query_as(sqlx::AssertSqlSafe(format!(
-        "{SELECT} WHERE d.pessoa_id = $1 AND ($2::uuid IS NULL OR d.id < $2) ORDER BY d.id DESC LIMIT $3"
-    )))
+    Ok(sqlx::query_as(concat!(
+        select!("doacoes"),
+        "WHERE d.pessoa_id = $1 AND ($2::uuid IS NULL OR d.id < $2) ORDER BY d.id DESC LIMIT $3"
+    ))
     .bind(pessoa)
     .bind(before)
     .bind(limit)

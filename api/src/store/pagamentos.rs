@@ -72,12 +72,28 @@ pub struct NewPayment {
     pub expira_em: OffsetDateTime,
 }
 
-/// Stores a charge.
-pub async fn insert(db: &mut PgConnection, new: &NewPayment, now: OffsetDateTime) -> Result<Pagamento, StoreError> {
-    Ok(sqlx::query_as(
+impl NewPayment {
+    /// What is there once it is stored at `now`.
+    pub fn stored(self, now: OffsetDateTime) -> Pagamento {
+        Pagamento {
+            id: self.id,
+            doacao_id: self.doacao_id,
+            provedor: self.provedor,
+            txid: self.txid.as_str().to_owned(),
+            valor_centavos: self.valor.get(),
+            br_code: self.br_code,
+            situacao: PaymentStatus::Pendente,
+            expira_em: self.expira_em,
+            criado_em: now,
+        }
+    }
+}
+
+/// Stores a further charge of a donation; the first comes with [`doacoes::insert`](super::doacoes::insert).
+pub async fn insert(db: &mut PgConnection, new: &NewPayment, now: OffsetDateTime) -> Result<(), StoreError> {
+    sqlx::query(
         "INSERT INTO pagamentos (id, doacao_id, provedor, txid, valor_centavos, br_code, situacao, expira_em, criado_em)
-         VALUES ($1, $2, $3, $4, $5, $6, 'pendente', $7, $8)
-         RETURNING id, doacao_id, provedor, txid, valor_centavos, br_code, situacao, expira_em, criado_em",
+         VALUES ($1, $2, $3, $4, $5, $6, 'pendente', $7, $8)",
     )
     .bind(new.id)
     .bind(new.doacao_id)
@@ -87,8 +103,9 @@ pub async fn insert(db: &mut PgConnection, new: &NewPayment, now: OffsetDateTime
     .bind(&new.br_code)
     .bind(new.expira_em)
     .bind(now)
-    .fetch_one(db)
-    .await?)
+    .execute(db)
+    .await?;
+    Ok(())
 }
 
 /// The charges of several donations, oldest first.
