@@ -33,6 +33,15 @@ impl Gate {
         Self { places: Arc::new(Semaphore::new(places)), waiting: taken, shed }
     }
 
+    /// Whether nobody can enter now; who asks is turned away and counted.
+    pub fn is_closed(&self) -> bool {
+        let closed = self.places.available_permits() == 0;
+        if closed {
+            self.shed.inc();
+        }
+        closed
+    }
+
     /// A place, or nothing where the queue is full, which is counted.
     pub fn enter(&self) -> Option<Place> {
         let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() else {
@@ -55,7 +64,10 @@ mod tests {
         let second = gate.enter();
         assert!(first.is_some() && second.is_some() && gate.enter().is_none());
         assert_eq!((gate.waiting.get(), gate.shed.get()), (2, 1));
+        assert!(gate.is_closed());
+        assert_eq!(gate.shed.get(), 2);
         drop(first);
+        assert!(!gate.is_closed());
         assert_eq!(gate.waiting.get(), 1);
         assert!(gate.enter().is_some());
     }

@@ -20,8 +20,8 @@ use crate::telemetry::chain;
 const COST: (u32, u32, u32) = (19 * 1024, 2, 1);
 const ALGORITHM: Algorithm = Algorithm::Argon2id;
 const VERSION: Version = Version::V0x13;
-/// The priority of the thread that hashes, from -20 to 19; requests have 0. At 19 log-ins come to a stand where the reads of one
-/// process can fill a core, and those who read gain nothing more.
+/// The priority of the thread that hashes, from -20 to 19; requests have 0. At 19 there are less than half as many log-ins beside reads
+/// that take all they can get, and those who read gain little more.
 const NICENESS: i32 = 10;
 /// How many may wait for the one that runs.
 const QUEUE: usize = 16;
@@ -188,6 +188,7 @@ fn refused(error: impl fmt::Display) -> PasswordsError {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
+    use argon2::PasswordHasher as _;
 
     fn hasher() -> Passwords {
         Passwords::new(&Metrics::new().unwrap()).unwrap()
@@ -205,6 +206,21 @@ mod tests {
         assert!(verify(&passwords, "correta", Some(stored.clone())).await);
         assert!(!verify(&passwords, "errada", Some(stored)).await);
         assert!(!verify(&passwords, "nobody has this password", None).await);
+    }
+
+    #[tokio::test]
+    async fn a_hash_is_checked_at_the_cost_that_it_was_made_with() {
+        let passwords = hasher();
+        for (memory, passes, lanes, length) in [(8, 1, 1, 16), (20 * 1024, 1, 1, 32), (64, 3, 2, 64)] {
+            let params = Params::new(memory, passes, lanes, Some(length)).unwrap();
+            let stored: PasswordHash = Argon2::new(Algorithm::Argon2i, VERSION, params).hash_password(b"correta").unwrap();
+            assert!(verify(&passwords, "correta", Some(stored.to_string())).await, "{stored}");
+            assert!(!verify(&passwords, "errada", Some(stored.to_string())).await, "{stored}");
+        }
+        for broken in ["", "correta", "$argon2id$v=19$m=8,t=1,p=1", "$scrypt$ln=1,r=1,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNo"] {
+            let checked = passwords.verify(passwords.queue_up().unwrap(), "correta".into(), Some(broken.into())).await;
+            assert!(!matches!(checked, Ok(true)), "{broken}");
+        }
     }
 
     #[tokio::test]

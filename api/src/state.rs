@@ -31,9 +31,9 @@ pub type AppState = Arc<Core>;
 /// The version of the privacy notice that donors and people agree to.
 pub const PRIVACY_NOTICE: &str = "2026-11";
 
-/// So many requests wait per connection of the pool. At some milliseconds a statement the last of them has its turn well before
-/// its deadline; one more would mostly be an answer that comes too late.
-const WAITING_PER_CONNECTION: u32 = 8;
+/// So many requests wait per connection of the pool. Where a transaction takes 40 ms the last of them has its turn within a second,
+/// which is as long as any waits; those who are turned away come back, and cost the processor what it could have done for the others.
+const WAITING_PER_CONNECTION: u32 = 20;
 
 /// Everything that lives as long as the process.
 pub struct Core {

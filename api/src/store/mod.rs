@@ -106,6 +106,9 @@ fn is_passing(code: &str) -> bool {
         || ["08", "40", "53"].iter().any(|class| code.starts_with(class))
 }
 
+/// A connection that has been idle for longer than this is asked whether it still is one before it is used.
+const FRESH: Duration = Duration::from_millis(500);
+
 /// A pool on `url`, which connects when first needed.
 pub fn pool(url: &SecretString, size: u32) -> Result<PgPool, StoreError> {
     let options: PgConnectOptions = url
@@ -117,6 +120,17 @@ pub fn pool(url: &SecretString, size: u32) -> Result<PgPool, StoreError> {
     Ok(PgPoolOptions::new()
         .max_connections(size)
         .acquire_timeout(Duration::from_secs(1))
+        // A connection that was just in use is not asked whether it still is one: that would be a round trip for each request, and
+        // where the database has gone, the request before has failed too.
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for > FRESH {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         // Pods leave a pooler that drains within this time.
         .max_lifetime(Duration::from_mins(5))
         .connect_lazy_with(options))

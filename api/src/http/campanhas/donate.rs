@@ -18,6 +18,7 @@ use crate::http::extract::client_ip::ClientIp;
 use crate::http::extract::device::{Device, DeviceHeader};
 use crate::http::extract::idempotency::IdempotencyKey;
 use crate::http::extract::path::SlugPath;
+use crate::http::extract::room::Room;
 use crate::http::extract::session::SignedIn;
 use crate::http::notice;
 use crate::http::problem::{Code, Problem, Violations};
@@ -76,8 +77,10 @@ pub struct Body {
            ("idempotency-key" = uuid::Uuid, Header, description = "UUID novo por doação; o mesmo só para repetir a mesma requisição"),
            DeviceHeader),
     responses((status = 201, description = "A doação com sua cobrança", body = DoacaoBody, headers(("location" = String), ("doacao-token" = String)))))]
+#[expect(clippy::too_many_arguments, reason = "the request's parts, each of a type of its own")]
 pub async fn donate(
     State(state): State<AppState>,
+    _: Room,
     SlugPath(slug): SlugPath,
     who: Option<SignedIn>,
     ClientIp(ip): ClientIp,

@@ -9,4 +9,5 @@ pub mod idempotency;
 pub mod last_event;
 pub mod member;
 pub mod path;
+pub mod room;
 pub mod session;
