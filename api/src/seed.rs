@@ -195,10 +195,6 @@ async fn add_up(db: &mut PgConnection) -> Result<(), StoreError> {
 
 /// Runs every check over every campaign.
 async fn check(db: &mut PgConnection) -> Result<(), SeedError> {
-    // Nothing was analysed yet, and only the owner may; without statistics the planner reads whole tables for each donation.
-    for setting in ["SET LOCAL enable_hashjoin = off", "SET LOCAL enable_mergejoin = off", "SET LOCAL jit = off"] {
-        sqlx::query(setting).execute(&mut *db).await.map_err(StoreError::from)?;
-    }
     let mut findings = Vec::new();
     let mut after: Option<Uuid> = None;
     loop {

@@ -15,14 +15,39 @@ pub fn init(filter: &str) {
         .try_init();
 }
 
-/// The text of an error and of everything behind it, for a log line.
+/// The text of an error and of everything behind it, for a log line. Some errors end with their cause's words already: those are
+/// not said twice.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
+        let words = cause.to_string();
+        if !text.ends_with(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    enum Outer {
+        #[error("the file cannot be read")]
+        Silent(#[source] std::io::Error),
+        #[error("the file cannot be read: {0}")]
+        Telling(#[source] std::io::Error),
+    }
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let cause = || std::io::Error::other("disk on fire");
+        for error in [Outer::Silent(cause()), Outer::Telling(cause())] {
+            assert_eq!(chain(&error), "the file cannot be read: disk on fire");
+        }
+    }
 }

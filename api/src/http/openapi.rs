@@ -106,10 +106,8 @@ fn add_errors(method: &HttpMethod, operation: &mut Operation) {
         errors.push(Code::Invalid);
     }
     if unsafe_method {
-        errors.extend([Code::CrossSite, Code::TooLarge, Code::InvalidTransition]);
-    }
-    if operation.request_body.is_some() {
-        errors.extend([Code::UnsupportedMediaType, Code::SlowBody]);
+        // A body is read, and its encoding looked at, also where none is wanted.
+        errors.extend([Code::CrossSite, Code::TooLarge, Code::UnsupportedMediaType, Code::SlowBody, Code::InvalidTransition]);
     }
     if operation.security.is_some() {
         errors.extend([Code::Unauthenticated, Code::Forbidden]);

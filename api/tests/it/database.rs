@@ -170,3 +170,22 @@ async fn the_check_of_the_books_sees_nothing_of_what_happens_meanwhile() {
     }
     assert_eq!(app.count(donations).await, 4);
 }
+
+/// Without statistics, which only the owner collects, the planner would otherwise read whole tables for each donation.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_check_of_the_books_needs_no_statistics() {
+    let app = TestApp::start().await;
+    let campaign = app.campaign().await;
+    app.confirmed(&campaign, json!({})).await;
+    app.fold().await;
+    let settings = "SELECT current_setting('enable_hashjoin') || current_setting('enable_mergejoin') || current_setting('jit')";
+    let mut tx = app.state.begin().await.unwrap();
+    let before: String = sqlx::query_scalar(settings).fetch_one(&mut *tx).await.unwrap();
+    assert_eq!(findings(&mut tx).await, []);
+    assert_eq!(sqlx::query_scalar::<_, String>(settings).fetch_one(&mut *tx).await.unwrap(), "offoffoff");
+    tx.commit().await.unwrap();
+    // Nobody who gets the connection afterwards is bound by it.
+    let mut tx = app.state.begin().await.unwrap();
+    assert_eq!(sqlx::query_scalar::<_, String>(settings).fetch_one(&mut *tx).await.unwrap(), before);
+    assert_ne!(before, "offoffoff");
+}

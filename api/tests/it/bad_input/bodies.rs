@@ -223,6 +223,22 @@ async fn an_operation_without_a_body_takes_none_or_an_empty_object() {
     assert!(seen >= 6, "{seen}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_without_a_body_documents_what_an_unwanted_one_gets() {
+    let stage = Stage::new().await;
+    let mut seen = 0;
+    for operation in stage.document.operations.iter().filter(|operation| operation.method != "GET" && !operation.has_body()) {
+        seen += 1;
+        let answer = stage.request(operation).raw(b"{}".to_vec()).header("content-encoding", "gzip").send().await;
+        let problem = refused(&answer, &operation.name());
+        assert_eq!((answer.status.as_u16(), slug(&problem)), (415, "tipo-de-conteudo-recusado"), "{}", operation.name());
+        for status in ["408", "413", "415"] {
+            assert!(operation.spec["responses"].get(status).is_some(), "{} does not document {status}", operation.name());
+        }
+    }
+    assert!(seen >= 9, "{seen}");
+}
+
 /// A request's head for [`send_bytes`].
 fn head(stage: &Stage, operation: &Operation, more: &str) -> String {
     let credentials = match operation.credentials() {
