@@ -1,5 +1,5 @@
 //! Delivers the outbox. Messages are taken in one transaction and sent outside of it; a process that dies in between leaves
-//! them to come back after their lease, so a message is delivered at least once.
+//! them to come back after their lease, so a message is delivered at least once. Without a mail target they are counted and wait.
 
 use time::Duration;
 
@@ -16,16 +16,16 @@ const LEASE: Duration = Duration::minutes(5);
 /// Tries over some six hours; then the message is parked for a person to look at.
 const TRIES: i32 = 12;
 
-pub(super) async fn watch(state: AppState, mailer: Mailer) {
+pub(super) async fn watch(state: AppState, mailer: Option<Mailer>) {
     while !state.shutdown.has_begun() {
-        let result = turn(&state, &mailer).await;
+        let result = turn(&state, mailer.as_ref()).await;
         if note(&state, Task::Outbox, &result) != Some(Turn::More) {
             state.shutdown.pause(Task::Outbox.every()).await;
         }
     }
 }
 
-async fn turn(core: &Core, mailer: &Mailer) -> Result<Option<Turn>, StoreError> {
+async fn turn(core: &Core, mailer: Option<&Mailer>) -> Result<Option<Turn>, StoreError> {
     let Some(mut tx) = take_turn(core, Task::Outbox).await? else { return Ok(None) };
     let now = core.clock.now();
     let backlog = outbox::backlog(&mut tx, now).await?;
@@ -33,6 +33,7 @@ async fn turn(core: &Core, mailer: &Mailer) -> Result<Option<Turn>, StoreError> 
     core.metrics.outbox(MailState::Parked, backlog.parked);
     core.metrics.lag(Queue::Mail, backlog.mail_lag_seconds);
     core.metrics.lag(Queue::Drops, backlog.drops_lag_seconds);
+    let Some(mailer) = mailer else { return end_turn(tx, 0, BATCH).await };
     let messages = outbox::claim(&mut tx, BATCH, LEASE, now).await?;
     let turn = end_turn(tx, messages.len(), BATCH).await?;
     for message in messages {

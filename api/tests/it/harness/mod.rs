@@ -123,10 +123,12 @@ impl TestApp {
         let config = Config {
             database: DatabaseArgs {
                 database_url: SecretString::from(options.database_url.clone().unwrap_or_else(|| servers.app_url(database))),
+                database_password_file: None,
                 pooler: options.pooler,
                 database_pool_size: options.pool_size,
             },
             redis_url: options.redis_url.clone().unwrap_or_else(|| servers.env("REDIS_URL")).into(),
+            redis_password_file: None,
             redis_budget: options.redis_budget,
             redis_prefix: format!("{database}:"),
             rate_limits: Some(limits),
@@ -139,11 +141,12 @@ impl TestApp {
             trusted_proxies: options.trusted_proxies,
             allowed_origins: options.allowed_origins.iter().map(|origin| origin.parse().unwrap()).collect(),
             payments: options.payments,
-            mail_url: if https {
+            mail_url: Some(if https {
                 MailTarget::Smtp("smtp://127.0.0.1:9".to_owned().into())
             } else {
                 MailTarget::Folder(folder.path().join("mail"))
-            },
+            }),
+            mail_url_file: None,
             mail_from: "doacoes <nao-responda@doacoes.example>".parse().unwrap(),
         };
         let fixed = FixedClock::at(START);
@@ -233,8 +236,16 @@ impl Drop for TestApp {
 
 /// A new database with every migration applied.
 pub async fn create_database(servers: &Servers) -> String {
+    create_from(servers, servers.template().await).await
+}
+
+/// A new database without anything.
+pub async fn create_empty_database(servers: &Servers) -> String {
+    create_from(servers, "template1").await
+}
+
+async fn create_from(servers: &Servers, template: &str) -> String {
     let name = format!("t_{}", uuid::Uuid::new_v4().simple());
-    let template = servers.template().await;
     let mut owner = PgConnection::connect(&servers.owner_url("postgres")).await.unwrap();
     let sql = format!("CREATE DATABASE {name} TEMPLATE {template}");
     sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut owner).await.unwrap();
