@@ -313,6 +313,8 @@ mod tests {
         assert!(matches!(refused("https://doe.example", &["simulado"], "smtp://m"), Some(ConfigError::SimulatedMoney)));
         assert!(matches!(refused("https://doe.example", &[], "file:///x"), Some(ConfigError::MailToFolder)));
         assert!(refused("https://doe.example", &[], "smtp://m").is_none());
+        let without_mail = Config { mail_url: None, ..config("production", "https://doe.example", &[], "smtp://m") };
+        assert!(without_mail.validated().is_ok());
     }
 
     #[test]

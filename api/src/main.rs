@@ -15,12 +15,13 @@ use doacoes_api::keys::Keys;
 use doacoes_api::metrics::Metrics;
 use doacoes_api::password::Passwords;
 use doacoes_api::seed::SeedError;
-use doacoes_api::service::administration;
+use doacoes_api::service::administration::{self, WaitingLetter};
 use doacoes_api::shutdown::signalled;
 use doacoes_api::store::schema::{self, Migrated};
 use doacoes_api::store::{self, consistency};
 use doacoes_api::{migration_result, open_files, seed, telemetry};
 use mimalloc::MiMalloc;
+use time::format_description::well_known::Rfc3339;
 
 /// glibc's never gave back what connections and passwords needed once; docs/performance.md has the numbers.
 #[global_allocator]
@@ -112,11 +113,29 @@ enum Admin {
         /// Their e-mail.
         email: String,
     },
+    /// Print the letters that wait in the outbox, for a developer to find the codes in. Refused in production, whose codes are
+    /// other people's.
+    Mail(MailArgs),
     /// Check that totals, ledger, receipts and refunds agree.
     CheckBooks {
         #[command(flatten)]
         database: DatabaseArgs,
     },
+}
+
+#[derive(Args)]
+struct MailArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// Must be `development`.
+    #[arg(long, env, value_enum, default_value = "production")]
+    profile: Profile,
+    /// Folder of key files.
+    #[arg(long, env)]
+    secrets_dir: PathBuf,
+    /// Only those to this address.
+    #[arg(long)]
+    to: Option<String>,
 }
 
 fn main() -> ExitCode {
@@ -235,6 +254,7 @@ async fn admin(command: Admin) -> Result<ExitCode, AnyError> {
             }
             println!("done; the person must log in again");
         }
+        Admin::Mail(args) => print_letters(args).await?,
         Admin::CheckBooks { database } => {
             let db = store::pool(&database.url()?, 2)?;
             let findings = administration::check_books(&db).await?;
@@ -249,4 +269,28 @@ async fn admin(command: Admin) -> Result<ExitCode, AnyError> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn print_letters(args: MailArgs) -> Result<(), AnyError> {
+    if args.profile != Profile::Development {
+        return Err("letters hold other people's codes: they are shown only with PROFILE=development".into());
+    }
+    let to = args.to.as_deref().map(Email::parse).transpose()?;
+    let keys = Keys::load(&args.secrets_dir)?;
+    let db = store::pool(&args.database.url()?, 2)?;
+    let (letters, sealed) = administration::waiting_letters(&db, &keys.body, to.as_ref()).await?;
+    for WaitingLetter { since, until, letter } in &letters {
+        println!("To: {}\nSubject: {}\nDate: {}", letter.address, letter.subject, since.format(&Rfc3339)?);
+        if let Some(until) = until {
+            println!("Expires: {}", until.format(&Rfc3339)?);
+        }
+        println!("\n{}\n", letter.body);
+    }
+    if letters.is_empty() {
+        eprintln!("no letter waits");
+    }
+    if sealed > 0 {
+        eprintln!("{sealed} letters cannot be opened with the keys in {}", args.secrets_dir.display());
+    }
+    Ok(())
 }

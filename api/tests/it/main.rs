@@ -22,6 +22,7 @@ mod hostile;
 mod limit_stores;
 mod limits;
 mod lists;
+mod mail;
 mod metrics;
 mod migrate;
 mod overload;

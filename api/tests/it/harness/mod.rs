@@ -59,6 +59,8 @@ pub struct Options {
     /// What one request may wait for Redis.
     pub redis_budget: Duration,
     pub drain_seconds: u64,
+    /// Whether e-mail goes anywhere.
+    pub mail: bool,
     /// Networks whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Cidr>,
 }
@@ -79,6 +81,7 @@ impl Default for Options {
             redis_url: None,
             redis_budget: redis_client::BUDGET,
             drain_seconds: 0,
+            mail: true,
             trusted_proxies: vec![],
         }
     }
@@ -141,10 +144,12 @@ impl TestApp {
             trusted_proxies: options.trusted_proxies,
             allowed_origins: options.allowed_origins.iter().map(|origin| origin.parse().unwrap()).collect(),
             payments: options.payments,
-            mail_url: Some(if https {
-                MailTarget::Smtp("smtp://127.0.0.1:9".to_owned().into())
-            } else {
-                MailTarget::Folder(folder.path().join("mail"))
+            mail_url: options.mail.then(|| {
+                if https {
+                    MailTarget::Smtp("smtp://127.0.0.1:9".to_owned().into())
+                } else {
+                    MailTarget::Folder(folder.path().join("mail"))
+                }
             }),
             mail_url_file: None,
             mail_from: "doacoes <nao-responda@doacoes.example>".parse().unwrap(),
