@@ -21,6 +21,7 @@ use crate::metrics::{Listener, Metrics};
 use crate::password::{Passwords, PasswordsError};
 use crate::probe::{self, ProbeState};
 use crate::redis_client::RedisClient;
+use crate::rehearsal;
 use crate::server;
 use crate::shutdown::Shutdown;
 use crate::state::{AppState, Core, Stores};
@@ -140,7 +141,7 @@ impl BoundApp {
         let router = http::router(Arc::clone(&state), &app.config.allowed_origins);
         let work = background.then_some(app.mailer);
         state.shutdown.spawn(cache::listen(Arc::clone(&state)));
-        state.shutdown.spawn(probe_then_work(Arc::clone(&state), app.config.database.pooler, work));
+        state.shutdown.spawn(get_ready(Arc::clone(&state), app.config.database.pooler, work));
         let stores = Arc::clone(&state);
         state.shutdown.spawn(async move { health::watch(&stores).await });
         let admin_stop = Shutdown::default();
@@ -170,10 +171,11 @@ async fn check_schema(db: &PgPool) -> Result<(), StartError> {
     pending.first().map_or(Ok(()), |first| Err(StartError::PendingMigrations(pending.len(), *first)))
 }
 
-/// Nothing works in the background on statements that may be another's. Nor where no `work` is wanted.
-async fn probe_then_work(state: AppState, pooler: Pooler, work: Option<Option<Mailer>>) {
+/// What comes before readiness. Nothing works in the background on statements that may be another's, nor where no `work` is wanted.
+async fn get_ready(state: AppState, pooler: Pooler, work: Option<Option<Mailer>>) {
     probe::run(Arc::clone(&state), pooler).await;
     if let (Some(mailer), ProbeState::Passed) = (work, state.probe.state()) {
         background::spawn_all(&state, mailer);
     }
+    rehearsal::run(&state).await;
 }

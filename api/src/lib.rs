@@ -4,6 +4,7 @@
 
 pub mod admission;
 pub mod app;
+pub mod assets;
 pub mod background;
 pub mod cache;
 pub mod clock;
@@ -22,6 +23,7 @@ pub mod open_files;
 pub mod password;
 pub mod probe;
 pub mod redis_client;
+pub mod rehearsal;
 pub mod seed;
 pub mod server;
 pub mod service;

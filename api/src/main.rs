@@ -1,4 +1,4 @@
-//! `api serve | migrate | seed | admin | openapi`
+//! `api serve | migrate | seed | admin | export-assets | openapi`
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -19,7 +19,7 @@ use doacoes_api::service::administration::{self, WaitingLetter};
 use doacoes_api::shutdown::signalled;
 use doacoes_api::store::schema::{self, Migrated};
 use doacoes_api::store::{self, consistency};
-use doacoes_api::{migration_result, open_files, seed, telemetry};
+use doacoes_api::{assets, migration_result, open_files, seed, telemetry};
 use mimalloc::MiMalloc;
 use time::format_description::well_known::Rfc3339;
 
@@ -52,6 +52,11 @@ enum Command {
     /// What only a person with access to the machine does. Audited.
     #[command(subcommand)]
     Admin(Admin),
+    /// Write the static files below DIR, each under its path in a URL, for a web server to serve by itself.
+    ExportAssets {
+        /// The folder.
+        dir: PathBuf,
+    },
     /// Print the OpenAPI document.
     Openapi {
         /// Whose routes: development adds the simulated bank.
@@ -143,7 +148,7 @@ fn main() -> ExitCode {
     let default = match cli.command {
         Command::Serve(_) => "info",
         Command::Migrate(_) => "warn",
-        Command::Seed(_) | Command::Admin(_) | Command::Openapi { .. } => "error",
+        Command::Seed(_) | Command::Admin(_) | Command::ExportAssets { .. } | Command::Openapi { .. } => "error",
     };
     telemetry::init(cli.log.as_deref().unwrap_or(default));
     let result = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(AnyError::from).and_then(|runtime| {
@@ -167,6 +172,7 @@ async fn run(command: Command) -> Result<ExitCode, AnyError> {
         Command::Migrate(args) => migrate(args).await?,
         Command::Seed(args) => fill(args).await?,
         Command::Admin(command) => return admin(command).await,
+        Command::ExportAssets { dir } => println!("{} files written", assets::export(&dir)?),
         Command::Openapi { profile } => println!("{}", openapi::document(profile).to_pretty_json()?),
     }
     Ok(ExitCode::SUCCESS)

@@ -128,6 +128,12 @@ pub fn pool(url: &SecretString, size: u32) -> Result<PgPool, StoreError> {
         .connect_lazy_with(options))
 }
 
+/// Checks now what is otherwise checked at COMMIT.
+pub async fn check_deferred(connection: &mut PgConnection) -> Result<(), StoreError> {
+    sqlx::query("SET CONSTRAINTS ALL IMMEDIATE").execute(connection).await?;
+    Ok(())
+}
+
 /// Takes a transaction-level advisory lock if nobody holds it. Classes keep unrelated locks apart.
 pub async fn try_lock(connection: &mut PgConnection, class: LockClass, id: i32) -> Result<bool, StoreError> {
     Ok(sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1, $2)").bind(class.number()).bind(id).fetch_one(connection).await?)

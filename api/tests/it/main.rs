@@ -9,6 +9,7 @@
 
 mod accounts;
 mod anonymity;
+mod assets;
 mod authorization;
 mod bad_input;
 mod cache;
@@ -29,6 +30,7 @@ mod overload;
 mod pooler;
 mod qr_code;
 mod races;
+mod rehearsal;
 mod seed;
 mod settlement;
 mod startup;

@@ -92,7 +92,8 @@ async fn a_pooler_is_accepted_if_and_only_if_it_keeps_statements_apart() {
     )
     .await;
     let began = Instant::now();
-    while app.state.probe.state() == ProbeState::Pending || !app.state.health.has_reached_database() {
+    let rehearsed = || app.state.probe.state() == ProbeState::MixedUp || app.state.rehearsal.unready().is_none();
+    while app.state.probe.state() == ProbeState::Pending || !app.state.health.has_reached_database() || !rehearsed() {
         assert!(began.elapsed() < Duration::from_secs(30), "the probe never finished");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
