@@ -45,7 +45,7 @@ pub fn export(dir: &Path) -> Result<usize, ExportError> {
     Ok(count)
 }
 
-/// A time that depends on nothing but the content. A server makes its ETag of time and size, which so is the same in every pod, and
+/// A time that depends on nothing but the content. A server makes its `ETag` of time and size, which so is the same in every pod, and
 /// another when the content is.
 fn time_of(bytes: &[u8]) -> SystemTime {
     let [a, b, c, d, ..] = sha256(bytes);
@@ -90,7 +90,7 @@ fn write(path: &Path, bytes: &[u8], time: SystemTime) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
     use super::*;
     use std::collections::BTreeMap;
     use std::io::Read as _;

@@ -46,28 +46,28 @@ fn within(mut line: Line, limit: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
     use super::*;
 
-    fn written(done: Result<Migrated, Box<dyn std::error::Error + Send + Sync>>) -> String {
+    fn written(done: &Result<Migrated, Box<dyn std::error::Error + Send + Sync>>) -> String {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), "what was there before is longer than what comes, and must not stay").unwrap();
-        write(file.path(), &done).unwrap();
+        write(file.path(), done).unwrap();
         fs::read_to_string(file.path()).unwrap()
     }
 
     #[test]
     fn the_line_says_how_it_ended() {
-        let done = written(Ok(Migrated { schema: 20_261_125_000_001, applied: 2 }));
+        let done = written(&Ok(Migrated { schema: 20_261_125_000_001, applied: 2 }));
         assert_eq!(done, "{\"schema\":\"20261125000001\",\"applied\":2}\n");
-        assert_eq!(written(Err("uma \"falha\"".into())), "{\"error\":\"uma \\\"falha\\\"\"}\n");
+        assert_eq!(written(&Err("uma \"falha\"".into())), "{\"error\":\"uma \\\"falha\\\"\"}\n");
     }
 
     #[test]
     fn a_long_error_is_cut_and_stays_json() {
         for piece in ["a", "ção ", "\n", "\u{1}", "🌱\"\\"] {
             let whole = piece.repeat(5_000);
-            let line = written(Err(whole.clone().into()));
+            let line = written(&Err(whole.clone().into()));
             assert!((LIMIT - 40..=LIMIT).contains(&line.len()), "{piece:?}: {}", line.len());
             let value: serde_json::Value = serde_json::from_str(&line).unwrap();
             assert!(whole.starts_with(value["error"].as_str().unwrap()), "{piece:?}");

@@ -61,7 +61,7 @@ async fn a_failure_is_told_without_secrets() {
     let started = Instant::now();
     // A wrong password does not become right by waiting.
     let (succeeded, result, output) = Migrate::new(&url.replace(password, "uma-senha-errada"), "300").run();
-    assert!(!succeeded && started.elapsed() < Duration::from_secs(60));
+    assert!(!succeeded && started.elapsed() < Duration::from_mins(1));
     let error = result["error"].as_str().unwrap();
     assert!(error.contains("password authentication failed"), "{error}");
     assert_eq!(String::from_utf8(output.stderr).unwrap(), format!("api: {error}\n"));

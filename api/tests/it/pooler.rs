@@ -88,7 +88,7 @@ async fn a_pooler_is_accepted_if_and_only_if_it_keeps_statements_apart() {
     let app = TestApp::on(
         servers(),
         &database,
-        Options { pooler: Pooler::Named, database_url: Some(through), pool_size: 32, ..Options::default() },
+        Options { rehearsed: false, pooler: Pooler::Named, database_url: Some(through), pool_size: 32, ..Options::default() },
     )
     .await;
     let began = Instant::now();

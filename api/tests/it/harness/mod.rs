@@ -38,6 +38,7 @@ use time::macros::datetime;
 pub const START: OffsetDateTime = datetime!(2026-11-24 10:30:15 UTC);
 
 /// How a test wants its application.
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own, and named where it is made")]
 pub struct Options {
     pub profile: Profile,
     pub payments: Vec<Provider>,
@@ -61,6 +62,8 @@ pub struct Options {
     pub drain_seconds: u64,
     /// Whether e-mail goes anywhere.
     pub mail: bool,
+    /// Whether to wait for the rehearsal, so that nothing of it is in the way of the test.
+    pub rehearsed: bool,
     /// Networks whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Cidr>,
 }
@@ -82,6 +85,7 @@ impl Default for Options {
             redis_budget: redis_client::BUDGET,
             drain_seconds: 0,
             mail: true,
+            rehearsed: true,
             trusted_proxies: vec![],
         }
     }
@@ -173,6 +177,9 @@ impl TestApp {
             _folder: folder,
         };
         tokio::spawn(app.run(options.background));
+        if options.rehearsed {
+            until(Duration::from_secs(30), "the rehearsal is over", async || this.state.rehearsal.unready().is_none()).await;
+        }
         this
     }
 
