@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
@@ -20,9 +21,11 @@ use crate::metrics::{Listener, Metrics};
 use crate::password::{Passwords, PasswordsError};
 use crate::probe::{self, ProbeState};
 use crate::redis_client::RedisClient;
+use crate::rehearsal;
 use crate::server;
 use crate::shutdown::Shutdown;
 use crate::state::{AppState, Core, Stores};
+use crate::store::schema::{self, Unsuitable};
 use crate::store::{self, StoreError};
 
 /// When requests have ended, whatever else was begun has this long to end. A statement has one second and a mail server ten, so only a
@@ -46,6 +49,9 @@ pub enum StartError {
     /// The database lacks migrations of this release.
     #[error("{0} migrations are pending, from {1}: run `api migrate` with MIGRATION_DATABASE_URL first")]
     PendingMigrations(usize, i64),
+    /// The database has another schema than this release can work with.
+    #[error(transparent)]
+    Schema(#[from] Unsuitable),
     /// argon2 refused its parameters.
     #[error("password hashing cannot start")]
     Passwords(#[from] PasswordsError),
@@ -69,7 +75,8 @@ pub enum StartError {
 /// A process that has not begun to listen.
 pub struct App {
     state: AppState,
-    mailer: Mailer,
+    /// Nothing where e-mail goes nowhere yet.
+    mailer: Option<Mailer>,
     config: Config,
 }
 
@@ -89,14 +96,11 @@ impl App {
     pub async fn build(config: Config, clock: Clock) -> Result<Self, StartError> {
         let keys = Keys::load(&config.secrets_dir)?;
         let db = store::pool(&config.database.database_url, config.database.database_pool_size)?;
-        let pending = {
-            let mut connection = db.acquire().await.map_err(StoreError::from)?;
-            store::pending_migrations(&mut connection).await?
-        };
-        if let Some(first) = pending.first() {
-            return Err(StartError::PendingMigrations(pending.len(), *first));
+        check_schema(&db).await?;
+        let mailer = config.mail_url.as_ref().map(|target| Mailer::new(target, config.mail_from.clone())).transpose()?;
+        if mailer.is_none() {
+            tracing::warn!("there is no MAIL_URL: letters wait in the outbox until there is one");
         }
-        let mailer = Mailer::new(&config.mail_url, config.mail_from.clone())?;
         let rules = Rules::load(config.rate_limits.as_deref())?;
         let metrics = Arc::new(Metrics::new()?);
         let redis = Arc::new(RedisClient::new(&config.redis_url, &config.redis_prefix, config.redis_budget, Arc::clone(&metrics))?);
@@ -135,9 +139,9 @@ impl BoundApp {
         let Self { app, public, admin, .. } = self;
         let state = app.state;
         let router = http::router(Arc::clone(&state), &app.config.allowed_origins);
-        let mailer = background.then_some(app.mailer);
+        let work = background.then_some(app.mailer);
         state.shutdown.spawn(cache::listen(Arc::clone(&state)));
-        state.shutdown.spawn(probe_then_work(Arc::clone(&state), app.config.database.pooler, mailer));
+        state.shutdown.spawn(get_ready(Arc::clone(&state), app.config.database.pooler, work));
         let stores = Arc::clone(&state);
         state.shutdown.spawn(async move { health::watch(&stores).await });
         let admin_stop = Shutdown::default();
@@ -158,10 +162,20 @@ impl BoundApp {
     }
 }
 
-/// Nothing works in the background on statements that may be another's.
-async fn probe_then_work(state: AppState, pooler: Pooler, mailer: Option<Mailer>) {
+async fn check_schema(db: &PgPool) -> Result<(), StartError> {
+    let mut connection = db.acquire().await.map_err(StoreError::from)?;
+    if let Some(unsuitable) = schema::unsuitable(&mut connection).await? {
+        return Err(unsuitable.into());
+    }
+    let pending = schema::pending(&mut connection).await?;
+    pending.first().map_or(Ok(()), |first| Err(StartError::PendingMigrations(pending.len(), *first)))
+}
+
+/// What comes before readiness. Nothing works in the background on statements that may be another's, nor where no `work` is wanted.
+async fn get_ready(state: AppState, pooler: Pooler, work: Option<Option<Mailer>>) {
     probe::run(Arc::clone(&state), pooler).await;
-    if let (Some(mailer), ProbeState::Passed) = (mailer, state.probe.state()) {
+    if let (Some(mailer), ProbeState::Passed) = (work, state.probe.state()) {
         background::spawn_all(&state, mailer);
     }
+    rehearsal::run(&state).await;
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use axum::http::HeaderValue;
 use clap::{Args, ValueEnum};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::credentials::{CredentialError, Login, read_secret};
 use crate::domain::text_enum::text_enum;
 use crate::http::extract::client_ip::Cidr;
 use crate::redis_client;
@@ -110,12 +111,42 @@ pub struct DatabaseArgs {
     /// `PostgreSQL`, through the pooler, as role `app`.
     #[arg(long, env, hide_env_values = true)]
     pub database_url: SecretString,
+    /// File with that role's password, for a URL without one.
+    #[arg(long, env)]
+    pub database_password_file: Option<PathBuf>,
     /// `named` behind `PgBouncer` in transaction mode, which is probed before serving; `direct` without a pooler.
     #[arg(long, env, value_enum, default_value = "named")]
     pub pooler: Pooler,
     /// Connections of this process.
     #[arg(long, env, default_value_t = 12, value_parser = clap::value_parser!(u32).range(2..=200))]
     pub database_pool_size: u32,
+}
+
+impl DatabaseArgs {
+    /// The URL with the password.
+    pub fn url(&self) -> Result<SecretString, CredentialError> {
+        let login = Login { url: "DATABASE_URL", password: "DATABASE_PASSWORD" };
+        login.complete(&self.database_url, self.database_password_file.as_deref())
+    }
+}
+
+/// How to reach the database as its owner.
+#[derive(Args, Clone, Debug)]
+pub struct OwnerArgs {
+    /// `PostgreSQL`, directly and not through a pooler, as the schema's owner.
+    #[arg(long, env, hide_env_values = true)]
+    pub migration_database_url: SecretString,
+    /// File with the owner's password, for a URL without one.
+    #[arg(long, env)]
+    pub migration_database_password_file: Option<PathBuf>,
+}
+
+impl OwnerArgs {
+    /// The URL with the password.
+    pub fn url(&self) -> Result<SecretString, CredentialError> {
+        let login = Login { url: "MIGRATION_DATABASE_URL", password: "MIGRATION_DATABASE_PASSWORD" };
+        login.complete(&self.migration_database_url, self.migration_database_password_file.as_deref())
+    }
 }
 
 /// Everything that `serve` needs.
@@ -127,6 +158,9 @@ pub struct Config {
     /// Redis, for the cache, sessions and limits. The API works without it, only slower.
     #[arg(long, env, hide_env_values = true)]
     pub redis_url: SecretString,
+    /// File with its password, for a URL without one.
+    #[arg(long, env)]
+    pub redis_password_file: Option<PathBuf>,
     /// What every Redis key begins with, where several installations share one Redis.
     #[arg(long, env, default_value = "")]
     pub redis_prefix: String,
@@ -164,16 +198,19 @@ pub struct Config {
     /// Payment providers, comma separated; the first is the default of a donation.
     #[arg(long, env, value_enum, value_delimiter = ',')]
     pub payments: Vec<Provider>,
-    /// Where e-mail goes: `file:///folder`, `smtp://…` or `smtps://…`.
+    /// Where e-mail goes: `file:///folder`, `smtp://…` or `smtps://…`. Without it letters wait in the outbox.
     #[arg(long, env, hide_env_values = true)]
-    pub mail_url: MailTarget,
+    pub mail_url: Option<MailTarget>,
+    /// File with that URL.
+    #[arg(long, env)]
+    pub mail_url_file: Option<PathBuf>,
     /// Sender of e-mail.
     #[arg(long, env, default_value = "doacoes <nao-responda@localhost.localdomain>")]
     pub mail_from: lettre::message::Mailbox,
 }
 
 /// Settings that contradict each other.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// Plain HTTP would carry session cookies in the clear.
     #[error("PUBLIC_URL must be https:// when PROFILE is production")]
@@ -184,11 +221,31 @@ pub enum ConfigError {
     /// Mail would reach nobody.
     #[error("MAIL_URL must be smtp:// or smtps:// when PROFILE is production")]
     MailToFolder,
+    /// A file that holds a secret is unusable.
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
+    /// Nobody knows which of the two is meant.
+    #[error("MAIL_URL and MAIL_URL_FILE are both given: take one of them away")]
+    MailTwice,
+    /// The file holds no mail target.
+    #[error("MAIL_URL_FILE: {0}")]
+    MailUrl(String),
 }
 
 impl Config {
-    /// Fills in what depends on the profile, and refuses what it forbids.
+    /// Reads the files that settings name, fills in what depends on the profile, and refuses what it forbids.
     pub fn validated(mut self) -> Result<Self, ConfigError> {
+        self.database.database_url = self.database.url()?;
+        self.database.database_password_file = None;
+        let redis = Login { url: "REDIS_URL", password: "REDIS_PASSWORD" };
+        self.redis_url = redis.complete(&self.redis_url, self.redis_password_file.take().as_deref())?;
+        if let Some(file) = self.mail_url_file.take() {
+            if self.mail_url.is_some() {
+                return Err(ConfigError::MailTwice);
+            }
+            let url = read_secret(&file).map_err(|source| CredentialError::File { setting: "MAIL_URL", source })?;
+            self.mail_url = Some(url.expose_secret().parse().map_err(ConfigError::MailUrl)?);
+        }
         if self.payments.is_empty() {
             self.payments = match self.profile {
                 Profile::Development => vec![Provider::Simulado, Provider::PixEstatico],
@@ -202,7 +259,7 @@ impl Config {
             if self.payments.contains(&Provider::Simulado) {
                 return Err(ConfigError::SimulatedMoney);
             }
-            if matches!(self.mail_url, MailTarget::Folder(_)) {
+            if matches!(self.mail_url, Some(MailTarget::Folder(_))) {
                 return Err(ConfigError::MailToFolder);
             }
         }
@@ -252,10 +309,12 @@ mod tests {
     #[test]
     fn production_refuses_what_is_only_for_development() {
         let refused = |url, payments: &[&str], mail| config("production", url, payments, mail).validated().err();
-        assert_eq!(refused("http://doe.example", &[], "smtp://m"), Some(ConfigError::PlainHttp));
-        assert_eq!(refused("https://doe.example", &["simulado"], "smtp://m"), Some(ConfigError::SimulatedMoney));
-        assert_eq!(refused("https://doe.example", &[], "file:///x"), Some(ConfigError::MailToFolder));
-        assert_eq!(refused("https://doe.example", &[], "smtp://m"), None);
+        assert!(matches!(refused("http://doe.example", &[], "smtp://m"), Some(ConfigError::PlainHttp)));
+        assert!(matches!(refused("https://doe.example", &["simulado"], "smtp://m"), Some(ConfigError::SimulatedMoney)));
+        assert!(matches!(refused("https://doe.example", &[], "file:///x"), Some(ConfigError::MailToFolder)));
+        assert!(refused("https://doe.example", &[], "smtp://m").is_none());
+        let without_mail = Config { mail_url: None, ..config("production", "https://doe.example", &[], "smtp://m") };
+        assert!(without_mail.validated().is_ok());
     }
 
     #[test]

@@ -20,6 +20,8 @@ const MISSES: u8 = 2;
 pub struct Health {
     postgres: Answers,
     redis: Answers,
+    /// Whether Redis answers but does not do what is asked of it.
+    redis_refuses: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -36,9 +38,18 @@ impl Health {
         self.postgres.reached.load(Ordering::Relaxed)
     }
 
-    /// The stores that do not answer now.
+    /// Whether Redis answers but does not do what is asked of it; see [`rehearsal`](crate::rehearsal).
+    pub fn note_refusal(&self, refuses: bool) {
+        self.redis_refuses.store(refuses, Ordering::Relaxed);
+    }
+
+    /// The stores that do not answer now, or not as they should.
     pub fn degraded(&self) -> Vec<Store> {
-        Store::ALL.iter().copied().filter(|store| self.is_away(*store)).collect()
+        Store::ALL.iter().copied().filter(|store| self.is_away(*store) || self.refuses(*store)).collect()
+    }
+
+    fn refuses(&self, store: Store) -> bool {
+        store == Store::Redis && self.redis_refuses.load(Ordering::Relaxed)
     }
 
     fn is_away(&self, store: Store) -> bool {
@@ -53,7 +64,7 @@ impl Health {
         let missed = if answers { 0 } else { of.missed.load(Ordering::Relaxed).saturating_add(1) };
         of.missed.store(missed, Ordering::Relaxed);
         of.reached.fetch_or(answers, Ordering::Relaxed);
-        metrics.degraded(store, missed >= MISSES);
+        metrics.degraded(store, missed >= MISSES || self.refuses(store));
         match (before, self.is_away(store)) {
             (false, true) => tracing::warn!(store = store.as_str(), "a store does not answer"),
             (true, false) => tracing::info!(store = store.as_str(), "a store answers again"),
@@ -106,5 +117,10 @@ mod tests {
         assert_eq!(health.degraded(), [Store::Postgres, Store::Redis]);
         health.note(Store::Redis, true, &metrics);
         assert_eq!(health.degraded(), [Store::Postgres]);
+        health.note(Store::Postgres, true, &metrics);
+        health.note_refusal(true);
+        assert_eq!(health.degraded(), [Store::Redis], "an answer to a ping is not all");
+        health.note_refusal(false);
+        assert_eq!(health.degraded(), []);
     }
 }

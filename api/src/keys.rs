@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use chacha20poly1305::aead::{Aead as _, Payload};
@@ -15,6 +15,8 @@ use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305, XNonce};
 use hmac::{Hmac, Mac as _};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
+
+use crate::credentials::{SecretFileError, read_guarded};
 
 const NONCE: usize = 24;
 
@@ -49,22 +51,9 @@ impl Purpose {
 /// Why keys could not be loaded or made.
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
-    /// A key file is missing or cannot be read.
-    #[error("the key file {path} cannot be read; `api admin create-keys DIR` makes what is missing")]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// Others on the machine could read the keys.
-    #[error("the key file {path} is readable by everyone (mode {mode:o}); use 0600, or 0440 in a pod")]
-    WorldReadable {
-        /// The file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
+    /// A key file is missing, cannot be read, or could be read by others.
+    #[error("the keys cannot be loaded; `api admin create-keys DIR` makes what is missing")]
+    File(#[from] SecretFileError),
     /// A line that is not a key.
     #[error("{path}:{line}: expected `{{key id}} {{64 hex digits}}` with an id of 1 to 16 lower-case letters or digits")]
     Malformed {
@@ -154,12 +143,7 @@ impl Keys {
 impl KeyRing {
     fn load(dir: &Path, purpose: Purpose) -> Result<Self, KeysError> {
         let path = dir.join(purpose.file_name());
-        let unreadable = |source| KeysError::Unreadable { path: path.clone(), source };
-        let mode = fs::metadata(&path).map_err(unreadable)?.permissions().mode() & 0o777;
-        if mode & 0o007 != 0 {
-            return Err(KeysError::WorldReadable { path, mode });
-        }
-        let text = fs::read_to_string(&path).map_err(unreadable)?;
+        let text = read_guarded(&path)?;
         let mut keys = Vec::new();
         for (index, line) in text.lines().enumerate() {
             keys.push(Key::parse(line).ok_or_else(|| KeysError::Malformed { path: path.clone(), line: index + 1 })?);
@@ -311,6 +295,7 @@ fn write_new(path: &Path, text: &str) -> std::io::Result<()> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
 
     fn ring(text: &str) -> Result<KeyRing, KeysError> {
         let dir = tempfile::tempdir().unwrap();
@@ -387,9 +372,9 @@ mod tests {
         Keys::load(dir.path()).unwrap();
         let file = dir.path().join("token.key");
         fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(matches!(Keys::load(dir.path()), Err(KeysError::WorldReadable { mode: 0o644, .. })));
+        assert!(matches!(Keys::load(dir.path()), Err(KeysError::File(SecretFileError::WorldReadable { mode: 0o644, .. }))));
         fs::remove_file(&file).unwrap();
-        assert!(matches!(Keys::load(dir.path()), Err(KeysError::Unreadable { .. })));
+        assert!(matches!(Keys::load(dir.path()), Err(KeysError::File(SecretFileError::Unreadable { .. }))));
     }
 
     #[test]

@@ -4,10 +4,12 @@
 
 pub mod admission;
 pub mod app;
+pub mod assets;
 pub mod background;
 pub mod cache;
 pub mod clock;
 pub mod config;
+pub mod credentials;
 pub mod domain;
 pub mod gateway;
 pub mod health;
@@ -16,10 +18,12 @@ pub mod keys;
 pub mod limits;
 pub mod mail;
 pub mod metrics;
+pub mod migration_result;
 pub mod open_files;
 pub mod password;
 pub mod probe;
 pub mod redis_client;
+pub mod rehearsal;
 pub mod seed;
 pub mod server;
 pub mod service;

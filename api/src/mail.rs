@@ -25,6 +25,8 @@ pub enum Mail<'a> {
     VerifyEmail {
         /// The code.
         token: &'a str,
+        /// How long it is good for.
+        until: OffsetDateTime,
     },
     /// Somebody signed up with an address that has an account.
     AccountExists,
@@ -32,6 +34,8 @@ pub enum Mail<'a> {
     ResetPassword {
         /// The code.
         token: &'a str,
+        /// How long it is good for.
+        until: OffsetDateTime,
     },
     /// The password was changed.
     PasswordChanged,
@@ -75,7 +79,7 @@ pub enum Mail<'a> {
 }
 
 /// A message as it lies in the outbox, sealed.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Letter {
     /// To whom.
     pub name: Option<String>,
@@ -96,11 +100,25 @@ impl Letter {
 }
 
 impl Mail<'_> {
+    /// After when nobody should get it any more, where there is such a time.
+    const fn good_until(&self) -> Option<OffsetDateTime> {
+        match self {
+            Self::VerifyEmail { until, .. } | Self::ResetPassword { until, .. } => Some(*until),
+            Self::AccountExists
+            | Self::PasswordChanged
+            | Self::DonationReceived { .. }
+            | Self::DonationRefunded { .. }
+            | Self::SurplusReceived { .. }
+            | Self::PixKeyChanged { .. }
+            | Self::MemberAdded { .. } => None,
+        }
+    }
+
     /// Subject and text, in Portuguese.
     fn text(&self, site: &PublicUrl) -> (String, String) {
         let site = site.origin();
         match self {
-            Self::VerifyEmail { token } => (
+            Self::VerifyEmail { token, .. } => (
                 "Confirme seu e-mail".to_owned(),
                 format!(
                     "Recebemos um cadastro com este e-mail em {site}.\n\nPara confirmar, digite este código (vale 24 horas, uma vez) e a senha que escolheu no cadastro:\n{token}\n\nSe não foi você, ignore esta mensagem: nada será criado."
@@ -112,7 +130,7 @@ impl Mail<'_> {
                     "Alguém tentou criar uma conta em {site} com este e-mail, que já tem uma.\n\nSe foi você, entre com sua senha ou peça uma nova. Se não foi, não precisa fazer nada."
                 ),
             ),
-            Self::ResetPassword { token } => (
+            Self::ResetPassword { token, .. } => (
                 "Redefinição de senha".to_owned(),
                 format!(
                     "Código para escolher uma nova senha em {site} (vale 30 minutos, uma vez):\n{token}\n\nSe não foi você, ignore esta mensagem: sua senha continua a mesma."
@@ -176,7 +194,7 @@ pub async fn post(
     let letter = Letter { name: name.map(str::to_owned), address: address.to_owned(), subject, body };
     // A struct of strings always serialises.
     let plain = serde_json::to_vec(&letter).unwrap_or_default();
-    outbox::push_email(db, &keys.seal(&plain, CONTEXT), now).await
+    outbox::push_email(db, &keys.seal(&plain, CONTEXT), mail.good_until(), now).await
 }
 
 /// Why a message was not delivered.

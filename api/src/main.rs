@@ -1,4 +1,4 @@
-//! `api serve | migrate | seed | admin | openapi`
+//! `api serve | migrate | seed | admin | export-assets | openapi`
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use doacoes_api::app::App;
 use doacoes_api::clock::Clock;
-use doacoes_api::config::{Config, DatabaseArgs, Profile};
+use doacoes_api::config::{Config, DatabaseArgs, OwnerArgs, Profile};
 use doacoes_api::domain::email::Email;
 use doacoes_api::domain::slug::Slug;
 use doacoes_api::http::openapi;
@@ -15,12 +15,13 @@ use doacoes_api::keys::Keys;
 use doacoes_api::metrics::Metrics;
 use doacoes_api::password::Passwords;
 use doacoes_api::seed::SeedError;
-use doacoes_api::service::administration;
+use doacoes_api::service::administration::{self, WaitingLetter};
 use doacoes_api::shutdown::signalled;
+use doacoes_api::store::schema::{self, Migrated};
 use doacoes_api::store::{self, consistency};
-use doacoes_api::{open_files, seed, telemetry};
+use doacoes_api::{assets, migration_result, open_files, seed, telemetry};
 use mimalloc::MiMalloc;
-use secrecy::SecretString;
+use time::format_description::well_known::Rfc3339;
 
 /// glibc's never gave back what connections and passwords needed once; docs/performance.md has the numbers.
 #[global_allocator]
@@ -32,7 +33,8 @@ type AnyError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Parser)]
 #[command(version, about)]
 struct Cli {
-    /// What is logged, as a `tracing` filter: `info` for `serve`, `error` for what a person runs and reads.
+    /// What is logged, as a `tracing` filter: `info` for `serve`, `warn` for `migrate`, `error` for what a person runs
+    /// and reads.
     #[arg(long, env = "LOG", global = true)]
     log: Option<String>,
     #[command(subcommand)]
@@ -44,22 +46,36 @@ enum Command {
     /// Serve the API. Refuses to start while migrations are pending or keys are missing or readable by everyone.
     Serve(Box<Config>),
     /// Run every pending migration.
-    Migrate {
-        /// `PostgreSQL`, directly and not through a pooler, as the schema's owner.
-        #[arg(long, env, hide_env_values = true)]
-        migration_database_url: SecretString,
-    },
+    Migrate(MigrateArgs),
     /// Fill an empty database with demo data. Refused in production.
     Seed(SeedArgs),
     /// What only a person with access to the machine does. Audited.
     #[command(subcommand)]
     Admin(Admin),
+    /// Write the static files below DIR, each under its path in a URL, for a web server to serve by itself.
+    ExportAssets {
+        /// The folder.
+        dir: PathBuf,
+    },
     /// Print the OpenAPI document.
     Openapi {
         /// Whose routes: development adds the simulated bank.
         #[arg(long, env, value_enum, default_value = "production")]
         profile: Profile,
     },
+}
+
+#[derive(Args)]
+struct MigrateArgs {
+    #[command(flatten)]
+    owner: OwnerArgs,
+    /// Seconds to wait for the database to accept connections.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=3_600))]
+    wait: u64,
+    /// File for one line of JSON that says how it ended, like a pod's `/dev/termination-log`:
+    /// `{"schema": "…", "applied": 0}` or `{"error": "…"}`.
+    #[arg(long)]
+    result: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -102,6 +118,9 @@ enum Admin {
         /// Their e-mail.
         email: String,
     },
+    /// Print the letters that wait in the outbox, for a developer to find the codes in. Refused in production, whose codes are
+    /// other people's.
+    Mail(MailArgs),
     /// Check that totals, ledger, receipts and refunds agree.
     CheckBooks {
         #[command(flatten)]
@@ -109,9 +128,28 @@ enum Admin {
     },
 }
 
+#[derive(Args)]
+struct MailArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// Must be `development`.
+    #[arg(long, env, value_enum, default_value = "production")]
+    profile: Profile,
+    /// Folder of key files.
+    #[arg(long, env)]
+    secrets_dir: PathBuf,
+    /// Only those to this address.
+    #[arg(long)]
+    to: Option<String>,
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let default = if matches!(cli.command, Command::Serve(_)) { "info" } else { "error" };
+    let default = match cli.command {
+        Command::Serve(_) => "info",
+        Command::Migrate(_) => "warn",
+        Command::Seed(_) | Command::Admin(_) | Command::ExportAssets { .. } | Command::Openapi { .. } => "error",
+    };
     telemetry::init(cli.log.as_deref().unwrap_or(default));
     let result = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(AnyError::from).and_then(|runtime| {
         let result = runtime.block_on(run(cli.command));
@@ -131,12 +169,10 @@ fn main() -> ExitCode {
 async fn run(command: Command) -> Result<ExitCode, AnyError> {
     match command {
         Command::Serve(config) => serve(*config).await?,
-        Command::Migrate { migration_database_url } => {
-            let count = store::migrate(&migration_database_url).await?;
-            println!("{count} migrations applied");
-        }
+        Command::Migrate(args) => migrate(args).await?,
         Command::Seed(args) => fill(args).await?,
         Command::Admin(command) => return admin(command).await,
+        Command::ExportAssets { dir } => println!("{} files written", assets::export(&dir)?),
         Command::Openapi { profile } => println!("{}", openapi::document(profile).to_pretty_json()?),
     }
     Ok(ExitCode::SUCCESS)
@@ -164,11 +200,26 @@ async fn serve(config: Config) -> Result<(), AnyError> {
     Ok(())
 }
 
+/// Tells how it ended on standard output or error, and in the file of `--result` for whoever started the process.
+async fn migrate(args: MigrateArgs) -> Result<(), AnyError> {
+    let done = run_migrations(&args.owner, Duration::from_secs(args.wait)).await;
+    if let Some(file) = &args.result {
+        migration_result::write(file, &done).map_err(|error| format!("{} cannot be written: {error}", file.display()))?;
+    }
+    let done = done?;
+    println!("{} migrations applied, the schema is {}", done.applied, done.schema);
+    Ok(())
+}
+
+async fn run_migrations(owner: &OwnerArgs, wait: Duration) -> Result<Migrated, AnyError> {
+    Ok(schema::migrate(&owner.url()?, wait).await?)
+}
+
 async fn fill(args: SeedArgs) -> Result<(), AnyError> {
     if args.profile != Profile::Development {
         return Err("demo data is only for PROFILE=development".into());
     }
-    let db = store::pool(&args.database.database_url, args.database.database_pool_size)?;
+    let db = store::pool(&args.database.url()?, args.database.database_pool_size)?;
     if args.if_empty && !seed::is_empty(&db).await? {
         println!("there is data already; nothing was added");
         return Ok(());
@@ -195,7 +246,7 @@ async fn admin(command: Admin) -> Result<ExitCode, AnyError> {
         }
         Admin::VerifyOrganizadora { database, slug } => {
             let slug = Slug::parse(&slug)?;
-            let db = store::pool(&database.database_url, 2)?;
+            let db = store::pool(&database.url()?, 2)?;
             if !administration::verify_organizadora(&db, &clock, slug.as_str()).await? {
                 return Err(format!("there is no organizadora {}", slug.as_str()).into());
             }
@@ -203,14 +254,15 @@ async fn admin(command: Admin) -> Result<ExitCode, AnyError> {
         }
         Admin::Grant { database, email } => {
             let email = Email::parse(&email)?;
-            let db = store::pool(&database.database_url, 2)?;
+            let db = store::pool(&database.url()?, 2)?;
             if !administration::grant_admin(&db, &clock, &email).await? {
                 return Err("nobody has an account with this e-mail".into());
             }
             println!("done; the person must log in again");
         }
+        Admin::Mail(args) => print_letters(args).await?,
         Admin::CheckBooks { database } => {
-            let db = store::pool(&database.database_url, 2)?;
+            let db = store::pool(&database.url()?, 2)?;
             let findings = administration::check_books(&db).await?;
             if findings.is_empty() {
                 println!("the books agree: {} rules", consistency::CHECKS.len());
@@ -223,4 +275,28 @@ async fn admin(command: Admin) -> Result<ExitCode, AnyError> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn print_letters(args: MailArgs) -> Result<(), AnyError> {
+    if args.profile != Profile::Development {
+        return Err("letters hold other people's codes: they are shown only with PROFILE=development".into());
+    }
+    let to = args.to.as_deref().map(Email::parse).transpose()?;
+    let keys = Keys::load(&args.secrets_dir)?;
+    let db = store::pool(&args.database.url()?, 2)?;
+    let (letters, sealed) = administration::waiting_letters(&db, &keys.body, to.as_ref()).await?;
+    for WaitingLetter { since, until, letter } in &letters {
+        println!("To: {}\nSubject: {}\nDate: {}", letter.address, letter.subject, since.format(&Rfc3339)?);
+        if let Some(until) = until {
+            println!("Expires: {}", until.format(&Rfc3339)?);
+        }
+        println!("\n{}\n", letter.body);
+    }
+    if letters.is_empty() {
+        eprintln!("no letter waits");
+    }
+    if sealed > 0 {
+        eprintln!("{sealed} letters cannot be opened with the keys in {}", args.secrets_dir.display());
+    }
+    Ok(())
 }

@@ -242,9 +242,9 @@ impl Metrics {
         self.outbox.with_label_values(&[state.as_str()]).set(messages);
     }
 
-    /// An attempt to deliver an e-mail ended.
-    pub fn mail(&self, result: Delivery) {
-        self.mail.with_label_values(&[result.as_str()]).inc();
+    /// Attempts to deliver an e-mail ended.
+    pub fn mail(&self, result: Delivery, count: u64) {
+        self.mail.with_label_values(&[result.as_str()]).inc_by(count);
     }
 
     /// A command to Redis ended.

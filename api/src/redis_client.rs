@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use redis::aio::{ConnectionManager, ConnectionManagerConfig, PubSub};
 use redis::io::tcp::TcpSettings;
 use redis::io::tcp::socket2::TcpKeepalive;
-use redis::{Client, FromRedisValue, IntoConnectionInfo as _, RedisResult, ScriptInvocation};
+use redis::{AsyncConnectionConfig, Client, FromRedisValue, IntoConnectionInfo as _, RedisResult, ScriptInvocation};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::metrics::{Metrics, RedisOutcome};
@@ -217,6 +217,22 @@ impl RedisClient {
     pub async fn ping(&self) -> bool {
         let mut connection = self.connection.clone();
         redis::cmd("PING").query_async::<()>(&mut connection).await.is_ok()
+    }
+
+    /// Does once each kind of thing that requests do, with a connection of its own and more time than a request has. Neither counted
+    /// nor heard by the breaker.
+    pub async fn rehearse(&self, id: &str, script: &ScriptInvocation<'_>) -> Result<(), redis::RedisError> {
+        let key = self.key(&format!("ensaio:{id}"));
+        let config = AsyncConnectionConfig::new().set_connection_timeout(Some(PROBE_EVERY)).set_response_timeout(Some(PROBE_EVERY));
+        let mut connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+        redis::cmd("SET").arg(&key).arg(id).arg("PX").arg(10_000).query_async::<()>(&mut connection).await?;
+        let kept: Option<String> = redis::cmd("GET").arg(&key).query_async(&mut connection).await?;
+        if kept.as_deref() != Some(id) {
+            return Err(std::io::Error::other("Redis did not keep a value for a moment").into());
+        }
+        redis::cmd("DEL").arg(&key).query_async::<()>(&mut connection).await?;
+        script.invoke_async::<redis::Value>(&mut connection).await?;
+        redis::cmd("PUBLISH").arg(self.key("ensaio")).arg(id).query_async::<()>(&mut connection).await
     }
 
     /// A connection of its own that listens to `channel`.

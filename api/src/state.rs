@@ -20,6 +20,7 @@ use crate::metrics::{Metrics, WaitQueue};
 use crate::password::Passwords;
 use crate::probe::Probe;
 use crate::redis_client::RedisClient;
+use crate::rehearsal::Rehearsal;
 use crate::service::resets::Resets;
 use crate::shutdown::Shutdown;
 use crate::store::StoreError;
@@ -71,6 +72,8 @@ pub struct Core {
     pub health: Health,
     /// Whether the pooler keeps statements apart.
     pub probe: Probe,
+    /// Whether a donation works here.
+    pub rehearsal: Rehearsal,
     /// Which defaults apply.
     pub profile: Profile,
     /// Where visitors reach the API.
@@ -121,6 +124,7 @@ impl Core {
             shutdown: Shutdown::default(),
             health: Health::default(),
             probe: Probe::default(),
+            rehearsal: Rehearsal::default(),
             profile: config.profile,
             public_url: config.public_url.clone(),
             trusted_proxies: config.trusted_proxies.clone(),

@@ -83,8 +83,8 @@ pub enum Turn {
     More,
 }
 
-/// Starts every task. They stop when a stop is asked for.
-pub fn spawn_all(state: &AppState, mailer: Mailer) {
+/// Starts every task. They stop when a stop is asked for. Without a `mailer` letters wait.
+pub fn spawn_all(state: &AppState, mailer: Option<Mailer>) {
     state.shutdown.spawn(every(state.clone(), Task::Folder, |core| Box::pin(folder::turn(core))));
     state.shutdown.spawn(every(state.clone(), Task::Drops, |core| Box::pin(drops::turn(core))));
     state.shutdown.spawn(every(state.clone(), Task::Expiry, |core| Box::pin(expiry::turn(core))));

@@ -1,5 +1,5 @@
 //! Delivers the outbox. Messages are taken in one transaction and sent outside of it; a process that dies in between leaves
-//! them to come back after their lease, so a message is delivered at least once.
+//! them to come back after their lease, so a message is delivered at least once. Without a mail target they are counted and wait.
 
 use time::Duration;
 
@@ -12,29 +12,34 @@ use crate::store::outbox::{self, Waiting};
 use crate::telemetry::chain;
 
 const BATCH: i64 = 20;
+/// Of letters whose codes are no longer good, so many go in a turn: all of an outage's, but for a very long one.
+const LATE: i64 = 1_000;
 const LEASE: Duration = Duration::minutes(5);
 /// Tries over some six hours; then the message is parked for a person to look at.
 const TRIES: i32 = 12;
 
-pub(super) async fn watch(state: AppState, mailer: Mailer) {
+pub(super) async fn watch(state: AppState, mailer: Option<Mailer>) {
     while !state.shutdown.has_begun() {
-        let result = turn(&state, &mailer).await;
+        let result = turn(&state, mailer.as_ref()).await;
         if note(&state, Task::Outbox, &result) != Some(Turn::More) {
             state.shutdown.pause(Task::Outbox.every()).await;
         }
     }
 }
 
-async fn turn(core: &Core, mailer: &Mailer) -> Result<Option<Turn>, StoreError> {
+async fn turn(core: &Core, mailer: Option<&Mailer>) -> Result<Option<Turn>, StoreError> {
     let Some(mut tx) = take_turn(core, Task::Outbox).await? else { return Ok(None) };
     let now = core.clock.now();
+    let late = if mailer.is_some() { outbox::drop_late(&mut tx, LATE, now).await? } else { 0 };
     let backlog = outbox::backlog(&mut tx, now).await?;
     core.metrics.outbox(MailState::Pending, backlog.pending);
     core.metrics.outbox(MailState::Parked, backlog.parked);
     core.metrics.lag(Queue::Mail, backlog.mail_lag_seconds);
     core.metrics.lag(Queue::Drops, backlog.drops_lag_seconds);
+    let Some(mailer) = mailer else { return end_turn(tx, 0, BATCH).await };
     let messages = outbox::claim(&mut tx, BATCH, LEASE, now).await?;
     let turn = end_turn(tx, messages.len(), BATCH).await?;
+    core.metrics.mail(Delivery::Late, late);
     for message in messages {
         // What is left when the process stops, or cannot be noted, comes back after its lease.
         if core.shutdown.has_begun() {
@@ -50,11 +55,12 @@ async fn turn(core: &Core, mailer: &Mailer) -> Result<Option<Turn>, StoreError> 
 async fn deliver(core: &Core, mailer: &Mailer, message: Waiting) -> Result<(), StoreError> {
     let sent = mailer.deliver(&core.keys.body, &message.carga).await;
     let may_retry = message.tentativas < TRIES;
-    core.metrics.mail(match &sent {
+    let outcome = match &sent {
         Ok(()) => Delivery::Sent,
         Err(_) if may_retry => Delivery::Failed,
         Err(_) => Delivery::Parked,
-    });
+    };
+    core.metrics.mail(outcome, 1);
     // Not in the requests' queue: a message that was sent and is not noted goes out once more.
     let mut db = core.background_connection().await?;
     match sent {

@@ -1,5 +1,7 @@
 //! The admin listener: `/livez`, `/readyz`, `/metrics`. It is never exposed to visitors.
 
+use std::borrow::Cow;
+
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -21,7 +23,7 @@ struct Readiness {
     ready: bool,
     /// Why not.
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
+    reason: Option<Cow<'static, str>>,
     /// Stores that do not answer now; what can be served without them is.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     degraded: Vec<&'static str>,
@@ -35,20 +37,24 @@ async fn readyz(State(state): State<AppState>) -> Response {
 }
 
 /// Nothing here waits: whoever probes has little patience, and a store that hangs is no reason to seem dead.
-fn unready(core: &Core) -> Option<&'static str> {
+fn unready(core: &Core) -> Option<Cow<'static, str>> {
     if core.shutdown.has_begun() {
-        return Some("shutting down");
+        return Some("shutting down".into());
     }
     match core.probe.state() {
-        ProbeState::Pending => return Some("the statement probe has not finished"),
+        ProbeState::Pending => return Some("the statement probe has not finished".into()),
         ProbeState::MixedUp => {
             return Some(
-                "statements get mixed up between clients: the pooler is not PgBouncer 1.24 or newer with max_prepared_statements > 0",
+                "statements get mixed up between clients: the pooler is not PgBouncer 1.24 or newer with max_prepared_statements > 0"
+                    .into(),
             );
         }
         ProbeState::Passed => {}
     }
-    (!core.health.has_reached_database()).then_some("the database has not answered yet")
+    if !core.health.has_reached_database() {
+        return Some("the database has not answered yet".into());
+    }
+    core.rehearsal.unready().map(Cow::Owned)
 }
 
 async fn metrics(State(state): State<AppState>) -> Response {

@@ -133,7 +133,7 @@ fn add_errors(method: &HttpMethod, operation: &mut Operation) {
 /// `/openapi.json` and `/docs`.
 pub fn routes(document: OpenApi) -> Router<AppState> {
     let document = Arc::new(document);
-    let config = Arc::new(utoipa_swagger_ui::Config::new(["/openapi.json"]).validator_url("none"));
+    let config = page_config();
     Router::new()
         .route("/openapi.json", get(move || async move { Json(document).into_response() }))
         .route("/docs", get(|| async { Redirect::permanent("/docs/") }))
@@ -145,6 +145,31 @@ pub fn routes(document: OpenApi) -> Router<AppState> {
             }),
         )
         .route("/docs/{*file}", get(move |Path(file): Path<String>| async move { page(&file, config) }))
+}
+
+/// The files that the docs page consists of, by their names below `/docs/`.
+const PAGE: [&str; 8] = [
+    "favicon-16x16.png",
+    "favicon-32x32.png",
+    "index.css",
+    "index.html",
+    "swagger-initializer.js",
+    "swagger-ui-bundle.js",
+    "swagger-ui-standalone-preset.js",
+    "swagger-ui.css",
+];
+
+fn page_config() -> Arc<utoipa_swagger_ui::Config<'static>> {
+    Arc::new(utoipa_swagger_ui::Config::new(["/openapi.json"]).validator_url("none"))
+}
+
+/// Name and content of each file of the docs page, as it is served.
+pub fn page_files() -> impl Iterator<Item = (&'static str, Vec<u8>)> {
+    let config = page_config();
+    PAGE.into_iter().filter_map(move |name| {
+        let file = utoipa_swagger_ui::serve(name, Arc::clone(&config)).ok().flatten()?;
+        Some((name, file.bytes.into_owned()))
+    })
 }
 
 /// A file of the docs page; all of them are in the binary.

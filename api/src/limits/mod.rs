@@ -20,7 +20,7 @@ use std::time::Duration;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponseParts, ResponseParts};
 
-use crate::keys::{KeyRing, KeyedHash};
+use crate::keys::{KeyRing, KeyedHash, random_hex};
 use crate::metrics::{LimitStore, Metrics};
 use crate::redis_client::RedisClient;
 use reads::Reads;
@@ -230,6 +230,13 @@ impl Limits {
             },
         };
         Allowance { standing: nearest(&buckets, &verdicts), taken: None }
+    }
+
+    /// Tries whether Redis does what limits and caches ask of it, with a bucket of nobody's that is gone a second later.
+    pub async fn rehearse(&self) -> Result<(), redis::RedisError> {
+        let (rule, id) = (Rule::DonationDevice, random_hex());
+        let bucket = Bucket { rule, subject: Subject::new(&self.hash, rule, &id), quota: Quota { limit: 1, period_seconds: 1 } };
+        self.remote.rehearse(&id, &[bucket]).await
     }
 
     fn buckets(&self, uses: &[Use]) -> Vec<Bucket> {

@@ -103,6 +103,11 @@ impl Remote {
         self.run(&GIVE_BACK, buckets).await
     }
 
+    /// Takes one from each bucket in a rehearsal of what Redis is for, which the answer is not needed of.
+    pub async fn rehearse(&self, id: &str, buckets: &[Bucket]) -> Result<(), redis::RedisError> {
+        self.redis.rehearse(id, &self.call(&TAKE, buckets)).await
+    }
+
     async fn run(&self, script: &Script, buckets: &[Bucket]) -> Result<Judged, RedisError> {
         let answer: Vec<u64> = self.redis.run(&self.call(script, buckets)).await?;
         let (at, numbers) = answer.split_first().map_or((0, [].as_slice()), |(at, numbers)| (*at, numbers));

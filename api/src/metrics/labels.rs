@@ -115,6 +115,8 @@ label! {
         Failed = "failed",
         /// It was not, and is given up.
         Parked = "parked",
+        /// Its code was no longer good, so it was not sent.
+        Late = "late",
     }
 }
 

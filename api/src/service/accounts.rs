@@ -56,8 +56,9 @@ pub async fn sign_up(core: &Core, nome: Name, email: Email, password: Password) 
         senha_hash,
         aviso_privacidade: PRIVACY_NOTICE.to_owned(),
     };
-    pessoas::insert_sign_up(&mut tx, &sign_up, now, now + SIGN_UP_LIFE).await?;
-    let mail = if exists { Mail::AccountExists } else { Mail::VerifyEmail { token: &token } };
+    let until = now + SIGN_UP_LIFE;
+    pessoas::insert_sign_up(&mut tx, &sign_up, now, until).await?;
+    let mail = if exists { Mail::AccountExists } else { Mail::VerifyEmail { token: &token, until } };
     post(&mut tx, &core.keys.body, &core.public_url, Some(sign_up.nome.as_str()), sign_up.email.as_str(), &mail, now).await?;
     Ok(commit(tx).await?)
 }

@@ -5,11 +5,14 @@ use super::drops::Drops;
 use crate::cache::Tag;
 use crate::clock::Clock;
 use crate::domain::email::Email;
+use crate::keys::KeyRing;
+use crate::mail::Letter;
 use crate::state::{Core, commit};
 use crate::store::audit::{self, Deed};
 use crate::store::consistency::{self, Finding};
-use crate::store::{StoreError, organizadoras, pessoas, sessions};
+use crate::store::{StoreError, organizadoras, outbox, pessoas, sessions};
 use sqlx::PgPool;
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 /// Marks an organisation as verified; false where there is none.
@@ -35,8 +38,42 @@ pub async fn grant_admin(db: &PgPool, clock: &Clock, email: &Email) -> Result<bo
     Ok(true)
 }
 
+/// A letter that has not been delivered.
+#[derive(Clone, Debug)]
+pub struct WaitingLetter {
+    /// Since when it waits.
+    pub since: OffsetDateTime,
+    /// How long the code in it is good for, where it has one.
+    pub until: Option<OffsetDateTime>,
+    /// The letter.
+    pub letter: Letter,
+}
+
+/// Letters that one statement reads.
+const LETTERS: i64 = 200;
+
+/// The letters in the outbox to `to`, or all, oldest first; and how many cannot be opened with `keys`.
+pub async fn waiting_letters(db: &PgPool, keys: &KeyRing, to: Option<&Email>) -> Result<(Vec<WaitingLetter>, usize), StoreError> {
+    let mut connection = db.acquire().await?;
+    let (mut letters, mut sealed, mut after) = (Vec::new(), 0, 0);
+    loop {
+        let page = outbox::waiting(&mut connection, after, LETTERS).await?;
+        let Some(last) = page.last() else { return Ok((letters, sealed)) };
+        after = last.id;
+        for kept in page {
+            match Letter::open(keys, &kept.carga) {
+                Ok(letter) if to.is_none_or(|to| letter.address.eq_ignore_ascii_case(to.as_str())) => {
+                    letters.push(WaitingLetter { since: kept.criada_em, until: kept.vale_ate, letter });
+                }
+                Ok(_) => {}
+                Err(_) => sealed += 1,
+            }
+        }
+    }
+}
+
 /// The command line does not speak to Redis: a process that serves drops what was announced within a second.
-async fn announce(db: &mut sqlx::PgConnection, tags: Vec<Tag>, now: time::OffsetDateTime) -> Result<(), StoreError> {
+async fn announce(db: &mut sqlx::PgConnection, tags: Vec<Tag>, now: OffsetDateTime) -> Result<(), StoreError> {
     Drops::announce(db, tags, now).await.map(drop)
 }
 

@@ -125,7 +125,7 @@ async fn public_target(db: &mut PgConnection, slug: &str) -> Result<Option<Donat
 }
 
 #[expect(clippy::too_many_arguments, reason = "the request's parts, each of a type of its own")]
-async fn create_once(
+pub(super) async fn create_once(
     core: &Core,
     db: &mut PgConnection,
     slug: &str,

@@ -11,6 +11,7 @@ pub mod drops;
 pub mod once;
 pub mod organizadoras;
 pub mod refunds;
+pub mod rehearsal;
 pub mod resets;
 pub mod sessions;
 pub mod settle;

@@ -76,8 +76,10 @@ pub async fn send(core: &Core, email: &Email) -> Result<(), StoreError> {
     let token = random_hex();
     let mut tx = core.begin_in_background().await?;
     if let Some(account) = pessoas::credentials(&mut tx, email).await? {
-        pessoas::insert_reset(&mut tx, &sha256(token.as_bytes()), account.id, now, now + LIFE).await?;
-        post(&mut tx, &core.keys.body, &core.public_url, None, email.as_str(), &Mail::ResetPassword { token: &token }, now).await?;
+        let until = now + LIFE;
+        pessoas::insert_reset(&mut tx, &sha256(token.as_bytes()), account.id, now, until).await?;
+        let mail = Mail::ResetPassword { token: &token, until };
+        post(&mut tx, &core.keys.body, &core.public_url, None, email.as_str(), &mail, now).await?;
     }
     commit(tx).await
 }

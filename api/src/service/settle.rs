@@ -147,7 +147,13 @@ fn count(core: &Core, settled: &Settled) {
 }
 
 /// Credits a receipt: the donation's first one confirms it, every further one is held to be returned.
-async fn settle(core: &Core, db: &mut PgConnection, payment: PagamentoId, proof: &Proof, actor: Actor) -> Result<Settled, SettleError> {
+pub(super) async fn settle(
+    core: &Core,
+    db: &mut PgConnection,
+    payment: PagamentoId,
+    proof: &Proof,
+    actor: Actor,
+) -> Result<Settled, SettleError> {
     let now = core.clock.now();
     let charge = donations::lock_for_settlement(db, payment).await?.ok_or(SettleError::NotFound)?;
     let before = donations::get(db, charge.doacao_id).await?.ok_or(SettleError::NotFound)?;

@@ -16,18 +16,15 @@ pub mod outbox;
 pub mod pagamentos;
 pub mod pessoas;
 pub mod refunds;
+pub mod schema;
 pub mod sessions;
 pub mod totals;
 
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
-use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection as _, PgConnection, PgPool};
-
-/// Every migration, embedded in the binary.
-pub static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
+use sqlx::{PgConnection, PgPool};
 
 /// A statement that failed, or was not tried.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +74,15 @@ impl StoreError {
         match self.sql() {
             Some(sqlx::Error::Io(_) | sqlx::Error::Tls(_)) => true,
             Some(sqlx::Error::Database(error)) => error.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08")),
+            _ => false,
+        }
+    }
+
+    /// Whether no connection came about because the server is not there yet, or does not take any at the moment.
+    pub fn is_not_accepted(&self) -> bool {
+        match self.sql() {
+            Some(sqlx::Error::Io(_)) => true,
+            Some(sqlx::Error::Database(error)) => matches!(error.code().as_deref(), Some("53300" | "57P01" | "57P02" | "57P03")),
             _ => false,
         }
     }
@@ -136,39 +142,10 @@ pub fn pool(url: &SecretString, size: u32) -> Result<PgPool, StoreError> {
         .connect_lazy_with(options))
 }
 
-/// Runs every pending migration on a direct connection as the schema's owner, and returns how many there were.
-pub async fn migrate(url: &SecretString) -> Result<usize, MigrateError> {
-    let mut connection = PgConnection::connect(url.expose_secret()).await.map_err(StoreError::from)?;
-    let before = applied(&mut connection).await?;
-    MIGRATOR.run(&mut connection).await?;
-    let after = applied(&mut connection).await?;
-    Ok(after.len().saturating_sub(before.len()))
-}
-
-/// A migration that failed.
-#[derive(Debug, thiserror::Error)]
-pub enum MigrateError {
-    /// The database could not be asked.
-    #[error("the database could not be reached")]
-    Store(#[from] StoreError),
-    /// A migration failed or differs from the one that was applied.
-    #[error("a migration failed")]
-    Migration(#[from] sqlx::migrate::MigrateError),
-}
-
-async fn applied(connection: &mut PgConnection) -> Result<Vec<i64>, StoreError> {
-    let exists: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL").fetch_one(&mut *connection).await?;
-    if !exists {
-        return Ok(Vec::new());
-    }
-    Ok(sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success ORDER BY version").fetch_all(connection).await?)
-}
-
-/// The versions of embedded migrations that `connection`'s database lacks. Newer ones there are fine: migrations only
-/// expand, so the release before still works.
-pub async fn pending_migrations(connection: &mut PgConnection) -> Result<Vec<i64>, StoreError> {
-    let applied = applied(connection).await?;
-    Ok(MIGRATOR.iter().map(|migration| migration.version).filter(|version| !applied.contains(version)).collect())
+/// Checks now what is otherwise checked at COMMIT.
+pub async fn check_deferred(connection: &mut PgConnection) -> Result<(), StoreError> {
+    sqlx::query("SET CONSTRAINTS ALL IMMEDIATE").execute(connection).await?;
+    Ok(())
 }
 
 /// Takes a transaction-level advisory lock if nobody holds it. Classes keep unrelated locks apart.
@@ -183,6 +160,8 @@ pub enum LockClass {
     Idempotency,
     /// One of each background task among all replicas.
     Background,
+    /// One migration at a time; number 0 is the whole schema.
+    Schema,
 }
 
 impl LockClass {
@@ -190,6 +169,7 @@ impl LockClass {
         match self {
             Self::Idempotency => 0x646f_6101,
             Self::Background => 0x646f_6102,
+            Self::Schema => 0x646f_6103,
         }
     }
 }

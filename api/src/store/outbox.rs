@@ -16,6 +16,19 @@ pub struct Waiting {
     pub tentativas: i32,
 }
 
+/// An e-mail in the outbox, for looking only.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Kept {
+    /// Its number.
+    pub id: i64,
+    /// Its sealed content.
+    pub carga: Vec<u8>,
+    /// Since when it waits.
+    pub criada_em: OffsetDateTime,
+    /// After when nobody should get it.
+    pub vale_ate: Option<OffsetDateTime>,
+}
+
 /// How much waits, for the metrics.
 #[derive(Clone, Copy, Debug, Default, sqlx::FromRow)]
 pub struct Backlog {
@@ -29,11 +42,17 @@ pub struct Backlog {
     pub drops_lag_seconds: f64,
 }
 
-/// Adds a sealed e-mail.
-pub async fn push_email(db: &mut PgConnection, sealed: &[u8], now: OffsetDateTime) -> Result<(), StoreError> {
-    sqlx::query("INSERT INTO caixa_saida (tipo, carga, proxima_em, criada_em) VALUES ('email', $1, $2, $2)")
+/// Adds a sealed e-mail, which nobody should get after `until`.
+pub async fn push_email(
+    db: &mut PgConnection,
+    sealed: &[u8],
+    until: Option<OffsetDateTime>,
+    now: OffsetDateTime,
+) -> Result<(), StoreError> {
+    sqlx::query("INSERT INTO caixa_saida (tipo, carga, proxima_em, criada_em, vale_ate) VALUES ('email', $1, $2, $2, $3)")
         .bind(sealed)
         .bind(now)
+        .bind(until)
         .execute(db)
         .await?;
     Ok(())
@@ -64,11 +83,34 @@ pub async fn finish_many(db: &mut PgConnection, ids: &[i64]) -> Result<(), Store
     Ok(())
 }
 
+/// Deletes at most `limit` e-mails that are too late for whoever would get them; how many.
+pub async fn drop_late(db: &mut PgConnection, limit: i64, now: OffsetDateTime) -> Result<u64, StoreError> {
+    let done = sqlx::query(
+        "DELETE FROM caixa_saida WHERE id IN (
+             SELECT id FROM caixa_saida WHERE tipo = 'email' AND vale_ate <= $1 AND estacionada_em IS NULL LIMIT $2 FOR UPDATE SKIP LOCKED)",
+    )
+    .bind(now)
+    .bind(limit)
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// At most `limit` e-mails after number `after`, oldest first, parked ones too.
+pub async fn waiting(db: &mut PgConnection, after: i64, limit: i64) -> Result<Vec<Kept>, StoreError> {
+    Ok(sqlx::query_as("SELECT id, carga, criada_em, vale_ate FROM caixa_saida WHERE tipo = 'email' AND id > $1 ORDER BY id LIMIT $2")
+        .bind(after)
+        .bind(limit)
+        .fetch_all(db)
+        .await?)
+}
+
 /// Takes at most `limit` e-mails that are due. They come back by themselves after `lease` unless they are finished.
 pub async fn claim(db: &mut PgConnection, limit: i64, lease: Duration, now: OffsetDateTime) -> Result<Vec<Waiting>, StoreError> {
     Ok(sqlx::query_as(
         "UPDATE caixa_saida SET proxima_em = $3, tentativas = tentativas + 1
-         WHERE id IN (SELECT id FROM caixa_saida WHERE tipo = 'email' AND proxima_em <= $1 AND estacionada_em IS NULL ORDER BY proxima_em, id LIMIT $2 FOR UPDATE SKIP LOCKED)
+         WHERE id IN (SELECT id FROM caixa_saida WHERE tipo = 'email' AND proxima_em <= $1 AND estacionada_em IS NULL
+                          AND (vale_ate IS NULL OR vale_ate > $1) ORDER BY proxima_em, id LIMIT $2 FOR UPDATE SKIP LOCKED)
          RETURNING id, carga, tentativas",
     )
     .bind(now)

@@ -9,11 +9,13 @@
 
 mod accounts;
 mod anonymity;
+mod assets;
 mod authorization;
 mod bad_input;
 mod cache;
 mod contract;
 mod crash;
+mod credentials;
 mod database;
 mod drain;
 mod harness;
@@ -21,11 +23,14 @@ mod hostile;
 mod limit_stores;
 mod limits;
 mod lists;
+mod mail;
 mod metrics;
+mod migrate;
 mod overload;
 mod pooler;
 mod qr_code;
 mod races;
+mod rehearsal;
 mod seed;
 mod settlement;
 mod startup;

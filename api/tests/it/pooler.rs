@@ -88,11 +88,12 @@ async fn a_pooler_is_accepted_if_and_only_if_it_keeps_statements_apart() {
     let app = TestApp::on(
         servers(),
         &database,
-        Options { pooler: Pooler::Named, database_url: Some(through), pool_size: 32, ..Options::default() },
+        Options { rehearsed: false, pooler: Pooler::Named, database_url: Some(through), pool_size: 32, ..Options::default() },
     )
     .await;
     let began = Instant::now();
-    while app.state.probe.state() == ProbeState::Pending || !app.state.health.has_reached_database() {
+    let rehearsed = || app.state.probe.state() == ProbeState::MixedUp || app.state.rehearsal.unready().is_none();
+    while app.state.probe.state() == ProbeState::Pending || !app.state.health.has_reached_database() || !rehearsed() {
         assert!(began.elapsed() < Duration::from_secs(30), "the probe never finished");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -38,6 +38,7 @@ use time::macros::datetime;
 pub const START: OffsetDateTime = datetime!(2026-11-24 10:30:15 UTC);
 
 /// How a test wants its application.
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own, and named where it is made")]
 pub struct Options {
     pub profile: Profile,
     pub payments: Vec<Provider>,
@@ -59,6 +60,10 @@ pub struct Options {
     /// What one request may wait for Redis.
     pub redis_budget: Duration,
     pub drain_seconds: u64,
+    /// Whether e-mail goes anywhere.
+    pub mail: bool,
+    /// Whether to wait for the rehearsal, so that nothing of it is in the way of the test.
+    pub rehearsed: bool,
     /// Networks whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Cidr>,
 }
@@ -79,6 +84,8 @@ impl Default for Options {
             redis_url: None,
             redis_budget: redis_client::BUDGET,
             drain_seconds: 0,
+            mail: true,
+            rehearsed: true,
             trusted_proxies: vec![],
         }
     }
@@ -123,10 +130,12 @@ impl TestApp {
         let config = Config {
             database: DatabaseArgs {
                 database_url: SecretString::from(options.database_url.clone().unwrap_or_else(|| servers.app_url(database))),
+                database_password_file: None,
                 pooler: options.pooler,
                 database_pool_size: options.pool_size,
             },
             redis_url: options.redis_url.clone().unwrap_or_else(|| servers.env("REDIS_URL")).into(),
+            redis_password_file: None,
             redis_budget: options.redis_budget,
             redis_prefix: format!("{database}:"),
             rate_limits: Some(limits),
@@ -139,11 +148,14 @@ impl TestApp {
             trusted_proxies: options.trusted_proxies,
             allowed_origins: options.allowed_origins.iter().map(|origin| origin.parse().unwrap()).collect(),
             payments: options.payments,
-            mail_url: if https {
-                MailTarget::Smtp("smtp://127.0.0.1:9".to_owned().into())
-            } else {
-                MailTarget::Folder(folder.path().join("mail"))
-            },
+            mail_url: options.mail.then(|| {
+                if https {
+                    MailTarget::Smtp("smtp://127.0.0.1:9".to_owned().into())
+                } else {
+                    MailTarget::Folder(folder.path().join("mail"))
+                }
+            }),
+            mail_url_file: None,
             mail_from: "doacoes <nao-responda@doacoes.example>".parse().unwrap(),
         };
         let fixed = FixedClock::at(START);
@@ -165,6 +177,9 @@ impl TestApp {
             _folder: folder,
         };
         tokio::spawn(app.run(options.background));
+        if options.rehearsed {
+            until(Duration::from_secs(30), "the rehearsal is over", async || this.state.rehearsal.unready().is_none()).await;
+        }
         this
     }
 
@@ -233,8 +248,16 @@ impl Drop for TestApp {
 
 /// A new database with every migration applied.
 pub async fn create_database(servers: &Servers) -> String {
+    create_from(servers, servers.template().await).await
+}
+
+/// A new database without anything.
+pub async fn create_empty_database(servers: &Servers) -> String {
+    create_from(servers, "template1").await
+}
+
+async fn create_from(servers: &Servers, template: &str) -> String {
     let name = format!("t_{}", uuid::Uuid::new_v4().simple());
-    let template = servers.template().await;
     let mut owner = PgConnection::connect(&servers.owner_url("postgres")).await.unwrap();
     let sql = format!("CREATE DATABASE {name} TEMPLATE {template}");
     sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut owner).await.unwrap();

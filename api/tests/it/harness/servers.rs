@@ -6,8 +6,9 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
 
-use doacoes_api::store;
+use doacoes_api::store::schema;
 use sqlx::{Connection as _, PgConnection};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
@@ -100,7 +101,7 @@ impl Servers {
             .get_or_init(|| async {
                 let mut owner = PgConnection::connect(&self.owner_url("postgres")).await.unwrap();
                 sqlx::query("CREATE DATABASE modelo").execute(&mut owner).await.unwrap();
-                store::migrate(&self.owner_url("modelo").into()).await.unwrap();
+                schema::migrate(&self.owner_url("modelo").into(), Duration::ZERO).await.unwrap();
                 "modelo".to_owned()
             })
             .await

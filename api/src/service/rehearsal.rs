@@ -1,0 +1,248 @@
+//! A donation from sign-up to confirmation in one transaction that is rolled back: whether every statement works here, with the
+//! rights of this role, through this pooler, on this schema.
+
+use std::error::Error;
+use std::net::{IpAddr, Ipv4Addr};
+
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::drops::Drops;
+use super::once::Attempt;
+use super::{Actor, doacoes, settle};
+use crate::cache::Tag;
+use crate::domain::br_code::{City, ReceiverName};
+use crate::domain::campanha::{CampaignStatus, Category};
+use crate::domain::cnpj::Cnpj;
+use crate::domain::doacao::{DonationStatus, Evidence, Visibility};
+use crate::domain::email::Email;
+use crate::domain::ids::{CampanhaId, DoacaoId, OrganizadoraId, PessoaId};
+use crate::domain::money::Centavos;
+use crate::domain::pix_key::{PixKey, PixKeyType};
+use crate::domain::role::Role;
+use crate::domain::slug::Slug;
+use crate::domain::text::{Description, DisplayName, Message, Name, Title};
+use crate::domain::text_enum::texts;
+use crate::keys::{random_hex, sha256};
+use crate::service::doacoes::Order;
+use crate::service::settle::Proof;
+use crate::state::{Core, PRIVACY_NOTICE};
+use crate::store::access_log::{self, Access};
+use crate::store::audit::{self, Deed};
+use crate::store::campanhas::{self, NewCampaign};
+use crate::store::organizadoras::{self, NewPixKey};
+use crate::store::pessoas::{self, NewSignUp};
+use crate::store::{StoreError, check_deferred, ledger, members, pagamentos, totals};
+
+/// Where a rehearsal can fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Reaching the database.
+    Connection,
+    /// Somebody signs up.
+    Account,
+    /// They make an organizadora with a PIX key.
+    Organizadora,
+    /// They publish a campaign of it.
+    Campaign,
+    /// A guest donates.
+    Donation,
+    /// The guest sends the same request again.
+    Repetition,
+    /// The payment arrives.
+    Confirmation,
+    /// What is checked at COMMIT only.
+    Balance,
+    /// The totals are read.
+    Totals,
+    /// All of it is undone.
+    Rollback,
+}
+
+texts!(Step {
+    Connection = "the connection to the database",
+    Account = "the account",
+    Organizadora = "the organizadora",
+    Campaign = "the campaign",
+    Donation = "the donation",
+    Repetition = "the repeated request",
+    Confirmation = "the confirmation",
+    Balance = "the balance of the ledger",
+    Totals = "the totals",
+    Rollback = "the rollback",
+});
+
+/// Why a donation would not work here.
+#[derive(Debug, thiserror::Error)]
+#[error("the rehearsal of a donation failed at {}", step.as_str())]
+pub struct RehearsalError {
+    /// Where.
+    pub step: Step,
+    source: Box<dyn Error + Send + Sync>,
+}
+
+/// Something that works elsewhere gave another answer than it does there.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Unexpected(&'static str);
+
+trait At<T> {
+    fn at(self, step: Step) -> Result<T, RehearsalError>;
+}
+
+impl<T, E: Into<Box<dyn Error + Send + Sync>>> At<T> for Result<T, E> {
+    fn at(self, step: Step) -> Result<T, RehearsalError> {
+        self.map_err(|source| RehearsalError { step, source: source.into() })
+    }
+}
+
+fn holds(what: bool, otherwise: &'static str) -> Result<(), Unexpected> {
+    if what { Ok(()) } else { Err(Unexpected(otherwise)) }
+}
+
+/// Runs everything once and undoes it. What is left are gaps in sequences of row numbers that nobody is shown.
+pub async fn run(core: &Core) -> Result<(), RehearsalError> {
+    let mut tx = core.begin_in_background().await.at(Step::Connection)?;
+    let rehearsed = donate(core, &mut tx).await;
+    let undone = tx.rollback().await.at(Step::Rollback);
+    rehearsed.and(undone)
+}
+
+async fn donate(core: &Core, db: &mut PgConnection) -> Result<(), RehearsalError> {
+    let now = core.clock.now();
+    // Of its own in each process: two that rehearse at once must not wait for each other's unique rows.
+    let id = core.clock.new_id();
+    let slug = Slug::parse(&format!("ensaio-{}", id.simple())).at(Step::Connection)?;
+    let owner = sign_up(core, db, id, now).await.at(Step::Account)?;
+    let organizadora = organise(core, db, &slug, owner, now).await.at(Step::Organizadora)?;
+    publish(core, db, &slug, organizadora, now).await.at(Step::Campaign)?;
+    let donation = give(core, db, &slug).await?;
+    confirm(core, db, donation, now).await.at(Step::Confirmation)?;
+    check_deferred(db).await.at(Step::Balance)?;
+    let read = totals::get_public(db, slug.as_str()).await.at(Step::Totals)?;
+    holds(read.is_some_and(|totals| totals.seq == 0), "the campaign has no totals").at(Step::Totals)
+}
+
+type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
+async fn sign_up(core: &Core, db: &mut PgConnection, id: Uuid, now: OffsetDateTime) -> Outcome<PessoaId> {
+    let token_hash = sha256(random_hex().as_bytes());
+    let new = NewSignUp {
+        token_hash,
+        pessoa_id: PessoaId(id),
+        nome: Name::parse("Ensaio")?,
+        email: Email::parse(&format!("ensaio-{}@doacoes.invalid", id.simple()))?,
+        // Nothing hashes to it.
+        senha_hash: "-".to_owned(),
+        aviso_privacidade: PRIVACY_NOTICE.to_owned(),
+    };
+    pessoas::insert_sign_up(db, &new, now, now + time::Duration::MINUTE).await?;
+    let pessoa = pessoas::complete_sign_up(db, &token_hash, now).await?.ok_or(Unexpected("the sign-up made nobody"))?;
+    access_log::record(db, core.clock.new_id(), NOWHERE, Access::SignUp(pessoa), now).await?;
+    Ok(pessoa)
+}
+
+/// The address that is recorded for the donor and the organizer.
+const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+async fn organise(core: &Core, db: &mut PgConnection, slug: &Slug, owner: PessoaId, now: OffsetDateTime) -> Outcome<OrganizadoraId> {
+    let id = OrganizadoraId(core.clock.new_id());
+    let cnpj = cnpj()?;
+    organizadoras::insert(db, id, slug, &Name::parse("Ensaio")?, &cnpj, "verificada", now).await?;
+    ledger::open_organizadora(db, id).await?;
+    members::insert(db, id, owner, Role::Dona, now).await?;
+    let key = PixKey::parse(PixKeyType::Cnpj, cnpj.as_str())?;
+    let (receiver, city) = (ReceiverName::parse("Ensaio")?, City::parse("Brasilia")?);
+    let row = NewPixKey {
+        id: core.clock.new_id(),
+        organizadora_id: id,
+        key: &key,
+        nome_recebedor: receiver.as_str(),
+        cidade: city.as_str(),
+        criada_por: owner,
+        vigora_em: now,
+    };
+    organizadoras::insert_pix_key(db, &row, now).await?;
+    let actor = Actor::Pessoa(owner).to_string();
+    let deed =
+        Deed { actor: &actor, action: "organizadora.criada", target_kind: "organizadora", target: id.0, detail: serde_json::json!({}) };
+    audit::record(db, core.clock.new_id(), &deed, now).await?;
+    Ok(id)
+}
+
+/// A number drawn at random, with the check digits that make it legal.
+fn cnpj() -> Result<Cnpj, Unexpected> {
+    let random = random_hex().to_uppercase();
+    let base = random.get(..12).unwrap_or_default();
+    (0..100).find_map(|digits| Cnpj::parse(&format!("{base}{digits:02}")).ok()).ok_or(Unexpected("no CNPJ has these twelve characters"))
+}
+
+async fn publish(core: &Core, db: &mut PgConnection, slug: &Slug, organizadora: OrganizadoraId, now: OffsetDateTime) -> Outcome<()> {
+    let id = CampanhaId(core.clock.new_id());
+    let new = NewCampaign {
+        titulo: Title::parse("Ensaio")?,
+        descricao: Description::parse("Uma doação de ensaio, que é desfeita.")?,
+        categoria: Category::Outras,
+        meta: None,
+        minimo: AMOUNT.try_into()?,
+        maximo: AMOUNT.try_into()?,
+        inicio_em: None,
+        fim_em: None,
+        mostra_valores: true,
+    };
+    holds(campanhas::insert(db, id, organizadora, slug, &new, now).await?, "the campaign's name is taken")?;
+    ledger::open_campanha(db, id).await?;
+    let published = campanhas::advance(db, id, CampaignStatus::Rascunho, CampaignStatus::Publicada, now).await?;
+    holds(published, "the campaign cannot be published")?;
+    // Announced only: nobody has seen what is about to be undone.
+    let _ = Drops::announce(db, vec![Tag::campaign(slug.as_str())], now).await?;
+    Ok(())
+}
+
+/// How much is given.
+const AMOUNT: i64 = 100;
+
+/// A guest's donation with its charge, records and kept answer, and the same request once more.
+async fn give(core: &Core, db: &mut PgConnection, slug: &Slug) -> Result<DoacaoId, RehearsalError> {
+    let attempt = Attempt { key: core.clock.new_id(), fingerprint: sha256(slug.as_str().as_bytes()) };
+    let (first, fresh) = give_once(core, db, slug, &attempt).await.at(Step::Donation)?;
+    holds(fresh, "the donation is not new").at(Step::Donation)?;
+    let (again, fresh) = give_once(core, db, slug, &attempt).await.at(Step::Repetition)?;
+    holds(!fresh && again == first, "the request made a second donation").at(Step::Repetition)?;
+    Ok(DoacaoId(first.subject))
+}
+
+async fn give_once(core: &Core, db: &mut PgConnection, slug: &Slug, attempt: &Attempt) -> Outcome<(super::once::Answer, bool)> {
+    let order = Order {
+        valor: AMOUNT.try_into()?,
+        nome_exibicao: Some(DisplayName::parse("Ensaio")?),
+        email: Some(Email::parse("ensaio@doacoes.invalid")?),
+        visibilidade: Visibility::Publica,
+        oculta_valor: false,
+        mensagem: Some(Message::parse("Ensaio")?),
+        provedor: None,
+    };
+    Ok(doacoes::create_once(core, db, slug.as_str(), None, order, attempt, NOWHERE, |donation, _| donation.id.to_string()).await?)
+}
+
+async fn confirm(core: &Core, db: &mut PgConnection, donation: DoacaoId, now: OffsetDateTime) -> Outcome<()> {
+    let payment = pagamentos::newest_of(db, donation).await?.ok_or(Unexpected("the donation has no charge"))?;
+    let proof = Proof {
+        valor: Centavos::try_from(AMOUNT)?,
+        horario: now,
+        e2eid: None,
+        evidencia: Evidence::Psp,
+        justificativa: None,
+        registrado_por: None,
+    };
+    let settled = settle::settle(core, db, payment, &proof, Actor::Psp).await?;
+    Ok(holds(settled.fresh && settled.doacao.situacao == DonationStatus::Confirmada, "the donation is not confirmed")?)
+}
+
+impl RehearsalError {
+    /// Whether the database was away, so that nothing was learnt.
+    pub fn is_away(&self) -> bool {
+        self.source.downcast_ref::<StoreError>().is_some_and(|error| error.class() == crate::store::Class::Unavailable)
+    }
+}
