@@ -30,7 +30,7 @@ TOOLS = {
     "dash": r"/usr/bin/.*",
     "grep": r"/usr/bin/.*",
     "libc6": r"/usr/lib(64)?/(.*/)?ld-linux-.*",
-    "libc-bin": r"/usr/lib/locale/C\.utf8/.*",
+    "libc-bin": r"/usr/bin/(getent|locale)|/usr/lib/locale/C\.utf8/.*",
     "libgcc-s1": r"/usr/lib/.*\.so\..*",
     "sed": r"/usr/bin/.*",
 }
