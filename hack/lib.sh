@@ -25,6 +25,14 @@ die() {
 }
 have() { command -v "$1" >/dev/null 2>&1; }
 
+# forget_unused DAYS PATH...: deletes those that nobody has used, which touches them, for so long.
+forget_unused() {
+    local days=$1
+    shift
+    # What a pattern stands for may not exist.
+    find "$@" -maxdepth 0 -mtime "+$days" -exec rm -rf {} + 2>/dev/null || true
+}
+
 # The comment at the top of the calling script, without its marks.
 usage() { sed -n '2,/^[^#]/{/^#/!d;s/^# \{0,1\}//;p}' "$0"; }
 

@@ -129,6 +129,7 @@ find_programs() {
     programs=$("$parts/binaries")
     images=$programs.images-$(cat "$parts/images.py" /bin/busybox | sha256sum | cut -c 1-16).tar
     [[ -e $images ]] || python3 "$parts/images.py" "$images" "$programs" pause busybox coredns metrics-server local-path-provisioner
+    touch "$images"
 }
 
 create_machines() {
