@@ -1,9 +1,15 @@
 # The work is done by the scripts of hack/; each says with --help what it does and which variables it reads.
 .DEFAULT_GOAL := help
-.PHONY: help api test bench fmt lint gen clean
+.PHONY: help up down api test bench fmt lint gen clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: ## from a bare machine to a running platform on a local cluster, at http://localhost:8080
+	@hack/up
+
+down: ## remove what `make up` made, the data included
+	@hack/down
 
 api: ## run the API on a PostgreSQL and a Redis of its own, installing and building what is missing
 	@hack/api
