@@ -134,8 +134,7 @@ impl Cluster {
     /// Removes this very object, and then what it owns. One that is gone already is no error.
     pub async fn delete(&self, resource: &ApiResource, object: &DynamicObject) -> Result<(), Error> {
         let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-        let params =
-            DeleteParams::background().preconditions(Preconditions { uid: object.uid(), ..Preconditions::default() });
+        let params = DeleteParams::background().preconditions(Preconditions { uid: object.uid(), ..Preconditions::default() });
         self.metrics.wrote(Verb::Delete, &resource.kind);
         match timed(Verb::Delete, &resource.kind, &name, self.api(resource, &namespace).delete(&name, &params)).await {
             Err(error) if error.is_not_found() => Ok(()),
@@ -162,12 +161,9 @@ impl Cluster {
 
 async fn timed<T>(verb: Verb, kind: &str, name: &str, request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Error> {
     match tokio::time::timeout(TIMEOUT, request).await {
-        Ok(answer) => answer.map_err(|source| Error::Request {
-            verb,
-            kind: kind.to_owned(),
-            name: name.to_owned(),
-            source: Box::new(source),
-        }),
+        Ok(answer) => {
+            answer.map_err(|source| Error::Request { verb, kind: kind.to_owned(), name: name.to_owned(), source: Box::new(source) })
+        }
         Err(_) => Err(Error::Timeout { verb, kind: kind.to_owned(), name: name.to_owned(), after: TIMEOUT }),
     }
 }

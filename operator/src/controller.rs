@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use futures_util::stream::{self, BoxStream};
-use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _};
+use futures_util::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
 use kube::api::{Api, DynamicObject};
 use kube::core::{ApiResource, PartialObjectMeta};
@@ -21,12 +21,12 @@ use kube::{Resource, ResourceExt as _};
 use tokio::sync::watch;
 
 use crate::crd::DonationPlatform;
+use crate::kinds;
 use crate::metrics::{Metrics, ReconcileResult};
 use crate::names;
 use crate::reconcile::error::Error;
 use crate::reconcile::{Context, Outcome, reconcile};
 use crate::telemetry::chain;
-use crate::kinds;
 
 /// Platforms that are worked on at the same time in one scope.
 const CONCURRENCY: u16 = 8;

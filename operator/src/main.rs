@@ -93,8 +93,7 @@ async fn serve(run: Run) -> Result<(), AnyError> {
     let metrics = Arc::new(Metrics::new()?);
     let client = Client::try_default().await?;
     let reporter = Reporter { instance: run.pod_name, ..names::REPORTER.into() };
-    let context =
-        Context { recorder: Recorder::new(client.clone(), reporter), cluster: Cluster::new(client, Arc::clone(&metrics)) };
+    let context = Context { recorder: Recorder::new(client.clone(), reporter), cluster: Cluster::new(client, Arc::clone(&metrics)) };
     let listener = TcpListener::bind(run.admin_addr).await?;
     let namespaces: Vec<String> = run.watch_namespaces.into_iter().filter(|namespace| !namespace.is_empty()).collect();
     tracing::info!(admin = %listener.local_addr()?, ?namespaces, "running");

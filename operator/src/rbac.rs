@@ -30,12 +30,7 @@ pub fn rules() -> Vec<PolicyRule> {
 
 fn rule(group: &str, resources: &[&str], verbs: &[&str]) -> PolicyRule {
     let texts = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
-    PolicyRule {
-        api_groups: Some(vec![group.to_owned()]),
-        resources: Some(texts(resources)),
-        verbs: texts(verbs),
-        ..PolicyRule::default()
-    }
+    PolicyRule { api_groups: Some(vec![group.to_owned()]), resources: Some(texts(resources)), verbs: texts(verbs), ..PolicyRule::default() }
 }
 
 #[cfg(test)]

@@ -128,7 +128,10 @@ fn labels(platform: &Platform, component: &str) -> Value {
 fn pod(platform: &Platform, component: &str, image: &str) -> Value {
     json!({
         "metadata": {"labels": labels(platform, component)},
-        "spec": {"containers": [{"name": component, "image": image, "env": [{"name": "PROFILE", "value": "production"}]}]},
+        "spec": {
+            "containers": [{"name": component, "image": image, "env": [{"name": "PROFILE", "value": "production"}]}],
+            "volumes": [{"name": "tmp", "emptyDir": {}}],
+        },
     })
 }
 

@@ -130,7 +130,8 @@ async fn one(cluster: &Cluster, observed: &mut Observed, child: &Child) -> Resul
     if let Some(scale) = child.scale
         && let Some(replicas) = scale::wanted(scale, scale::replicas(&now), created)
     {
-        let scaled = cluster.apply(&child.resource, &scale::patch(&now, &child.resource, replicas), crate::names::SCALE_MANAGER, true).await?;
+        let scaled =
+            cluster.apply(&child.resource, &scale::patch(&now, &child.resource, replicas), crate::names::SCALE_MANAGER, true).await?;
         now = remember(observed, &child.resource, scaled);
     }
     tracing::trace!(object = now.name_any(), kind = child.resource.kind, "current");
@@ -182,7 +183,8 @@ fn remember(observed: &mut Observed, resource: &ApiResource, object: DynamicObje
 
 /// The object with the hash of what was rendered.
 fn stamped(object: &DynamicObject) -> Result<DynamicObject, Error> {
-    let rendered = serde_json::to_value(object).map_err(|source| malformed(&object.types.clone().unwrap_or_default().kind, object, source))?;
+    let rendered =
+        serde_json::to_value(object).map_err(|source| malformed(&object.types.clone().unwrap_or_default().kind, object, source))?;
     let mut stamped = object.clone();
     stamped.metadata.annotations.get_or_insert_default().insert(RENDERED.to_owned(), fingerprint(&rendered));
     Ok(stamped)

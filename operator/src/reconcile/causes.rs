@@ -21,15 +21,13 @@ fn of_pod(pod: &Pod) -> Option<(Reason, String)> {
     if status.phase.as_deref() == Some("Succeeded") {
         return None;
     }
-    let unscheduled = status
-        .conditions
-        .iter()
-        .flatten()
-        .find(|condition| condition.type_ == "PodScheduled" && condition.status == "False")
-        .map(|condition| {
-            let why = condition.message.as_deref().or(condition.reason.as_deref()).unwrap_or("no reason was given");
-            (Reason::Unschedulable, format!("pod {name} cannot be scheduled: {}", short(why)))
-        });
+    let unscheduled =
+        status.conditions.iter().flatten().find(|condition| condition.type_ == "PodScheduled" && condition.status == "False").map(
+            |condition| {
+                let why = condition.message.as_deref().or(condition.reason.as_deref()).unwrap_or("no reason was given");
+                (Reason::Unschedulable, format!("pod {name} cannot be scheduled: {}", short(why)))
+            },
+        );
     if unscheduled.is_some() {
         return unscheduled;
     }
@@ -58,7 +56,8 @@ fn of_container(pod: &str, container: &ContainerStatus) -> Option<(Reason, Strin
                 Some((Reason::ImagePullFailed, format!("pod {pod} cannot pull image {image}: {}", short(message))))
             }
             "CrashLoopBackOff" => {
-                let (why, said) = last.map_or((String::new(), None), |last| (ended(last.reason.as_deref(), last.exit_code), last.message.as_deref()));
+                let (why, said) =
+                    last.map_or((String::new(), None), |last| (ended(last.reason.as_deref(), last.exit_code), last.message.as_deref()));
                 Some((Reason::PodFailing, with_message(format!("container {name} of pod {pod} keeps failing{why}"), said)))
             }
             _ => Some((Reason::PodFailing, format!("container {name} of pod {pod} cannot start: {reason}: {}", short(message)))),
@@ -66,7 +65,10 @@ fn of_container(pod: &str, container: &ContainerStatus) -> Option<(Reason, Strin
     }
     let terminated = state.terminated.as_ref().filter(|terminated| terminated.exit_code != 0)?;
     let why = ended(terminated.reason.as_deref(), terminated.exit_code);
-    Some((Reason::PodFailing, with_message(format!("container {} of pod {pod} failed{why}", container.name), terminated.message.as_deref())))
+    Some((
+        Reason::PodFailing,
+        with_message(format!("container {} of pod {pod} failed{why}", container.name), terminated.message.as_deref()),
+    ))
 }
 
 fn ended(reason: Option<&str>, code: i32) -> String {

@@ -345,10 +345,7 @@ mod tests {
 
     #[test]
     fn values_that_are_no_quantities_are_compared_as_text() {
-        let live = changed(
-            "/spec/template/spec/containers/0/env",
-            json!([{"name": "A", "value": "1"}, {"name": "B", "value": "1"}]),
-        );
+        let live = changed("/spec/template/spec/containers/0/env", json!([{"name": "A", "value": "1"}, {"name": "B", "value": "1"}]));
         assert_eq!(difference(&desired(), &live).as_deref(), Some("spec.template.spec.containers.0.env.1.value"));
     }
 

@@ -72,9 +72,7 @@ pub fn state(platform: &Platform, observed: &Observed, children: &[Child]) -> St
 
 fn of_job(job: &DynamicObject, observed: &Observed) -> State {
     let status: JobStatus = job.data.get("status").and_then(|status| serde_json::from_value(status.clone()).ok()).unwrap_or_default();
-    let condition = |name: &str| {
-        status.conditions.iter().flatten().find(|condition| condition.type_ == name && condition.status == "True")
-    };
+    let condition = |name: &str| status.conditions.iter().flatten().find(|condition| condition.type_ == name && condition.status == "True");
     if condition("Complete").is_some() {
         return State::Complete;
     }

@@ -294,7 +294,7 @@ async fn report(
     retry: Option<Duration>,
     now: Timestamp,
 ) -> Result<Outcome, Error> {
-    let mut parts = parts(resource, children, observed, migration, &applied);
+    let mut parts = parts(resource, platform, children, observed, migration, &applied);
     explain(&context.cluster, platform, children, observed, &mut parts).await?;
     let mut refused: Vec<(Part, Error)> = applied.into_iter().flat_map(|applied| applied.refused).collect();
     let conflicts: Vec<String> = refused
@@ -329,12 +329,14 @@ async fn report(
 
 fn parts(
     resource: &DonationPlatform,
+    platform: &Platform,
     children: &[Child],
     observed: &Observed,
     migration: &migrate::State,
     applied: &[Applied],
 ) -> Vec<(Part, Progress)> {
     let database_ready = is_ready(resource, Part::Postgres, children, observed);
+    let certificate = validate::certificate(platform, observed);
     let mut parts = Vec::new();
     for part in Part::ALL {
         let was_ready = status::was_true(resource, part.condition());
@@ -343,7 +345,8 @@ fn parts(
             _ => progress::of_part(part, children, observed, migration, was_ready),
         };
         let written = applied.iter().find_map(|applied| apply::progress(applied, part));
-        if let Some(progress) = written.or(found) {
+        let certificate = (part == Part::Edge).then(|| certificate.clone()).flatten();
+        if let Some(progress) = written.or(certificate).or(found) {
             parts.push((part, progress));
         }
     }

@@ -38,15 +38,18 @@ pub fn of_part(part: Part, children: &[Child], observed: &Observed, migration: &
         found = Some(progress);
     }
     found.or_else(|| {
-        children.iter().any(|child| child.part == part).then(|| Progress::Ready {
-            reason: Reason::Available,
-            message: "all its objects exist".to_owned(),
-        })
+        children
+            .iter()
+            .any(|child| child.part == part)
+            .then(|| Progress::Ready { reason: Reason::Available, message: "all its objects exist".to_owned() })
     })
 }
 
 fn missing(child: &Child) -> Progress {
-    Progress::Waiting { reason: Reason::Creating, message: format!("{} {} does not exist yet", child.resource.kind, child.object.name_any()) }
+    Progress::Waiting {
+        reason: Reason::Creating,
+        message: format!("{} {} does not exist yet", child.resource.kind, child.object.name_any()),
+    }
 }
 
 /// The numbers of a Deployment or `StatefulSet`.
@@ -99,7 +102,9 @@ fn of_workload(child: &Child, scale: Scale, live: &DynamicObject, observed: &Obs
     let cause = causes::of_pods(pods(live, observed));
     if rollout.rolled_out() && ready >= enough {
         return match cause {
-            Some((_, cause)) if ready < total => Progress::Ready { reason: Reason::Degraded, message: format!("{ready} of {total} pods answer: {cause}") },
+            Some((_, cause)) if ready < total => {
+                Progress::Ready { reason: Reason::Degraded, message: format!("{ready} of {total} pods answer: {cause}") }
+            }
             _ if ready < wanted => Progress::Ready { reason: Reason::Degraded, message: format!("{ready} of {total} pods answer") },
             _ => Progress::Ready { reason: Reason::Available, message: format!("{ready} of {total} pods answer") },
         };
@@ -115,7 +120,10 @@ fn of_workload(child: &Child, scale: Scale, live: &DynamicObject, observed: &Obs
     if child.part == Part::Postgres
         && let Some(claim) = causes::pending_claim(&observed.claims)
     {
-        return Progress::Waiting { reason: Reason::VolumePending, message: format!("PersistentVolumeClaim {} has no volume yet", claim.name_any()) };
+        return Progress::Waiting {
+            reason: Reason::VolumePending,
+            message: format!("PersistentVolumeClaim {} has no volume yet", claim.name_any()),
+        };
     }
     let reason = if rollout.present == 0 { Reason::Creating } else { Reason::RollingOut };
     Progress::Waiting { reason, message: what }
@@ -125,7 +133,8 @@ fn of_workload(child: &Child, scale: Scale, live: &DynamicObject, observed: &Obs
 fn refused_pods(live: &DynamicObject) -> Option<(Reason, String)> {
     let conditions = live.data.pointer("/status/conditions").and_then(Value::as_array)?;
     let failure = conditions.iter().find(|condition| {
-        condition.get("type").and_then(Value::as_str) == Some("ReplicaFailure") && condition.get("status").and_then(Value::as_str) == Some("True")
+        condition.get("type").and_then(Value::as_str) == Some("ReplicaFailure")
+            && condition.get("status").and_then(Value::as_str) == Some("True")
     })?;
     let message = failure.get("message").and_then(Value::as_str).unwrap_or("no reason was given");
     Some((Reason::PodsRefused, format!("pods cannot be made: {message}")))
@@ -133,11 +142,8 @@ fn refused_pods(live: &DynamicObject) -> Option<(Reason, String)> {
 
 /// The pods that a workload selects.
 fn pods<'a>(live: &DynamicObject, observed: &'a Observed) -> Vec<&'a Pod> {
-    let selector: BTreeMap<String, String> = live
-        .data
-        .pointer("/spec/selector/matchLabels")
-        .and_then(|labels| serde_json::from_value(labels.clone()).ok())
-        .unwrap_or_default();
+    let selector: BTreeMap<String, String> =
+        live.data.pointer("/spec/selector/matchLabels").and_then(|labels| serde_json::from_value(labels.clone()).ok()).unwrap_or_default();
     if selector.is_empty() {
         return Vec::new();
     }
@@ -154,7 +160,9 @@ pub fn of_migration(children: &[Child], observed: &Observed, state: &migrate::St
         migrate::State::Absent | migrate::State::Removed => {
             Progress::Waiting { reason: Reason::WaitingForDatabase, message: format!("Job {name} starts when the database answers") }
         }
-        migrate::State::Foreign => Progress::Waiting { reason: Reason::NameConflict, message: format!("Job {name} is somebody else's: delete it") },
+        migrate::State::Foreign => {
+            Progress::Waiting { reason: Reason::NameConflict, message: format!("Job {name} is somebody else's: delete it") }
+        }
         migrate::State::Running { failure } => {
             let pods = observed.pods.iter().filter(|pod| pod.labels().get("batch.kubernetes.io/job-name") == Some(&name));
             match (causes::of_pods(pods), failure) {

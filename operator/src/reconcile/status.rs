@@ -223,10 +223,9 @@ pub fn changed<'a>(before: &[Condition], after: &'a [Condition]) -> Vec<&'a Cond
 /// Whether the condition was True for this generation.
 pub fn was_true(resource: &DonationPlatform, type_: ConditionType) -> bool {
     resource.status.as_ref().is_some_and(|status| {
-        status
-            .conditions
-            .iter()
-            .any(|condition| condition.type_ == type_.as_str() && condition.status == "True" && condition.observed_generation == resource.metadata.generation)
+        status.conditions.iter().any(|condition| {
+            condition.type_ == type_.as_str() && condition.status == "True" && condition.observed_generation == resource.metadata.generation
+        })
     })
 }
 

@@ -2,9 +2,9 @@
 
 use kube::Resource as _;
 
-use super::observe::Observed;
+use super::observe::{Observed, tls_secret};
 use super::ownership::{Identity, Owner};
-use super::{Hold, Reason};
+use super::{Hold, Progress, Reason};
 use crate::build::Child;
 use crate::build::secrets::Generated;
 use crate::crd::DonationPlatformStatus;
@@ -13,7 +13,9 @@ use crate::resolve::Platform;
 /// Why nothing may be written now, if so.
 pub fn hold(platform: &Platform, observed: &Observed, status: Option<&DonationPlatformStatus>, children: &[Child]) -> Option<Hold> {
     let identity = Identity { name: &platform.name, uid: &platform.uid };
-    predecessor(identity, observed, children).or_else(|| keys(platform, identity, observed, status)).or_else(|| incomplete(platform, identity, observed))
+    predecessor(identity, observed, children)
+        .or_else(|| keys(platform, identity, observed, status))
+        .or_else(|| incomplete(platform, identity, observed))
 }
 
 /// Objects of a deleted platform of the same name are being removed. Written now, they would be removed all the same.
@@ -86,4 +88,17 @@ fn incomplete(platform: &Platform, identity: Identity<'_>, observed: &Observed) 
             waiting: false,
         })
     })
+}
+
+/// What is wrong with the Secret that the resource names for the donors' certificate, if anything.
+pub fn certificate(platform: &Platform, observed: &Observed) -> Option<Progress> {
+    let name = tls_secret(platform)?;
+    let message = match observed.secrets.get(&name) {
+        None => format!("Secret {name}, which ingress.tls.secretName names, does not exist: create it, of type kubernetes.io/tls"),
+        Some(secret) => {
+            let missing = ["tls.crt", "tls.key"].into_iter().find(|key| !secret.keys.contains(*key))?;
+            format!("Secret {name}, which ingress.tls.secretName names, has no {missing}: it must be of type kubernetes.io/tls")
+        }
+    };
+    Some(Progress::Waiting { reason: Reason::TlsSecretMissing, message })
 }
