@@ -14,7 +14,7 @@ use doacoes_operator::crd::DonationPlatform;
 use doacoes_operator::metrics::Metrics;
 use doacoes_operator::reconcile::Context;
 use doacoes_operator::{admin, manifests, names, render, telemetry, yaml};
-use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::events::Reporter;
 use kube::{Client, CustomResourceExt as _};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -93,7 +93,7 @@ async fn serve(run: Run) -> Result<(), AnyError> {
     let metrics = Arc::new(Metrics::new()?);
     let client = Client::try_default().await?;
     let reporter = Reporter { instance: run.pod_name, ..names::REPORTER.into() };
-    let context = Context { recorder: Recorder::new(client.clone(), reporter), cluster: Cluster::new(client, Arc::clone(&metrics)) };
+    let context = Context { cluster: Cluster::new(client, Arc::clone(&metrics)), reporter };
     let listener = TcpListener::bind(run.admin_addr).await?;
     let namespaces: Vec<String> = run.watch_namespaces.into_iter().filter(|namespace| !namespace.is_empty()).collect();
     tracing::info!(admin = %listener.local_addr()?, ?namespaces, "running");

@@ -24,7 +24,7 @@ pub fn rules() -> Vec<PolicyRule> {
         rule("", &["persistentvolumeclaims"], &["list", "patch", "watch"]),
         rule("", &["pods"], &["list", "watch"]),
         rule("", &["events"], &["list"]),
-        rule("events.k8s.io", &["events"], &["create", "patch"]),
+        rule("events.k8s.io", &["events"], &["create"]),
     ]
 }
 

@@ -15,6 +15,10 @@ const WHOLE_MAPS: [&str; 7] = ["binaryData", "data", "limits", "matchLabels", "n
 /// Maps and fields whose values are quantities: `1` and `1000m` are the same.
 const QUANTITIES: [&str; 5] = ["averageValue", "divisor", "limits", "requests", "sizeLimit"];
 
+/// Maps of texts or quantities, which are left out when they are empty. Any other empty object means something: `emptyDir: {}` is
+/// a kind of volume, and one that is missing was exchanged for another.
+const PLAIN_MAPS: [&str; 8] = ["annotations", "binaryData", "data", "labels", "limits", "matchLabels", "nodeSelector", "requests"];
+
 /// Lists whose elements are known by a key, so that server-side apply leaves elements of others in them.
 const KEYED_LISTS: [(&str, &[&str]); 8] = [
     ("containers", &["name"]),
@@ -41,7 +45,7 @@ impl Comparison {
     fn value(&mut self, desired: &Value, live: Option<&Value>) -> Option<String> {
         // What is empty is left out when the object is stored.
         let Some(live) = live else {
-            return if is_empty(desired) { None } else { Some(self.path.join(".")) };
+            return if self.is_left_out(desired) { None } else { Some(self.path.join(".")) };
         };
         match (desired, live) {
             (Value::Object(desired), Value::Object(live)) => self.map(desired, live),
@@ -89,6 +93,18 @@ impl Comparison {
         desired.get("uid") == live.get("uid") && self.value(desired, Some(live)).is_none()
     }
 
+    /// Whether storing an object leaves out such a value here.
+    fn is_left_out(&self, value: &Value) -> bool {
+        match value {
+            Value::Null => true,
+            Value::Bool(value) => !value,
+            Value::Number(value) => value.as_f64() == Some(0.0),
+            Value::String(value) => value.is_empty(),
+            Value::Array(value) => value.is_empty(),
+            Value::Object(value) => value.is_empty() && self.path.last().is_some_and(|key| PLAIN_MAPS.contains(&key.as_str())),
+        }
+    }
+
     fn is_whole_map(&self) -> bool {
         is_whole_map(&self.path)
     }
@@ -104,17 +120,6 @@ fn is_whole_map(path: &[String]) -> bool {
         Some("selector") => path.first().is_some_and(|key| key == "spec") && path.len() == 2,
         Some(key) => WHOLE_MAPS.contains(&key),
         None => false,
-    }
-}
-
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Bool(value) => !value,
-        Value::Number(value) => value.as_f64() == Some(0.0),
-        Value::String(value) => value.is_empty(),
-        Value::Array(value) => value.is_empty(),
-        Value::Object(value) => value.is_empty(),
     }
 }
 
@@ -336,6 +341,7 @@ mod tests {
                 json!({"memory": "1025Mi", "cpu": "1"}),
                 "spec.template.spec.containers.0.resources.limits.memory",
             ),
+            ("/spec/template/spec/volumes", json!([{"name": "tmp", "hostPath": {"path": "/"}}]), "spec.template.spec.volumes.0.emptyDir"),
             ("/spec/template/spec/containers/-", json!({"name": "sidecar"}), "spec.template.spec.containers"),
             ("/spec/template/spec/volumes/-", json!({"name": "other", "emptyDir": {}}), "spec.template.spec.volumes"),
         ] {

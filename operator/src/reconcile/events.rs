@@ -2,18 +2,21 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Resource as _;
-use kube::runtime::events::{Event, EventType, Recorder};
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 
 use super::Reason;
 use super::status::ConditionType;
+use crate::cluster::Cluster;
 use crate::crd::DonationPlatform;
 use crate::telemetry::chain;
 
 /// Longest note of an Event, in bytes.
 const NOTE: usize = 1000;
 
-/// Reports the conditions that changed. An Event that cannot be written is no reason to fail: the status says the same.
-pub async fn publish(recorder: &Recorder, resource: &DonationPlatform, changed: &[&Condition]) {
+/// Reports the conditions that changed. A `Recorder` that lived longer would count a repeated reason and keep the first note,
+/// while each change has something else to say. An Event that cannot be written is no reason to fail: the status says the same.
+pub async fn publish(cluster: &Cluster, reporter: &Reporter, resource: &DonationPlatform, changed: &[&Condition]) {
+    let recorder = Recorder::new(cluster.client(), reporter.clone());
     let reference = resource.object_ref(&());
     for condition in changed {
         let event = Event {

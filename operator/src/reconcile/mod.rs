@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::ResourceExt as _;
-use kube::runtime::events::Recorder;
+use kube::runtime::events::Reporter;
 
 use self::apply::Applied;
 use self::error::Error;
@@ -221,8 +221,8 @@ impl Reason {
 pub struct Context {
     /// The API server.
     pub cluster: Cluster,
-    /// Writes Events.
-    pub recorder: Recorder,
+    /// Who reports Events.
+    pub reporter: Reporter,
 }
 
 /// How a reconcile ended.
@@ -313,7 +313,7 @@ async fn report(
     after.conditions = status::conditions(&before.conditions, &wanted, resource.metadata.generation, now);
     if after != before {
         context.cluster.apply_status(resource, &after).await?;
-        events::publish(&context.recorder, resource, &status::changed(&before.conditions, &after.conditions)).await;
+        events::publish(&context.cluster, &context.reporter, resource, &status::changed(&before.conditions, &after.conditions)).await;
     }
     // What was refused is tried again with the wait of its class; the status has said it.
     if !refused.is_empty() {

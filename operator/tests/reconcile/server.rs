@@ -19,7 +19,6 @@ use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::ApiResource;
-use kube::runtime::events::Recorder;
 use kube::{Client, Config, CustomResourceExt as _, ResourceExt as _};
 use serde_json::{Value, json};
 
@@ -161,10 +160,7 @@ pub(crate) async fn world(namespace: &str) -> Result<World> {
     }
     let metrics = Arc::new(Metrics::new()?);
     let operator = server.client("operator")?;
-    let context = Context {
-        cluster: Cluster::new(operator.clone(), Arc::clone(&metrics)),
-        recorder: Recorder::new(operator, "doacoes-operator".into()),
-    };
+    let context = Context { cluster: Cluster::new(operator, Arc::clone(&metrics)), reporter: "doacoes-operator".into() };
     Ok(World { admin, namespace: namespace.to_owned(), context, metrics })
 }
 
