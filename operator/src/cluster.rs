@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, Preconditions};
-use kube::core::{ApiResource, NamespaceResourceScope, PartialObjectMeta};
+use kube::core::{ApiResource, NamespaceResourceScope};
 use kube::{Client, Resource, ResourceExt as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -14,10 +14,15 @@ use serde::de::DeserializeOwned;
 use crate::crd::DonationPlatform;
 use crate::metrics::Metrics;
 use crate::names::FIELD_MANAGER;
-use crate::reconcile::error::Error;
+use crate::reconcile::error::{Class, Error};
 
 /// How long a request may take. Watches have a limit of their own.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Pauses before a read is tried again.
+const PAUSES: [Duration; 3] = [Duration::from_millis(100), Duration::from_millis(300), Duration::from_millis(900)];
+/// The longest wait that the API server can ask for within a look; a longer one is left to the wait between looks.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// What a request does, as in a role's rules; [`Self::Apply`] is a `patch` there and [`Self::Replace`] an `update`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -74,25 +79,15 @@ impl Cluster {
 
     /// The object of that name, if there is one.
     pub async fn get(&self, resource: &ApiResource, namespace: &str, name: &str) -> Result<Option<DynamicObject>, Error> {
-        timed(Verb::Get, &resource.kind, name, self.api(resource, namespace).get_opt(name)).await
+        let api = self.api(resource, namespace);
+        read(Verb::Get, &resource.kind, name, || api.get_opt(name)).await
     }
 
     /// All objects that `selector` selects, with neither `apiVersion` nor `kind`.
     pub async fn list(&self, resource: &ApiResource, namespace: &str, selector: &str) -> Result<Vec<DynamicObject>, Error> {
         let params = ListParams::default().labels(selector);
-        let list = timed(Verb::List, &resource.kind, "", self.api(resource, namespace).list(&params)).await?;
-        Ok(list.items)
-    }
-
-    /// The metadata of all objects that `selector` selects.
-    pub async fn list_metadata(
-        &self,
-        resource: &ApiResource,
-        namespace: &str,
-        selector: &str,
-    ) -> Result<Vec<PartialObjectMeta<DynamicObject>>, Error> {
-        let params = ListParams::default().labels(selector);
-        let list = timed(Verb::List, &resource.kind, "", self.api(resource, namespace).list_metadata(&params)).await?;
+        let api = self.api(resource, namespace);
+        let list = read(Verb::List, &resource.kind, "", || api.list(&params)).await?;
         Ok(list.items)
     }
 
@@ -102,7 +97,7 @@ impl Cluster {
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned + Debug,
     {
         let api = Api::<K>::namespaced(self.client.clone(), namespace);
-        Ok(timed(Verb::List, &K::kind(&()), "", api.list(params)).await?.items)
+        Ok(read(Verb::List, &K::kind(&()), "", || api.list(params)).await?.items)
     }
 
     /// Makes an object that must not exist yet.
@@ -157,6 +152,22 @@ impl Cluster {
         self.metrics.wrote(Verb::Apply, &format!("{kind}/status"));
         timed(Verb::Apply, &kind, &name, api.patch_status(&name, &params, &Patch::Apply(&patch))).await.map(|_| ())
     }
+}
+
+/// Tries a read that failed again at once, a few times: a look has many, and one lost answer would waste them all.
+async fn read<T, F>(verb: Verb, kind: &str, name: &str, request: impl Fn() -> F) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, kube::Error>>,
+{
+    for pause in PAUSES {
+        match timed(verb, kind, name, request()).await {
+            Err(error) if error.class() == Class::Transient && !error.is_not_found() => {
+                tokio::time::sleep(pause.max(error.retry_after().min(LONGEST_PAUSE))).await;
+            }
+            result => return result,
+        }
+    }
+    timed(verb, kind, name, request()).await
 }
 
 async fn timed<T>(verb: Verb, kind: &str, name: &str, request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Error> {

@@ -224,7 +224,7 @@ impl Worker {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         let count = failures.entry(key(platform)).or_default();
         *count = count.saturating_add(1);
-        let delay = class.delay(*count, rand::random::<f64>());
+        let delay = class.delay(*count, rand::random::<f64>()).max(error.retry_after());
         let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
         tracing::warn!(
             platform.name = platform.name_any(),

@@ -15,7 +15,7 @@ use doacoes_operator::metrics::Metrics;
 use doacoes_operator::reconcile::Context;
 use doacoes_operator::{admin, manifests, names, render, telemetry, yaml};
 use kube::runtime::events::Reporter;
-use kube::{Client, CustomResourceExt as _};
+use kube::{Client, Config, CustomResourceExt as _};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -91,7 +91,10 @@ fn keep(run: Run) -> Result<(), AnyError> {
 
 async fn serve(run: Run) -> Result<(), AnyError> {
     let metrics = Arc::new(Metrics::new()?);
-    let client = Client::try_default().await?;
+    let mut config = Config::infer().await?;
+    // Each class of error has a wait of its own; retries below it would multiply the requests to a server that has too many.
+    config.default_retry = false;
+    let client = Client::try_from(config)?;
     let reporter = Reporter { instance: run.pod_name, ..names::REPORTER.into() };
     let context = Context { cluster: Cluster::new(client, Arc::clone(&metrics)), reporter };
     let listener = TcpListener::bind(run.admin_addr).await?;

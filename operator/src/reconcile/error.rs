@@ -128,6 +128,18 @@ impl Error {
         matches!(self, Self::Request { source, .. } if matches!(&**source, kube::Error::Api(status) if status.is_already_exists()))
     }
 
+    /// How long the API server asks to wait.
+    pub fn retry_after(&self) -> Duration {
+        let seconds = match self {
+            Self::Request { source, .. } => match &**source {
+                kube::Error::Api(status) => status.details.as_ref().map_or(0, |details| details.retry_after_seconds),
+                _ => 0,
+            },
+            _ => 0,
+        };
+        Duration::from_secs(seconds.into())
+    }
+
     /// Whether the object is gone already.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Request { source, .. } if matches!(&**source, kube::Error::Api(status) if status.is_not_found()))

@@ -1,9 +1,13 @@
 //! The reconcile loop against a real API server: what it creates, what it leaves alone, and what it says.
 
+mod crash;
+mod faults;
 mod server;
 
+use std::future::IntoFuture as _;
 use std::time::Duration;
 
+use doacoes_operator::admin;
 use doacoes_operator::controller::{self, Scope, Watched};
 use doacoes_operator::reconcile::Outcome;
 use doacoes_operator::reconcile::error::Class;
@@ -13,6 +17,7 @@ use kube::ResourceExt as _;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, PostParams};
 use serde_json::{Value, json};
 use server::{Result, World, world};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const API: &str = "esperanca-api";
 const DATABASE: &str = "esperanca-postgresql";
@@ -156,6 +161,58 @@ async fn one_member_of_a_union_exchanged_for_another_comes_back() -> Result {
     world.merge("Deployment", API, json!({"spec": {"template": {"spec": {"volumes": volume}}}})).await?;
     world.settle().await?;
     assert_eq!(world.get("Deployment", API).await?.data.get("spec"), before.get("spec"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_field_that_is_no_longer_rendered_goes() -> Result {
+    let world = ready("dropped", json!({})).await?;
+    let live = world.get("Service", API).await?;
+    // As an operator of an older release left it.
+    let older = json!({
+        "apiVersion": "v1", "kind": "Service",
+        "metadata": {
+            "name": API, "labels": live.metadata.labels, "ownerReferences": live.metadata.owner_references,
+            "annotations": {"doacoes.dev/rendered": "older", "older": "yes"},
+        },
+        "spec": {
+            "selector": live.data.pointer("/spec/selector"), "ports": [{"name": "http", "port": 8080, "targetPort": "http"}],
+            "sessionAffinity": "ClientIP",
+        },
+    });
+    let manager = kube::api::PatchParams::apply("doacoes-operator").force();
+    world.api("Service")?.patch(API, &manager, &kube::api::Patch::Apply(older)).await?;
+    world.settle().await?;
+    let after = world.get("Service", API).await?;
+    assert_eq!(after.annotations().get("older"), None);
+    assert_eq!(after.data.pointer("/spec/sessionAffinity"), Some(&json!("None")));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_pod_that_cannot_run_is_named() -> Result {
+    let world = world("cause").await?;
+    world.create(json!({})).await?;
+    world.settle().await?;
+    let live = world.get("StatefulSet", DATABASE).await?;
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": format!("{DATABASE}-0"), "labels": live.data.pointer("/spec/template/metadata/labels")},
+        "spec": {"containers": [{"name": "postgresql", "image": "postgres:99"}]},
+    });
+    world.api("Pod")?.create(&PostParams::default(), &serde_json::from_value(pod)?).await?;
+    let waiting = json!({"reason": "ImagePullBackOff", "message": "not found"});
+    let containers = json!([{
+        "name": "postgresql", "image": "postgres:99", "imageID": "", "ready": false, "restartCount": 0, "state": {"waiting": waiting},
+    }]);
+    let status = json!({"phase": "Pending", "containerStatuses": containers});
+    world.merge_status("Pod", &format!("{DATABASE}-0"), status).await?;
+    world.settle().await?;
+    for type_ in ["DatabaseReady", "Ready"] {
+        let (state, message) = world.condition(type_).await?;
+        assert_eq!(state, "False/ImagePullFailed");
+        assert!(message.contains("cannot pull image postgres:99: not found"), "{message}");
+    }
     Ok(())
 }
 
@@ -416,9 +473,31 @@ async fn the_running_operator_repairs_within_seconds_and_stops_when_told() -> Re
     })
     .await?;
     assert_eq!(watched.ready().iter().sum::<usize>(), 1);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let admin = tokio::spawn(axum::serve(listener, admin::routes(watched.clone(), world.metrics.clone())).into_future());
+    let text = fetch(address, "/metrics").await?;
+    for line in [
+        "doacoes_operator_reconciles_total{result=\"settled\"}",
+        "doacoes_operator_errors_total{class=\"transient\"} ",
+        "doacoes_operator_writes_total{kind=\"ConfigMap\",verb=\"apply\"} ",
+        "doacoes_operator_reconcile_duration_seconds_count",
+    ] {
+        assert!(text.contains(line), "{line} in {text}");
+    }
+    assert!(fetch(address, "/readyz").await?.starts_with("HTTP/1.1 200") && fetch(address, "/livez").await?.starts_with("HTTP/1.1 200"));
+    admin.abort();
     stop.send(true)?;
     tokio::time::timeout(Duration::from_secs(10), operator).await??;
     Ok(())
+}
+
+async fn fetch(address: std::net::SocketAddr, path: &str) -> Result<String> {
+    let mut stream = tokio::net::TcpStream::connect(address).await?;
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: tests\r\nConnection: close\r\n\r\n").as_bytes()).await?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await?;
+    Ok(text)
 }
 
 async fn eventually(what: &str, condition: impl AsyncFn() -> Result<bool>) -> Result {

@@ -18,9 +18,12 @@ use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
+use kube::client::ClientBuilder;
 use kube::core::ApiResource;
 use kube::{Client, Config, CustomResourceExt as _, ResourceExt as _};
 use serde_json::{Value, json};
+
+use crate::faults::{FaultLayer, Faults};
 
 pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -44,7 +47,7 @@ fn program(name: &str) -> Result<PathBuf> {
 fn start(folder: &Path, name: &str, arguments: &[String]) -> Result<Child> {
     let log = fs::File::create(folder.join(format!("{name}.log")))?;
     let child = Command::new("sh")
-        .args(["-c", "\"$@\" </dev/null & process=$!; cat >/dev/null; kill $process", "sh"])
+        .args(["-c", "\"$@\" </dev/null & process=$!; cat >/dev/null; kill -9 $process", "sh"])
         .arg(program(name)?)
         .args(arguments)
         .stdin(Stdio::piped())
@@ -102,12 +105,17 @@ impl Server {
         Ok(Self { _processes: processes, url: format!("https://127.0.0.1:{port}"), _folder: temporary })
     }
 
-    fn client(&self, token: &str) -> Result<Client> {
+    fn config(&self, token: &str) -> Result<Config> {
         let mut config = Config::new(self.url.parse()?);
         // The server made its own certificate a moment ago.
         config.accept_invalid_certs = true;
         config.auth_info = serde_json::from_value(json!({"token": token}))?;
-        Ok(Client::try_from(config)?)
+        config.default_retry = false;
+        Ok(config)
+    }
+
+    fn client(&self, token: &str) -> Result<Client> {
+        Ok(Client::try_from(self.config(token)?)?)
     }
 }
 
@@ -120,6 +128,8 @@ pub(crate) struct World {
     pub(crate) namespace: String,
     pub(crate) context: Context,
     pub(crate) metrics: Arc<Metrics>,
+    /// What goes wrong between the operator and the API server.
+    pub(crate) faults: Arc<Faults>,
 }
 
 pub(crate) async fn world(namespace: &str) -> Result<World> {
@@ -159,9 +169,11 @@ pub(crate) async fn world(namespace: &str) -> Result<World> {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let metrics = Arc::new(Metrics::new()?);
-    let operator = server.client("operator")?;
+    let faults = Arc::new(Faults::default());
+    let layer = FaultLayer(Arc::clone(&faults));
+    let operator = ClientBuilder::try_from(server.config("operator")?)?.with_layer(&layer).build();
     let context = Context { cluster: Cluster::new(operator, Arc::clone(&metrics)), reporter: "doacoes-operator".into() };
-    Ok(World { admin, namespace: namespace.to_owned(), context, metrics })
+    Ok(World { admin, namespace: namespace.to_owned(), context, metrics, faults })
 }
 
 /// The definition without its rules, which have tests of their own.

@@ -1,0 +1,112 @@
+//! Whenever the operator ends, and however the network is, the objects come out the same.
+
+use std::collections::BTreeMap;
+
+use doacoes_operator::kinds;
+use doacoes_operator::reconcile::Outcome;
+use kube::ResourceExt as _;
+use serde_json::{Value, json};
+
+use crate::server::{Result, World, world};
+use crate::{API, DATABASE, finish};
+
+/// Looks until everything is ready, doing what controllers would do. Returns the number of looks.
+async fn drive(world: &World) -> Result<u32> {
+    for look in 1..200 {
+        let outcome = world.look().await;
+        if outcome.is_err() {
+            world.faults.start_again();
+        }
+        for (kind, name) in [("StatefulSet", DATABASE), ("Deployment", API)] {
+            if let Some(live) = world.api(kind)?.get_opt(name).await?
+                && live.data.pointer("/status/observedGeneration").and_then(Value::as_i64) != live.metadata.generation
+            {
+                world.run_pods(kind, name).await?;
+            }
+        }
+        for name in world.names("Job").await? {
+            if world.get("Job", &name).await?.data.pointer("/status/conditions").is_none() {
+                finish(world, &name, "Complete", r#"{"schema": "1", "applied": 1}"#).await?;
+            }
+        }
+        let ready = world.condition("Ready").await.is_ok_and(|(state, _)| state == "True/Available");
+        if ready && matches!(outcome, Ok(Outcome::Settled)) {
+            return Ok(look);
+        }
+    }
+    Err("it does not become ready".into())
+}
+
+/// Everything of the platform, without what differs from one creation to the next.
+async fn picture(world: &World) -> Result<BTreeMap<String, Value>> {
+    fn clean(value: &mut Value) {
+        match value {
+            Value::Object(map) => {
+                for key in ["uid", "clusterIP", "clusterIPs", "doacoes.dev/rendered", "doacoes.dev/secrets", "namespace"] {
+                    map.remove(key);
+                }
+                map.values_mut().for_each(clean);
+            }
+            Value::Array(list) => list.iter_mut().for_each(clean),
+            _ => {}
+        }
+    }
+    let mut picture = BTreeMap::new();
+    for resource in kinds::rendered() {
+        for object in
+            world.api(&resource.kind)?.list(&kube::api::ListParams::default().labels("app.kubernetes.io/instance=esperanca")).await?
+        {
+            let mut value = json!({
+                "labels": object.metadata.labels, "annotations": object.metadata.annotations,
+                "owners": object.metadata.owner_references, "spec": object.data.get("spec"), "data": object.data.get("data"),
+            });
+            // The Job controller's selector holds its UID.
+            if resource.kind == "Job" {
+                value["spec"] = json!(null);
+            }
+            clean(&mut value);
+            picture.insert(format!("{}/{}", resource.kind, object.name_any()), value);
+        }
+    }
+    for secret in world.names("Secret").await? {
+        picture.insert(format!("Secret/{secret}"), json!(null));
+    }
+    Ok(picture)
+}
+
+#[tokio::test]
+async fn wherever_it_ends_while_creating_the_result_is_the_same() -> Result {
+    let whole = world("whole").await?;
+    whole.create(json!({"deletionPolicy": "Delete"})).await?;
+    drive(&whole).await?;
+    let expected = picture(&whole).await?;
+    assert!(expected.len() > 6, "{:?}", expected.keys());
+    for arrives in [false, true] {
+        for k in 1.. {
+            let world = world(&format!("ends-{k}-{}", if arrives { "after" } else { "before" })).await?;
+            world.create(json!({"deletionPolicy": "Delete"})).await?;
+            world.faults.end_at(k, arrives);
+            drive(&world).await.map_err(|error| format!("ended at write {k}, arrives: {arrives}: {error}"))?;
+            assert_eq!(picture(&world).await?, expected, "ended at write {k}, arrives: {arrives}");
+            if world.faults.is_pending() {
+                assert!(k > 10, "only {k} writes");
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn with_a_fifth_of_all_requests_failing_it_still_converges() -> Result {
+    let world = world("faulty").await?;
+    world.create(json!({})).await?;
+    world.faults.fail_one_in(5);
+    let looks = drive(&world).await?;
+    world.faults.fail_one_in(0);
+    world.settle().await?;
+    assert_eq!(world.condition("Ready").await?.0, "True/Available");
+    assert!(looks < 150, "{looks} looks");
+    println!("{looks} looks, {} requests", world.faults.requests());
+    Ok(())
+}
