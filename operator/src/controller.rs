@@ -1,7 +1,6 @@
 //! Watches, the queue, and how long to wait after a failure.
 
 use std::collections::HashMap;
-use std::future::Future;
 use std::hash::Hash;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,7 +32,7 @@ const CONCURRENCY: u16 = 8;
 /// Several changes in this time make one look.
 const DEBOUNCE: Duration = Duration::from_millis(100);
 /// Watches miss nothing; this is for the case that they do.
-const LOOK_ANYWAY: Duration = Duration::from_secs(3600);
+const LOOK_ANYWAY: Duration = Duration::from_hours(1);
 
 /// Where the operator looks for platforms.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -175,11 +174,9 @@ async fn work(worker: Arc<Worker>, scope: Scope, watched: Watched, stop: watch::
     .await;
 }
 
-fn stopped(mut stop: watch::Receiver<bool>) -> impl Future<Output = ()> {
-    async move {
-        // The sender is gone only when the process ends.
-        let _ = stop.wait_for(|stop| *stop).await;
-    }
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    // The sender is gone only when the process ends.
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 /// The platform that an object belongs to, by its labels: retained data has no owner.

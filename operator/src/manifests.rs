@@ -54,3 +54,28 @@ pub fn install() -> Result<Vec<Value>, serde_json::Error> {
         }}),
     ])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_operators_pod_is_bound_to_its_role_and_nothing_else_is_installed() {
+        let objects = install().unwrap_or_default();
+        let kinds: Vec<&str> = objects.iter().filter_map(|object| object.get("kind").and_then(Value::as_str)).collect();
+        let expected = ["CustomResourceDefinition", "Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Deployment"];
+        assert_eq!(kinds, expected);
+        let find = |kind: &str, pointer: &str| {
+            objects
+                .iter()
+                .find(|object| object.get("kind").and_then(Value::as_str) == Some(kind))
+                .and_then(|object| object.pointer(pointer))
+                .cloned()
+        };
+        let account = find("ServiceAccount", "/metadata/name");
+        assert_eq!(find("Deployment", "/spec/template/spec/serviceAccountName"), account);
+        assert_eq!(find("ClusterRoleBinding", "/subjects/0/name"), account);
+        assert_eq!(find("ClusterRoleBinding", "/roleRef/name"), find("ClusterRole", "/metadata/name"));
+        assert_eq!(find("ClusterRole", "/rules"), serde_json::to_value(rbac::rules()).ok());
+    }
+}

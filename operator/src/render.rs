@@ -57,3 +57,67 @@ pub fn render(text: &str) -> Result<Vec<Value>, Error> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALLEST: &str = "
+apiVersion: doacoes.dev/v1alpha1
+kind: DonationPlatform
+metadata: {name: esperanca, namespace: ong}
+spec:
+  ingress: {host: doe.example.org}
+";
+
+    fn rendered(text: &str) -> Vec<Value> {
+        render(text).unwrap_or_default()
+    }
+
+    #[test]
+    fn the_smallest_resource_renders_the_same_each_time_and_in_its_namespace() {
+        let objects = rendered(SMALLEST);
+        assert!(!objects.is_empty());
+        assert_eq!(objects, rendered(SMALLEST));
+        for object in &objects {
+            assert_eq!(object.pointer("/metadata/namespace"), Some(&"ong".into()), "{object}");
+            for field in ["apiVersion", "kind"] {
+                assert!(object.get(field).is_some(), "{field} of {object}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_number_of_pods_is_shown() {
+        let text = format!("{SMALLEST}  api: {{replicas: 7}}\n");
+        let replicas: Vec<Value> = rendered(&text)
+            .iter()
+            .filter(|object| object.get("kind") == Some(&"Deployment".into()))
+            .filter_map(|object| object.pointer("/spec/replicas").cloned())
+            .collect();
+        assert!(replicas.contains(&7.into()), "{replicas:?}");
+    }
+
+    #[test]
+    fn no_generated_data_is_shown() {
+        let secrets: Vec<Value> = rendered(SMALLEST).into_iter().filter(|object| object.get("kind") == Some(&"Secret".into())).collect();
+        assert!(!secrets.is_empty());
+        for secret in secrets {
+            let data = secret.get("stringData").and_then(Value::as_object);
+            assert!(
+                data.is_some_and(|data| data.values().all(|value| value.as_str().is_some_and(|text| text.contains("generated")))),
+                "{secret}"
+            );
+        }
+    }
+
+    #[test]
+    fn another_kind_and_hostile_yaml_are_refused() {
+        assert!(matches!(render("kind: Deployment"), Err(Error::Kind { found }) if found == "Deployment"));
+        assert!(render("a: [").is_err());
+        let laughs = "a: &a [x, x, x, x, x, x, x, x, x]\nb: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a]\nc: &c [*b, *b, *b, *b, *b, *b, *b, *b, *b]\n\
+                      d: &d [*c, *c, *c, *c, *c, *c, *c, *c, *c]\ne: &e [*d, *d, *d, *d, *d, *d, *d, *d, *d]\nf: &f [*e, *e, *e, *e, *e, *e, *e, *e, *e]\n\
+                      g: &g [*f, *f, *f, *f, *f, *f, *f, *f, *f]\nh: [*g, *g, *g, *g, *g, *g, *g, *g, *g]\n";
+        assert!(matches!(render(laughs), Err(Error::Unreadable(_))));
+    }
+}

@@ -76,7 +76,9 @@ pub fn children(inputs: &Inputs<'_>) -> Vec<Child> {
     let image = format!("{}:{}", platform.spec.image.repository, platform.spec.image.tag);
     let migrate = crate::reconcile::current::fingerprint(&json!(image));
     let mut template = pod(platform, "migrate", &image);
-    template["spec"]["restartPolicy"] = json!("Never");
+    if let Some(Value::Object(spec)) = template.get_mut("spec") {
+        spec.insert("restartPolicy".to_owned(), json!("Never"));
+    }
     children.push(child::<Job>(
         platform,
         &format!("{name}-migrate-{migrate}"),
@@ -85,7 +87,9 @@ pub fn children(inputs: &Inputs<'_>) -> Vec<Child> {
         json!({"spec": {"backoffLimit": 2, "activeDeadlineSeconds": 600, "template": template}}),
     ));
     let mut template = pod(platform, "api", &image);
-    template["metadata"]["annotations"] = json!({"doacoes.dev/secrets": format!("{:?}", inputs.secret_versions)});
+    if let Some(Value::Object(metadata)) = template.get_mut("metadata") {
+        metadata.insert("annotations".to_owned(), json!({"doacoes.dev/secrets": format!("{:?}", inputs.secret_versions)}));
+    }
     let mut deployment = child::<Deployment>(
         platform,
         &format!("{name}-api"),

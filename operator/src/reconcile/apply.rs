@@ -51,8 +51,9 @@ pub async fn secrets(cluster: &Cluster, observed: &mut Observed, platform: &Plat
 
 async fn create_secret(cluster: &Cluster, platform: &Platform, child: &Child) -> Result<SecretState, Error> {
     let mut object = child.object.clone();
-    if let Some(generated) = Generated::ALL.into_iter().find(|secret| secret.name(platform) == child.object.name_any()) {
-        object.data["stringData"] = json!(generated.data(random));
+    let generated = Generated::ALL.into_iter().find(|secret| secret.name(platform) == child.object.name_any());
+    if let (Some(generated), Value::Object(content)) = (generated, &mut object.data) {
+        content.insert("stringData".to_owned(), json!(generated.data(random)));
     }
     // The owner of retained data comes and goes: `retention` sets it with a manager of its own.
     object.metadata.owner_references = None;
@@ -169,6 +170,14 @@ async fn repair(
     let after = remember(observed, resource, after);
     let found = value(resource, &after)?;
     let Some(cleaned) = without_additions(&wanted, &found) else {
+        if let Some(path) = difference(&wanted, &found) {
+            tracing::warn!(
+                object = after.name_any(),
+                kind = resource.kind,
+                field = path,
+                "the API server keeps another value than was rendered"
+            );
+        }
         return Ok(after);
     };
     tracing::info!(object = after.name_any(), kind = resource.kind, "has elements that were not rendered");

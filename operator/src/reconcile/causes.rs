@@ -107,12 +107,12 @@ mod tests {
 
     use super::*;
 
-    fn pod(status: serde_json::Value) -> Pod {
+    fn pod(status: &serde_json::Value) -> Pod {
         let object = json!({"metadata": {"name": "esperanca-api-1"}, "status": status});
         serde_json::from_value(object).unwrap_or_default()
     }
 
-    fn cause(status: serde_json::Value) -> Option<(Reason, String)> {
+    fn cause(status: &serde_json::Value) -> Option<(Reason, String)> {
         of_pods([&pod(status)])
     }
 
@@ -163,17 +163,17 @@ mod tests {
                 "pod esperanca-api-1 failed: The node was low on resource: memory.",
             ),
         ] {
-            assert_eq!(cause(status), Some((reason, text.to_owned())));
+            assert_eq!(cause(&status), Some((reason, text.to_owned())));
         }
     }
 
     #[test]
     fn a_pod_on_its_way_has_no_trouble() {
-        assert_eq!(cause(json!({"phase": "Pending"})), None);
+        assert_eq!(cause(&json!({"phase": "Pending"})), None);
         let creating = json!({"phase": "Pending", "containerStatuses": [
             {"name": "api", "image": "i", "imageID": "", "ready": false, "restartCount": 0, "state": {"waiting": {"reason": "ContainerCreating"}}},
         ]});
-        assert_eq!(cause(creating), None);
+        assert_eq!(cause(&creating), None);
     }
 
     #[test]

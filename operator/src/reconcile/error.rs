@@ -89,12 +89,12 @@ impl Class {
     pub fn delay(self, failures: u32, jitter: f64) -> Duration {
         let (first, cap) = match self {
             // Changes of the resource wake it; the wait is for what it names, such as a Secret of another team.
-            Self::Invalid => (Duration::from_secs(60), Duration::from_secs(600)),
+            Self::Invalid => (Duration::from_mins(1), Duration::from_mins(10)),
             // Objects of others are not watched.
-            Self::NameConflict => (Duration::from_secs(15), Duration::from_secs(60)),
+            Self::NameConflict => (Duration::from_secs(15), Duration::from_mins(1)),
             Self::Conflict => (Duration::from_millis(100), Duration::from_secs(5)),
             Self::Transient => (Duration::from_millis(500), Duration::from_secs(30)),
-            Self::Fault => (Duration::from_secs(2), Duration::from_secs(300)),
+            Self::Fault => (Duration::from_secs(2), Duration::from_mins(5)),
         };
         let doubled = first.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1).min(20)));
         doubled.min(cap).mul_f64(1.0 - 0.2 * jitter.clamp(0.0, 1.0))
@@ -202,7 +202,7 @@ mod tests {
                 before = delay;
             }
             assert!(class.delay(1, 1.0) >= Duration::from_millis(80), "{class:?}: no hot loop");
-            assert!(before <= Duration::from_secs(600), "{class:?}: no wait without end");
+            assert!(before <= Duration::from_mins(10), "{class:?}: no wait without end");
         }
         assert!(Class::Conflict.delay(1, 0.0) < Class::Transient.delay(1, 0.0));
         assert!(Class::Transient.delay(1, 0.0) < Class::Fault.delay(1, 0.0));

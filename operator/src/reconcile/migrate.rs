@@ -104,7 +104,7 @@ fn pods<'a>(job: &DynamicObject, observed: &'a Observed) -> impl DoubleEndedIter
 
 fn termination_message(pod: &Pod) -> Option<String> {
     let statuses = pod.status.as_ref()?.container_statuses.iter().flatten();
-    let terminated = statuses.filter_map(|status| status.state.as_ref()?.terminated.as_ref()).next()?;
+    let terminated = statuses.into_iter().find_map(|status| status.state.as_ref()?.terminated.as_ref())?;
     terminated.message.clone().filter(|message| !message.trim().is_empty()).map(|message| message.trim().to_owned())
 }
 

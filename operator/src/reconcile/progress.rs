@@ -10,8 +10,9 @@ use serde_json::Value;
 use super::error::Error;
 use super::observe::Observed;
 use super::{Progress, Reason, causes, migrate};
-use crate::build::{Child, Part, Scale};
+use crate::build::{Child, Gate, Part, Scale};
 use crate::cluster::Cluster;
+use crate::kinds;
 
 /// Progress of a part that runs in pods, or that only has to exist.
 ///
@@ -22,15 +23,13 @@ pub fn of_part(part: Part, children: &[Child], observed: &Observed, migration: &
     for child in children.iter().filter(|child| child.part == part) {
         let progress = match (&child.scale, observed.find(child)) {
             (Some(scale), Some(live)) => of_workload(child, *scale, live, observed, was_ready),
-            (None, Some(_)) => continue,
-            (_, None) if child.gate == crate::build::Gate::Schema && *migration != migrate::State::Complete => Progress::Waiting {
+            // Secrets are not among the objects; without its Secret a pod says so.
+            (None, found) if found.is_some() || child.resource == kinds::secret() => continue,
+            (_, None) if child.gate == Gate::Schema && *migration != migrate::State::Complete => Progress::Waiting {
                 reason: Reason::WaitingForSchema,
                 message: format!("{} {} is made when the schema is migrated", child.resource.kind, child.object.name_any()),
             },
-            (Some(_), None) => missing(child),
-            // Secrets are not among the objects; without its Secret a pod says so.
-            (None, None) if child.resource.kind == "Secret" => continue,
-            (None, None) => missing(child),
+            (_, _) => missing(child),
         };
         if matches!(progress, Progress::Waiting { .. }) {
             return Some(progress);
@@ -202,9 +201,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::build::{Gate, Upkeep};
+    use crate::build::Upkeep;
 
-    fn workload(generation: i64, replicas: i64, status: Value) -> DynamicObject {
+    fn workload(generation: i64, replicas: i64, status: &Value) -> DynamicObject {
         DynamicObject {
             types: None,
             metadata: ObjectMeta { name: Some("esperanca-api".into()), generation: Some(generation), ..ObjectMeta::default() },
@@ -231,7 +230,7 @@ mod tests {
     #[test]
     fn all_pods_of_the_new_version_must_answer_first() {
         let status = |updated: i64, present: i64, ready: i64| {
-            workload(2, 4, json!({"observedGeneration": 2, "replicas": present, "updatedReplicas": updated, "readyReplicas": ready}))
+            workload(2, 4, &json!({"observedGeneration": 2, "replicas": present, "updatedReplicas": updated, "readyReplicas": ready}))
         };
         assert!(is_ready(&progress(&status(4, 4, 4), Scale::Fixed(4), false)));
         assert!(!is_ready(&progress(&status(4, 4, 3), Scale::Fixed(4), false)));
@@ -243,13 +242,13 @@ mod tests {
 
     #[test]
     fn numbers_of_an_older_spec_say_nothing() {
-        let live = workload(3, 4, json!({"observedGeneration": 2, "replicas": 4, "updatedReplicas": 4, "readyReplicas": 4}));
+        let live = workload(3, 4, &json!({"observedGeneration": 2, "replicas": 4, "updatedReplicas": 4, "readyReplicas": 4}));
         assert!(!is_ready(&progress(&live, Scale::Fixed(4), true)));
     }
 
     #[test]
     fn pods_that_an_autoscaler_adds_are_not_waited_for() {
-        let live = workload(2, 12, json!({"observedGeneration": 2, "replicas": 12, "updatedReplicas": 12, "readyReplicas": 5}));
+        let live = workload(2, 12, &json!({"observedGeneration": 2, "replicas": 12, "updatedReplicas": 12, "readyReplicas": 5}));
         assert!(is_ready(&progress(&live, Scale::Autoscaled(4), true)));
         assert!(is_ready(&progress(&live, Scale::Autoscaled(4), false)));
     }
@@ -259,7 +258,7 @@ mod tests {
         let live = workload(
             1,
             4,
-            json!({"observedGeneration": 1, "conditions": [{"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: pods"}]}),
+            &json!({"observedGeneration": 1, "conditions": [{"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: pods"}]}),
         );
         let Progress::Waiting { reason, message } = progress(&live, Scale::Fixed(4), false) else { unreachable!("no pods answer") };
         assert_eq!((reason, message.as_str()), (Reason::PodsRefused, "pods cannot be made: exceeded quota: pods (0 of 4 pods answer)"));

@@ -338,18 +338,20 @@ mod tests {
 
     #[test]
     fn the_time_moves_only_with_the_status() {
-        let not = |message: &str| Wanted {
+        let wanted = |status, message: &str| Wanted {
             type_: ConditionType::Ready,
-            status: Some(false),
+            status: Some(status),
             reason: Reason::RollingOut,
             message: message.to_owned(),
         };
-        let first = conditions(&[], &[not("a")], Some(1), at(100));
-        let second = conditions(&first, &[not("b")], Some(2), at(200));
-        assert_eq!(second[0].last_transition_time.0, at(100));
-        assert_eq!((second[0].message.as_str(), second[0].observed_generation), ("b", Some(2)));
-        let yes = Wanted { status: Some(true), ..not("c") };
-        assert_eq!(conditions(&second, &[yes], Some(2), at(300))[0].last_transition_time.0, at(300));
+        let seen = |conditions: &[Condition]| {
+            conditions.iter().map(|one| (one.message.clone(), one.observed_generation, one.last_transition_time.0)).collect::<Vec<_>>()
+        };
+        let first = conditions(&[], &[wanted(false, "a")], Some(1), at(100));
+        let second = conditions(&first, &[wanted(false, "b")], Some(2), at(200));
+        assert_eq!(seen(&second), [("b".to_owned(), Some(2), at(100))]);
+        let third = conditions(&second, &[wanted(true, "c")], Some(2), at(300));
+        assert_eq!(seen(&third), [("c".to_owned(), Some(2), at(300))]);
     }
 
     #[test]

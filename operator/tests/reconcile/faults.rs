@@ -97,7 +97,7 @@ where
         let one_in = faults.one_in.load(Ordering::SeqCst);
         // Not every n-th: the same requests would fail in each look.
         let fails = one_in > 0 && number.wrapping_mul(2_654_435_761) % 1000 < 1000 / one_in;
-        let arrives = number % 2 == 0;
+        let arrives = number.is_multiple_of(2);
         if fails && !arrives {
             return Box::pin(async { Err("the connection was cut before the request was sent".into()) });
         }

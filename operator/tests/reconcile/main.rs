@@ -1,5 +1,8 @@
 //! The reconcile loop against a real API server: what it creates, what it leaves alone, and what it says.
 
+#![expect(clippy::large_futures, reason = "a test's future is made once")]
+#![expect(clippy::indexing_slicing, reason = "a test that cannot go on should stop where it is")]
+
 mod crash;
 mod faults;
 mod server;

@@ -20,7 +20,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::client::ClientBuilder;
 use kube::core::ApiResource;
-use kube::{Client, Config, CustomResourceExt as _, ResourceExt as _};
+use kube::{Client, Config, CustomResourceExt as _};
 use serde_json::{Value, json};
 
 use crate::faults::{FaultLayer, Faults};
@@ -294,7 +294,7 @@ impl World {
     /// Names of the objects of a kind.
     pub(crate) async fn names(&self, kind: &str) -> Result<Vec<String>> {
         let list = self.api(kind)?.list(&kube::api::ListParams::default()).await?;
-        Ok(list.items.iter().map(|object| object.name_any()).collect())
+        Ok(list.items.iter().map(kube::ResourceExt::name_any).collect())
     }
 
     /// Status and reason of a condition, and its message.
