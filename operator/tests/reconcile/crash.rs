@@ -29,7 +29,9 @@ async fn drive(world: &World) -> Result<u32> {
                 finish(world, &name, "Complete", r#"{"schema": "1", "applied": 1}"#).await?;
             }
         }
-        let ready = world.condition("Ready").await.is_ok_and(|(state, _)| state == "True/Available");
+        let platform = world.platform().await?;
+        let current = platform.status.as_ref().and_then(|status| status.observed_generation) == platform.metadata.generation;
+        let ready = current && world.condition("Ready").await.is_ok_and(|(state, _)| state == "True/Available");
         if ready && matches!(outcome, Ok(Outcome::Settled)) {
             return Ok(look);
         }
@@ -74,6 +76,16 @@ async fn picture(world: &World) -> Result<BTreeMap<String, Value>> {
     Ok(picture)
 }
 
+/// Everything that a change of the resource can make the operator write.
+fn changed() -> Value {
+    json!({
+        "deletionPolicy": "Retain",
+        "image": {"tag": "0.9.9"},
+        "ingress": {"host": "outra.example.org"},
+        "api": {"replicas": 6, "autoscaling": {"minReplicas": 3, "maxReplicas": 9}},
+    })
+}
+
 #[tokio::test]
 async fn wherever_it_ends_while_creating_the_result_is_the_same() -> Result {
     let whole = world("whole").await?;
@@ -90,6 +102,33 @@ async fn wherever_it_ends_while_creating_the_result_is_the_same() -> Result {
             assert_eq!(picture(&world).await?, expected, "ended at write {k}, arrives: {arrives}");
             if world.faults.is_pending() {
                 assert!(k > 10, "only {k} writes");
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn wherever_it_ends_while_changing_the_result_is_the_same() -> Result {
+    let whole = world("changed").await?;
+    whole.create(json!({"deletionPolicy": "Delete"})).await?;
+    drive(&whole).await?;
+    whole.change(changed()).await?;
+    drive(&whole).await?;
+    let expected = picture(&whole).await?;
+    for arrives in [false, true] {
+        // A sample: every other write.
+        for k in (1..).step_by(2) {
+            let world = world(&format!("changes-{k}-{}", if arrives { "after" } else { "before" })).await?;
+            world.create(json!({"deletionPolicy": "Delete"})).await?;
+            drive(&world).await?;
+            world.change(changed()).await?;
+            world.faults.end_at(k, arrives);
+            drive(&world).await.map_err(|error| format!("ended at write {k}, arrives: {arrives}: {error}"))?;
+            assert_eq!(picture(&world).await?, expected, "ended at write {k}, arrives: {arrives}");
+            if world.faults.is_pending() {
+                assert!(k > 8, "only {k} writes");
                 break;
             }
         }

@@ -495,6 +495,34 @@ async fn the_running_operator_repairs_within_seconds_and_stops_when_told() -> Re
     Ok(())
 }
 
+#[tokio::test]
+async fn platforms_side_by_side_keep_to_their_own_objects() -> Result {
+    let world = ready("side", json!({})).await?;
+    let mut other = world.platform().await?;
+    other.metadata = kube::core::ObjectMeta { name: Some("outra".into()), ..kube::core::ObjectMeta::default() };
+    other.status = None;
+    world.platforms().create(&PostParams::default(), &other).await?;
+    let elsewhere = server::world("elsewhere").await?;
+    elsewhere.create(json!({})).await?;
+    let before = world.get("Service", API).await?.resource_version();
+    let (stop, stopping) = tokio::sync::watch::channel(false);
+    let scopes = Scope::of(&[world.namespace.clone(), elsewhere.namespace.clone()]);
+    let operator = tokio::spawn(controller::run(world.context.clone(), world.metrics.clone(), scopes, Watched::default(), stopping));
+    eventually("both get theirs", async || {
+        Ok(world.exists("StatefulSet", "outra-postgresql").await?
+            && world.exists("Service", "outra-api").await?
+            && elsewhere.exists("StatefulSet", DATABASE).await?)
+    })
+    .await?;
+    assert_eq!(world.get("Service", API).await?.resource_version(), before);
+    let uid = world.platforms().get("outra").await?.uid();
+    let service = world.get("Service", "outra-api").await?;
+    assert_eq!(service.owner_references().first().map(|owner| owner.uid.clone()), uid);
+    stop.send(true)?;
+    tokio::time::timeout(Duration::from_secs(10), operator).await??;
+    Ok(())
+}
+
 async fn fetch(address: std::net::SocketAddr, path: &str) -> Result<String> {
     let mut stream = tokio::net::TcpStream::connect(address).await?;
     stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: tests\r\nConnection: close\r\n\r\n").as_bytes()).await?;

@@ -34,21 +34,21 @@ struct Server {
     url: String,
 }
 
-fn program(name: &str) -> Result<PathBuf> {
-    let home = PathBuf::from(std::env::var_os("HOME").ok_or("HOME is not set")?);
-    let folder = home.join(".cache/doacoes/cluster/programs");
-    let newest = fs::read_dir(&folder)?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.file_name().is_some_and(|file| file.to_string_lossy().starts_with(&format!("{name}-v"))))
-        .max();
-    Ok(newest.ok_or_else(|| format!("no {name} in {}: run hack/cluster up once", folder.display()))?.join(name))
+/// The folder of etcd and kube-apiserver, which are built when they are not there yet.
+fn programs() -> Result<PathBuf> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../hack/cluster.d/binaries");
+    let output = Command::new(script).args(["etcd", "kube-apiserver"]).stderr(Stdio::inherit()).output()?;
+    if !output.status.success() {
+        return Err("hack/cluster.d/binaries failed".into());
+    }
+    Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim()))
 }
 
-fn start(folder: &Path, name: &str, arguments: &[String]) -> Result<Child> {
+fn start(programs: &Path, folder: &Path, name: &str, arguments: &[String]) -> Result<Child> {
     let log = fs::File::create(folder.join(format!("{name}.log")))?;
     let child = Command::new("sh")
         .args(["-c", "\"$@\" </dev/null & process=$!; cat >/dev/null; kill -9 $process", "sh"])
-        .arg(program(name)?)
+        .arg(programs.join(name))
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(log.try_clone()?)
@@ -63,6 +63,7 @@ fn free_port() -> Result<u16> {
 
 impl Server {
     fn start() -> Result<Self> {
+        let programs = programs()?;
         let temporary = tempfile::tempdir()?;
         let folder = temporary.path();
         let (etcd, peer, port) = (free_port()?, free_port()?, free_port()?);
@@ -74,6 +75,7 @@ impl Server {
         }
         fs::write(folder.join("tokens.csv"), "admin,admin,admin,system:masters\noperator,operator,operator\n")?;
         let mut processes = vec![start(
+            &programs,
             folder,
             "etcd",
             &[
@@ -86,6 +88,7 @@ impl Server {
             ],
         )?];
         processes.push(start(
+            &programs,
             folder,
             "kube-apiserver",
             &[
