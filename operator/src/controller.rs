@@ -11,7 +11,7 @@ use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
 use kube::api::{Api, DynamicObject};
-use kube::core::{ApiResource, PartialObjectMeta};
+use kube::core::{ApiResource, DeserializeGuard, PartialObjectMeta};
 use kube::runtime::controller::{self, Action, Config, ReconcileRequest, trigger_self, trigger_with};
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::watcher::{self, Event, watcher};
@@ -34,6 +34,9 @@ const DEBOUNCE: Duration = Duration::from_millis(100);
 /// Watches miss nothing; this is for the case that they do.
 const LOOK_ANYWAY: Duration = Duration::from_hours(1);
 
+/// A resource, or why it cannot be read: one that an older definition let in must not stop the others.
+type Stored = DeserializeGuard<DonationPlatform>;
+
 /// Where the operator looks for platforms.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Scope {
@@ -52,7 +55,7 @@ impl Scope {
         namespaces.iter().cloned().map(Self::Namespace).collect()
     }
 
-    fn platforms(&self, context: &Context) -> Api<DonationPlatform> {
+    fn platforms(&self, context: &Context) -> Api<Stored> {
         match self {
             Self::Cluster => Api::all(context.cluster.client()),
             Self::Namespace(namespace) => Api::namespaced(context.cluster.client(), namespace),
@@ -70,7 +73,7 @@ impl Scope {
 /// What the watches know: the platforms, and whether all watches are established.
 #[derive(Clone, Default)]
 pub struct Watched {
-    stores: Arc<Mutex<Vec<Store<DonationPlatform>>>>,
+    stores: Arc<Mutex<Vec<Store<Stored>>>>,
     missing: Arc<AtomicUsize>,
     started: Arc<AtomicUsize>,
 }
@@ -86,8 +89,13 @@ impl Watched {
         let mut counts = [0; 3];
         for store in self.stores.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             for platform in store.state() {
-                let conditions = platform.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-                let ready = conditions.iter().find(|condition| condition.type_ == "Ready").map(|condition| condition.status.as_str());
+                let status = platform.0.as_ref().ok().and_then(|platform| platform.status.as_ref());
+                let ready = status
+                    .map(|status| status.conditions.as_slice())
+                    .unwrap_or_default()
+                    .iter()
+                    .find(|condition| condition.type_ == "Ready")
+                    .map(|condition| condition.status.as_str());
                 let [yes, no, unknown] = &mut counts;
                 *match ready {
                     Some("True") => yes,
@@ -137,7 +145,7 @@ async fn work(worker: Arc<Worker>, scope: Scope, watched: Watched, stop: watch::
     let (store, writer) = reflector::store();
     watched.stores.lock().unwrap_or_else(PoisonError::into_inner).push(store.clone());
     let platforms = watched.track(watcher(scope.platforms(context), watcher::Config::default()).default_backoff().boxed());
-    let mut triggers: Vec<BoxStream<'static, Result<ReconcileRequest<DonationPlatform>, watcher::Error>>> =
+    let mut triggers: Vec<BoxStream<'static, Result<ReconcileRequest<Stored>, watcher::Error>>> =
         vec![trigger_self(reflector::reflector(writer, platforms).applied_objects(), ()).boxed()];
     for resource in kinds::watched() {
         let config = watcher::Config::default().labels(&names::managed());
@@ -180,7 +188,7 @@ async fn stopped(mut stop: watch::Receiver<bool>) {
 }
 
 /// The platform that an object belongs to, by its labels: retained data has no owner.
-fn platform_of<K: Resource>(object: &K) -> Option<ReconcileRequest<DonationPlatform>>
+fn platform_of<K: Resource>(object: &K) -> Option<ReconcileRequest<Stored>>
 where
     K::DynamicType: Hash + Eq,
 {
@@ -189,21 +197,27 @@ where
 }
 
 /// The platforms whose donors see this certificate.
-fn users_of<K: Resource>(platforms: &Store<DonationPlatform>, secret: &K) -> Vec<ReconcileRequest<DonationPlatform>> {
+fn users_of<K: Resource>(platforms: &Store<Stored>, secret: &K) -> Vec<ReconcileRequest<Stored>> {
     let (name, namespace) = (secret.name_any(), secret.namespace());
     platforms
         .state()
         .into_iter()
         .filter(|platform| platform.namespace() == namespace)
-        .filter(|platform| platform.spec.ingress.tls.as_ref().is_some_and(|tls| tls.secret_name.as_ref() == Some(&name)))
+        .filter(|platform| {
+            let tls = platform.0.as_ref().ok().and_then(|platform| platform.spec.ingress.tls.as_ref());
+            tls.is_some_and(|tls| tls.secret_name.as_ref() == Some(&name))
+        })
         .map(|platform| ObjectRef::from_obj(&*platform).into())
         .collect()
 }
 
 impl Worker {
-    async fn look(&self, platform: &DonationPlatform) -> Result<Action, Error> {
+    async fn look(&self, platform: &Stored) -> Result<Action, Error> {
         let started = Instant::now();
-        let result = reconcile(&self.context, platform, Timestamp::now()).await;
+        let result = match &platform.0 {
+            Ok(platform) => reconcile(&self.context, platform, Timestamp::now()).await,
+            Err(unreadable) => Err(Error::Invalid(format!("the resource cannot be read: {unreadable}"))),
+        };
         let (outcome, action) = match &result {
             Ok(Outcome::Settled) => (ReconcileResult::Settled, Action::requeue(LOOK_ANYWAY)),
             Ok(Outcome::Waiting(after)) => (ReconcileResult::Waiting, Action::requeue(*after)),
@@ -215,7 +229,7 @@ impl Worker {
         Ok(action)
     }
 
-    fn after_failure(&self, platform: &DonationPlatform, error: &Error) -> Action {
+    fn after_failure(&self, platform: &Stored, error: &Error) -> Action {
         let class = error.class();
         self.metrics.failed(class);
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
@@ -241,6 +255,6 @@ impl Worker {
     }
 }
 
-fn key(platform: &DonationPlatform) -> (String, String) {
+fn key(platform: &Stored) -> (String, String) {
     (platform.namespace().unwrap_or_default(), platform.name_any())
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use doacoes_operator::admin;
 use doacoes_operator::controller::{self, Scope, Watched};
+use doacoes_operator::crd::DonationPlatform;
 use doacoes_operator::reconcile::Outcome;
 use doacoes_operator::reconcile::error::Class;
 use jiff::{SignedDuration, Timestamp};
@@ -518,6 +519,39 @@ async fn platforms_side_by_side_keep_to_their_own_objects() -> Result {
     let uid = world.platforms().get("outra").await?.uid();
     let service = world.get("Service", "outra-api").await?;
     assert_eq!(service.owner_references().first().map(|owner| owner.uid.clone()), uid);
+    stop.send(true)?;
+    tokio::time::timeout(Duration::from_secs(10), operator).await??;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_resource_that_cannot_be_read_does_not_stop_the_others() -> Result {
+    let world = world("unreadable").await?;
+    world.create(json!({})).await?;
+    // An older definition let it in. Other tests put theirs back at any moment.
+    let mut older = server::definition()?;
+    let profile = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/profile";
+    if let Some(Value::Object(schema)) = older.pointer_mut(profile) {
+        schema.remove("enum");
+    }
+    let resource = kube::core::ApiResource::erase::<DonationPlatform>(&());
+    let untyped: Api<DynamicObject> = Api::namespaced_with(world.admin.clone(), &world.namespace, &resource);
+    let broken: DynamicObject = serde_json::from_value(json!({
+        "apiVersion": resource.api_version, "kind": resource.kind, "metadata": {"name": "broken"},
+        "spec": {"profile": "Staging", "ingress": {"host": "doe.example.org"}},
+    }))?;
+    eventually("it is stored", async || {
+        server::define(&world.admin, &older).await?;
+        Ok(untyped.create(&PostParams::default(), &broken).await.is_ok())
+    })
+    .await?;
+    server::define(&world.admin, &server::definition()?).await?;
+    assert!(world.platforms().get("broken").await.is_err(), "it cannot be read");
+    let (stop, stopping) = tokio::sync::watch::channel(false);
+    let scopes = Scope::of(std::slice::from_ref(&world.namespace));
+    let operator = tokio::spawn(controller::run(world.context.clone(), world.metrics.clone(), scopes, Watched::default(), stopping));
+    eventually("the other one gets its objects", async || world.exists("StatefulSet", DATABASE).await).await?;
+    assert!(!world.exists("StatefulSet", "broken-postgresql").await?);
     stop.send(true)?;
     tokio::time::timeout(Duration::from_secs(10), operator).await??;
     Ok(())

@@ -150,8 +150,7 @@ pub(crate) async fn world(namespace: &str) -> Result<World> {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     let apply = PatchParams::apply("tests").force();
-    let definitions = Api::<CustomResourceDefinition>::all(admin.clone());
-    definitions.patch("donationplatforms.doacoes.dev", &apply, &Patch::Apply(definition()?)).await?;
+    define(&admin, &definition()?).await?;
     let role = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "operator"}, "rules": rbac::rules(),
     });
@@ -179,8 +178,16 @@ pub(crate) async fn world(namespace: &str) -> Result<World> {
     Ok(World { admin, namespace: namespace.to_owned(), context, metrics, faults })
 }
 
+/// Stores a definition in place of the one that is there.
+pub(crate) async fn define(admin: &Client, definition: &Value) -> Result {
+    let definitions = Api::<CustomResourceDefinition>::all(admin.clone());
+    let apply = PatchParams::apply("tests").force();
+    definitions.patch("donationplatforms.doacoes.dev", &apply, &Patch::Apply(definition)).await?;
+    Ok(())
+}
+
 /// The definition without its rules, which have tests of their own.
-fn definition() -> Result<Value> {
+pub(crate) fn definition() -> Result<Value> {
     fn strip(value: &mut Value) {
         match value {
             Value::Object(map) => {
