@@ -1,5 +1,7 @@
 //! The schema migration: a Job for each image. The API's new pods wait for it; a failed one is tried again.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::JobStatus;
 use k8s_openapi::api::core::v1::Pod;
@@ -132,7 +134,7 @@ pub async fn run(
     state: &State,
     database_ready: bool,
     now: Timestamp,
-) -> Result<Option<SignedDuration>, Error> {
+) -> Result<Option<Duration>, Error> {
     let Some(child) = job(children) else { return Ok(None) };
     match state {
         // Before the database answers, the Job would use up its attempts.
@@ -141,7 +143,7 @@ pub async fn run(
             let due = at.unwrap_or(now).saturating_add(delay(*attempt)).unwrap_or(now);
             let left = now.duration_until(due);
             if left.is_positive() || !database_ready {
-                return Ok(Some(left.max(SignedDuration::from_secs(1))));
+                return Ok(Some(Duration::try_from(left).unwrap_or_default().max(Duration::from_secs(1))));
             }
             if let Some(failed) = observed.find(child).cloned() {
                 cluster.delete(&child.resource, &failed).await?;
