@@ -5,7 +5,9 @@
 //! `DonationPlatform` that the API server accepts is stored and checked, and nothing is created for it.
 //!
 //! - [`crd`]: the resource, its defaults and the rules that the API server enforces.
+//! - [`images`]: the images that run when a resource names no others.
 //! - [`yaml`]: how manifests are written.
 
 pub mod crd;
+pub mod images;
 pub mod yaml;
