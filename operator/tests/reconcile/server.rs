@@ -186,21 +186,9 @@ pub(crate) async fn define(admin: &Client, definition: &Value) -> Result {
     Ok(())
 }
 
-/// The definition without its rules, which have tests of their own.
+/// The definition.
 pub(crate) fn definition() -> Result<Value> {
-    fn strip(value: &mut Value) {
-        match value {
-            Value::Object(map) => {
-                map.remove("x-kubernetes-validations");
-                map.values_mut().for_each(strip);
-            }
-            Value::Array(list) => list.iter_mut().for_each(strip),
-            _ => {}
-        }
-    }
-    let mut definition = serde_json::to_value(DonationPlatform::crd())?;
-    strip(&mut definition);
-    Ok(definition)
+    Ok(serde_json::to_value(DonationPlatform::crd())?)
 }
 
 const KINDS: [&str; 13] = [
