@@ -7,13 +7,13 @@ pub const API_REPOSITORY: &str = "localhost/doacoes/api";
 pub const API_TAG: &str = env!("CARGO_PKG_VERSION");
 
 /// PostgreSQL.
-pub const POSTGRESQL: &str = "postgres:17.6";
+pub const POSTGRESQL: &str = "postgres:17.12";
 
 /// Redis.
-pub const REDIS: &str = "redis:8.2";
+pub const REDIS: &str = "redis:8.0.6";
 
 /// The nginx of the managed edge.
-pub const NGINX: &str = "nginx:1.30.6";
+pub const NGINX: &str = "nginx:1.30.5";
 
 /// `PgBouncer`.
-pub const PGBOUNCER: &str = "edoburu/pgbouncer:v1.26.1-p0";
+pub const PGBOUNCER: &str = "edoburu/pgbouncer:v1.26.0-p0";

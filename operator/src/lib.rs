@@ -5,6 +5,7 @@
 //! - [`crd`]: the resource, its defaults and the rules that the API server enforces.
 //! - [`resolve`]: the resource with every default filled in.
 //! - [`build`]: what it consists of, pure functions.
+//! - [`quantity`]: amounts of memory and processors.
 //! - [`reconcile`]: one look at one platform: observe, validate, build, apply, prune, report.
 //! - [`controller`]: watches, the queue, and the wait after a failure.
 //! - [`cluster`]: requests to the API server.
@@ -21,6 +22,7 @@ pub mod kinds;
 pub mod manifests;
 pub mod metrics;
 pub mod names;
+pub mod quantity;
 pub mod rbac;
 pub mod reconcile;
 pub mod render;

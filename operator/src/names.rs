@@ -13,6 +13,10 @@ pub const REPORTER: &str = "doacoes-operator";
 
 /// Hash of the object as it was rendered. It differs when a field is no longer rendered, which nothing else shows.
 pub const RENDERED: &str = "doacoes.dev/rendered";
+/// Hash of the configuration that pods read, so that they roll when it changes.
+pub const CONFIGURATION: &str = "doacoes.dev/configuration";
+/// Hash of the Secrets that pods read, so that they roll when one changes.
+pub const SECRETS: &str = "doacoes.dev/secrets";
 /// How many times a failed migration was tried, on its Job.
 pub const ATTEMPT: &str = "doacoes.dev/attempt";
 /// How the attempt before this one failed, on its Job.
@@ -24,10 +28,12 @@ pub const NAME_LABEL: &str = "app.kubernetes.io/name";
 pub const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";
 /// Label: the part of it.
 pub const COMPONENT_LABEL: &str = "app.kubernetes.io/component";
+/// Label: what the part belongs to.
+pub const PART_OF_LABEL: &str = "app.kubernetes.io/part-of";
 /// Label: who keeps the object.
 pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 
-/// Value of [`NAME_LABEL`].
+/// Value of [`NAME_LABEL`] and [`PART_OF_LABEL`].
 pub const APPLICATION: &str = "doacoes";
 /// Value of [`MANAGED_BY_LABEL`].
 pub const MANAGED_BY: &str = "doacoes-operator";

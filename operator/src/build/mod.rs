@@ -1,15 +1,51 @@
 //! What a platform consists of: pure functions from the resolved resource to the objects that it shall have.
+//!
+//! One file per part. Scripts and configuration files stand beside them as they are in the pods, with `@NAME@` where a value
+//! belongs ([`template`]).
 
+mod api;
+mod edge;
+mod ingress;
+mod labels;
+mod migrate;
+mod network_policy;
+mod pod;
+mod pooler;
+mod postgres;
+mod redis;
 pub mod secrets;
-mod stub;
+mod template;
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
+use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, OwnerReference};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kube::Resource;
 use kube::api::DynamicObject;
-use kube::core::ApiResource;
-pub use stub::children;
+use kube::core::{ApiResource, ObjectMeta, TypeMeta};
+use serde::Serialize;
+use serde_json::Value;
 
+use crate::crd::DonationPlatform;
 use crate::resolve::Platform;
+
+/// Everything that the platform shall have, in the order of writing.
+pub fn children(inputs: &Inputs<'_>) -> Vec<Child> {
+    let platform = inputs.platform;
+    let mut children = secrets::children(platform);
+    // Before the pods, so that none of them is ever without.
+    children.extend(network_policy::children(platform));
+    children.extend(postgres::children(inputs));
+    children.extend(pooler::children(inputs));
+    children.extend(redis::children(inputs));
+    children.extend(migrate::children(inputs));
+    children.extend(api::children(inputs));
+    children.extend(edge::children(inputs));
+    children.extend(ingress::children(platform));
+    children
+}
 
 /// A rendered object, what waits for what, and whose it is.
 #[derive(Clone, Debug)]
@@ -81,4 +117,90 @@ pub struct Inputs<'a> {
     pub platform: &'a Platform,
     /// Name of each Secret that pods use, and something that changes with its content.
     pub secret_versions: &'a BTreeMap<String, String>,
+}
+
+impl Child {
+    /// `object`, which belongs to `part` and is kept current. Its metadata gets namespace and owner.
+    fn of<K: Resource<DynamicType = ()> + Serialize>(platform: &Platform, part: Part, object: &K) -> Self {
+        let resource = ApiResource::erase::<K>(&());
+        let Ok(Value::Object(mut content)) = serde_json::to_value(object) else { unreachable!("an object of Kubernetes is a JSON object") };
+        for field in ["apiVersion", "kind", "metadata"] {
+            content.remove(field);
+        }
+        let metadata = ObjectMeta {
+            namespace: Some(platform.namespace.clone()),
+            owner_references: Some(vec![owner(platform)]),
+            ..object.meta().clone()
+        };
+        Self {
+            object: DynamicObject {
+                types: Some(TypeMeta { api_version: resource.api_version.clone(), kind: resource.kind.clone() }),
+                metadata,
+                data: Value::Object(content),
+            },
+            resource,
+            part,
+            gate: Gate::None,
+            upkeep: Upkeep::Apply,
+            scale: None,
+        }
+    }
+
+    fn with_scale(self, scale: Scale) -> Self {
+        Self { scale: Some(scale), ..self }
+    }
+
+    fn after(self, gate: Gate) -> Self {
+        Self { gate, ..self }
+    }
+}
+
+fn owner(platform: &Platform) -> OwnerReference {
+    OwnerReference {
+        api_version: DonationPlatform::api_version(&()).into_owned(),
+        kind: DonationPlatform::kind(&()).into_owned(),
+        name: platform.name.clone(),
+        uid: platform.uid.clone(),
+        controller: Some(true),
+        block_owner_deletion: Some(true),
+    }
+}
+
+/// Name and labels of the object of a part. A part has at most one object of a kind.
+fn metadata(platform: &Platform, part: Part) -> ObjectMeta {
+    ObjectMeta { name: Some(labels::name(platform, part)), labels: Some(labels::of(platform, part)), ..ObjectMeta::default() }
+}
+
+/// The identity of a part's pods. None of them speaks to the API server.
+fn service_account(platform: &Platform, part: Part) -> Child {
+    let account = ServiceAccount {
+        metadata: metadata(platform, part),
+        automount_service_account_token: Some(false),
+        ..ServiceAccount::default()
+    };
+    Child::of(platform, part, &account)
+}
+
+fn config_map(platform: &Platform, part: Part, files: &BTreeMap<String, String>) -> Child {
+    let map = ConfigMap { metadata: metadata(platform, part), data: Some(files.clone()), ..ConfigMap::default() };
+    Child::of(platform, part, &map)
+}
+
+/// Lets one pod of a part go at a time. For a single pod there is none: it could never be moved.
+fn disruption_budget(platform: &Platform, part: Part, replicas: i32) -> Option<Child> {
+    let budget = PodDisruptionBudget {
+        metadata: metadata(platform, part),
+        spec: Some(PodDisruptionBudgetSpec {
+            max_unavailable: Some(IntOrString::Int(1)),
+            selector: Some(selector(platform, part)),
+            unhealthy_pod_eviction_policy: Some("AlwaysAllow".to_owned()),
+            ..PodDisruptionBudgetSpec::default()
+        }),
+        status: None,
+    };
+    (replicas > 1).then(|| Child::of(platform, part, &budget))
+}
+
+fn selector(platform: &Platform, part: Part) -> LabelSelector {
+    LabelSelector { match_labels: Some(labels::selector(platform, part)), match_expressions: None }
 }

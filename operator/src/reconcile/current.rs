@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
+
+use crate::quantity::thousandths;
 
 /// Maps in which a key that was not rendered changes what the object means.
 const WHOLE_MAPS: [&str; 7] = ["binaryData", "data", "limits", "matchLabels", "namespaceSelector", "nodeSelector", "podSelector"];
@@ -132,41 +133,11 @@ fn same_quantity(left: &Value, right: &Value) -> bool {
 
 /// A quantity in thousandths, if it is a whole number of them.
 fn quantity(value: &Value) -> Option<i128> {
-    let Quantity(text) = match value {
-        Value::String(text) => Quantity(text.clone()),
-        Value::Number(number) => Quantity(number.to_string()),
-        _ => return None,
-    };
-    let split = text.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '+' || c == '-')).unwrap_or(text.len());
-    let (number, suffix) = text.split_at_checked(split)?;
-    let (scale, divisor): (i128, i128) = match suffix {
-        "n" => (1, 1_000_000),
-        "u" => (1, 1_000),
-        "m" => (1, 1),
-        "" => (1_000, 1),
-        "k" => (1_000_000, 1),
-        "M" => (1_000_000_000, 1),
-        "G" => (1_000_000_000_000, 1),
-        "T" => (1_000_000_000_000_000, 1),
-        "P" => (1_000_000_000_000_000_000, 1),
-        "E" => (1_000_000_000_000_000_000_000, 1),
-        "Ki" => (1_000 << 10, 1),
-        "Mi" => (1_000 << 20, 1),
-        "Gi" => (1_000 << 30, 1),
-        "Ti" => (1_000 << 40, 1),
-        "Pi" => (1_000 << 50, 1),
-        "Ei" => (1_000 << 60, 1),
-        _ => return None,
-    };
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if fraction.len() > 9 {
-        return None;
+    match value {
+        Value::String(text) => thousandths(text),
+        Value::Number(number) => thousandths(&number.to_string()),
+        _ => None,
     }
-    let digits: i128 = format!("{whole}{fraction}").parse().ok()?;
-    let tens = 10_i128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
-    let scaled = digits.checked_mul(scale)?;
-    let by = divisor.checked_mul(tens)?;
-    (scaled % by == 0).then_some(scaled / by)
 }
 
 /// `live` without what others added to the lists and maps that `desired` holds, and with their elements in the order of
