@@ -6,8 +6,12 @@
 //!
 //! - [`crd`]: the resource, its defaults and the rules that the API server enforces.
 //! - [`images`]: the images that run when a resource names no others.
+//! - [`resolve`]: a resource with every decision taken, which all that follows reads.
+//! - [`quantity`]: amounts such as `10Gi`.
 //! - [`yaml`]: how manifests are written.
 
 pub mod crd;
 pub mod images;
+pub mod quantity;
+pub mod resolve;
 pub mod yaml;

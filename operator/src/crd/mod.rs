@@ -9,7 +9,7 @@
 //!   it. Members of a union have none: what is left out must stay left out.
 //! - No field is nullable, because a rule that reads a null fails with an error instead of its message.
 //! - Everything that a rule reads is bounded, because the API server refuses a definition whose rules could cost too much.
-//! - A default that depends on the profile is no default of the schema: the field stays empty until it is used.
+//! - A default that depends on the profile is no default of the schema: the field stays empty, and [`crate::resolve`] fills it.
 
 #![expect(unreachable_pub, reason = "KubeSchema copies each struct, `pub` included, into a function body")]
 
