@@ -55,6 +55,16 @@ def lift_limits():
     pod = {"containers": [container], "volumes": [{"name": "limits", "configMap": {"name": "no-limits"}}]}
     kubectl("patch", "deployment", "doacoes-api", "--patch", json.dumps({"spec": {"template": {"spec": pod}}}))
     kubectl("rollout", "status", "--timeout=300s", "deployment/doacoes-api")
+    # Those that know limits still serve for a while.
+    no_api_pod_is_leaving()
+
+
+def no_api_pod_is_leaving():
+    def all_stay():
+        items = cluster.get("pods", "--namespace", NAMESPACE, "--selector", "app.kubernetes.io/component=api")["items"]
+        return len(items) == len(pods("api"))
+
+    eventually("no pod of the API is on its way out", all_stay, 180)
 
 
 def kubectl(*arguments, stdin=None):
@@ -236,13 +246,9 @@ class Platform(unittest.TestCase):
             kubectl("rollout", "restart", "deployment/doacoes-api")
             kubectl("rollout", "status", "--timeout=300s", "deployment/doacoes-api")
             eventually("the old pods are gone", lambda: not set(before) & set(names("api")))
-            # Until those that were asked to stop have stopped.
-            eventually("no pod is on its way out", lambda: len(self.all_api_pods()) == len(pods("api")), 180)
+            no_api_pod_is_leaving()
         self.assertGreater(len(donors.answers), 100)
         self.assertEqual(donors.failed(), [])
-
-    def all_api_pods(self):
-        return cluster.get("pods", "--namespace", NAMESPACE, "--selector", "app.kubernetes.io/component=api")["items"]
 
     def test_the_site_is_back_at_localhost_after_every_nginx_was_deleted(self):
         before = set(names("edge"))
