@@ -25,7 +25,7 @@ use crate::rehearsal;
 use crate::server;
 use crate::shutdown::Shutdown;
 use crate::state::{AppState, Core, Stores};
-use crate::store::schema::{self, Unsuitable};
+use crate::store::schema::{self, Standing, Unsuitable};
 use crate::store::{self, StoreError};
 
 /// When requests have ended, whatever else was begun has this long to end. A statement has one second and a mail server ten, so only a
@@ -164,10 +164,10 @@ impl BoundApp {
 
 async fn check_schema(db: &PgPool) -> Result<(), StartError> {
     let mut connection = db.acquire().await.map_err(StoreError::from)?;
-    if let Some(unsuitable) = schema::unsuitable(&mut connection).await? {
+    let Standing { unsuitable, pending } = schema::standing(&mut connection).await?;
+    if let Some(unsuitable) = unsuitable {
         return Err(unsuitable.into());
     }
-    let pending = schema::pending(&mut connection).await?;
     pending.first().map_or(Ok(()), |first| Err(StartError::PendingMigrations(pending.len(), *first)))
 }
 

@@ -13,7 +13,7 @@ use sqlx::{Connection as _, PgConnection};
 use super::{LockClass, StoreError};
 use crate::telemetry::chain;
 
-/// Every migration of this release. Newer ones in the database are for [`unsuitable`] to judge.
+/// Every migration of this release. Newer ones in the database are for [`standing`] to judge.
 pub static MIGRATOR: Migrator = Migrator { ignore_missing: true, ..sqlx::migrate!("../migrations") };
 
 /// One try to connect has this long; an address that nobody answers for would take minutes.
@@ -64,10 +64,10 @@ pub enum Unsuitable {
 pub async fn migrate(url: &SecretString, wait: Duration) -> Result<Migrated, MigrateError> {
     let mut connection = connect(url, wait).await?;
     take_turn(&mut connection).await?;
-    if let Some(unsuitable) = unsuitable(&mut connection).await? {
+    let before = applied(&mut connection).await?;
+    if let Some(unsuitable) = unsuitable(&mut connection, &before).await? {
         return Err(unsuitable.into());
     }
-    let before = applied(&mut connection).await?;
     MIGRATOR.run(&mut connection).await?;
     let after = applied(&mut connection).await?;
     let schema = after.iter().map(|migration| migration.version).max().unwrap_or(0);
@@ -123,18 +123,27 @@ async fn has_table(connection: &mut PgConnection, name: &str) -> Result<bool, St
     Ok(sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL").bind(name).fetch_one(connection).await?)
 }
 
-/// The versions of this release's migrations that the database lacks.
-pub async fn pending(connection: &mut PgConnection) -> Result<Vec<i64>, StoreError> {
-    let applied = applied(connection).await?;
-    let has = |version: i64| applied.iter().any(|migration| migration.version == version);
-    Ok(MIGRATOR.iter().map(|migration| migration.version).filter(|version| !has(*version)).collect())
+/// How the database's schema stands to this release.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Why this release must not work with it, if it must not.
+    pub unsuitable: Option<Unsuitable>,
+    /// The versions of this release's migrations that it lacks.
+    pub pending: Vec<i64>,
 }
 
-/// Why this release must not work with the database's schema, if it must not.
-pub async fn unsuitable(connection: &mut PgConnection) -> Result<Option<Unsuitable>, StoreError> {
+/// Looks at the database's schema.
+pub async fn standing(connection: &mut PgConnection) -> Result<Standing, StoreError> {
+    let applied = applied(connection).await?;
+    let has = |version: i64| applied.iter().any(|migration| migration.version == version);
+    let pending = MIGRATOR.iter().map(|migration| migration.version).filter(|version| !has(*version)).collect();
+    Ok(Standing { unsuitable: unsuitable(connection, &applied).await?, pending })
+}
+
+async fn unsuitable(connection: &mut PgConnection, applied: &[Applied]) -> Result<Option<Unsuitable>, StoreError> {
     let newest = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0);
     let mut unknown = Vec::new();
-    for migration in applied(connection).await? {
+    for migration in applied {
         match MIGRATOR.iter().find(|known| known.version == migration.version) {
             Some(known) if *known.checksum != *migration.checksum => return Ok(Some(Unsuitable::Modified(migration.version))),
             Some(_) => {}

@@ -8,7 +8,7 @@ use doacoes_api::store::schema::{self, MIGRATOR, Unsuitable};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
 
-use crate::harness::{Servers, create_database, create_empty_database, servers};
+use crate::harness::{Servers, create_database, create_empty_database, refusal, serve, servers};
 
 fn newest() -> i64 {
     MIGRATOR.iter().map(|migration| migration.version).max().unwrap()
@@ -176,7 +176,7 @@ async fn mark(owner: &mut PgConnection, oldest: i64) {
 async fn verdicts(database: &str) -> Option<Unsuitable> {
     let (migrates, result, _) = Migrate::new(&servers().owner_url(database), "0").run();
     let mut app = PgConnection::connect(&servers().app_url(database)).await.unwrap();
-    let unsuitable = schema::unsuitable(&mut app).await.unwrap();
+    let unsuitable = schema::standing(&mut app).await.unwrap().unsuitable;
     assert_eq!(migrates, unsuitable.is_none(), "{result}");
     let refusal = serve_refusal(database);
     match unsuitable {
@@ -193,19 +193,9 @@ async fn verdicts(database: &str) -> Option<Unsuitable> {
 fn serve_refusal(database: &str) -> String {
     let keys = tempfile::tempdir().unwrap();
     Keys::create_missing(keys.path()).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_api"));
-    command
-        .arg("serve")
-        .env_clear()
-        .env("DATABASE_URL", servers().app_url(database))
-        .env("REDIS_URL", servers().env("REDIS_URL"))
-        .env("PUBLIC_URL", "http://localhost:8080")
-        .env("PROFILE", "development")
-        .env("SECRETS_DIR", keys.path())
-        .env("RATE_LIMITS", "/nowhere/limits");
-    let output = command.stdout(Stdio::null()).output().unwrap();
-    assert!(!output.status.success());
-    String::from_utf8(output.stderr).unwrap()
+    let mut command = serve(database, keys.path(), "development");
+    command.env("RATE_LIMITS", "/nowhere/limits");
+    refusal(command)
 }
 
 /// A release that forgets this cannot be gone back from.

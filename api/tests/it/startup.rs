@@ -1,39 +1,13 @@
 //! The binary: what it refuses to start with, and how it stops.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use doacoes_api::keys::Keys;
 use sqlx::Connection as _;
 
-use crate::harness::{create_database, servers};
-
-fn serve(database: &str, secrets: &Path, profile: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_api"));
-    command
-        .arg("serve")
-        .env_clear()
-        .env("DATABASE_URL", servers().app_url(database))
-        .env("REDIS_URL", servers().env("REDIS_URL"))
-        .env("REDIS_PREFIX", format!("{database}:"))
-        .env("DRAIN_SECONDS", "0")
-        .env("POOLER", "direct")
-        .env("LISTEN_ADDR", "127.0.0.1:0")
-        .env("ADMIN_ADDR", "127.0.0.1:0")
-        .env("PUBLIC_URL", "http://localhost:8080")
-        .env("PROFILE", profile)
-        .env("SECRETS_DIR", secrets)
-        .env("MAIL_URL", format!("file://{}/mail", secrets.display()));
-    command
-}
-
-fn refusal(mut command: Command) -> String {
-    let Output { status, stderr, .. } = command.output().unwrap();
-    assert!(!status.success());
-    String::from_utf8(stderr).unwrap()
-}
+use crate::harness::{create_database, refusal, serve, servers};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn serve_refuses_missing_and_world_readable_keys() {

@@ -1,11 +1,13 @@
 //! Starts the servers once, gives each test a database and an application of its own, and speaks HTTP to it.
 
+mod binary;
 mod client;
 mod fixtures;
 mod fleet;
 mod operations;
 mod servers;
 
+pub use binary::{refusal, serve};
 pub use client::{Answer, Request};
 pub use fixtures::{Campaign, Org, Person, cnpj, e2eid};
 pub use fleet::{Fleet, FleetOptions};
