@@ -38,7 +38,7 @@ pub fn export(dir: &Path) -> Result<usize, ExportError> {
         count += 1;
         if path.extension().is_some_and(|kind| COMPRESSIBLE.iter().any(|compressible| kind == *compressible)) {
             let packed = pack(&bytes).map_err(|source| ExportError { path: path.clone(), source })?;
-            put(&with_gz(&path), &packed, time)?;
+            put(&with_suffix(&path, ".gz"), &packed, time)?;
             count += 1;
         }
     }
@@ -58,9 +58,9 @@ fn pack(bytes: &[u8]) -> io::Result<Vec<u8>> {
     encoder.finish()
 }
 
-fn with_gz(path: &Path) -> PathBuf {
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(".gz");
+    name.push(suffix);
     name.into()
 }
 
@@ -70,9 +70,7 @@ fn put(path: &Path, bytes: &[u8], time: SystemTime) -> Result<(), ExportError> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(failed)?;
     }
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{}.new", random_hex()));
-    let draft = PathBuf::from(name);
+    let draft = with_suffix(path, &format!(".{}.new", random_hex()));
     let written = write(&draft, bytes, time).and_then(|()| fs::rename(&draft, path));
     if written.is_err() {
         let _ = fs::remove_file(&draft);

@@ -33,7 +33,7 @@ use crate::store::audit::{self, Deed};
 use crate::store::campanhas::{self, NewCampaign};
 use crate::store::organizadoras::{self, NewPixKey};
 use crate::store::pessoas::{self, NewSignUp};
-use crate::store::{StoreError, check_deferred, ledger, members, pagamentos, totals};
+use crate::store::{check_deferred, ledger, members, pagamentos, totals};
 
 /// Where a rehearsal can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -238,11 +238,4 @@ async fn confirm(core: &Core, db: &mut PgConnection, donation: DoacaoId, now: Of
     };
     let settled = settle::settle(core, db, payment, &proof, Actor::Psp).await?;
     Ok(holds(settled.fresh && settled.doacao.situacao == DonationStatus::Confirmada, "the donation is not confirmed")?)
-}
-
-impl RehearsalError {
-    /// Whether the database was away, so that nothing was learnt.
-    pub fn is_away(&self) -> bool {
-        self.source.downcast_ref::<StoreError>().is_some_and(|error| error.class() == crate::store::Class::Unavailable)
-    }
 }
