@@ -78,8 +78,9 @@ struct MigrateArgs {
     result: Option<PathBuf>,
 }
 
+/// What a command needs that is only for development.
 #[derive(Args)]
-struct SeedArgs {
+struct DevelopmentArgs {
     #[command(flatten)]
     database: DatabaseArgs,
     /// Must be `development`.
@@ -88,6 +89,12 @@ struct SeedArgs {
     /// Folder of key files.
     #[arg(long, env)]
     secrets_dir: PathBuf,
+}
+
+#[derive(Args)]
+struct SeedArgs {
+    #[command(flatten)]
+    development: DevelopmentArgs,
     /// Do nothing, successfully, where there is data already.
     #[arg(long)]
     if_empty: bool,
@@ -131,13 +138,7 @@ enum Admin {
 #[derive(Args)]
 struct MailArgs {
     #[command(flatten)]
-    database: DatabaseArgs,
-    /// Must be `development`.
-    #[arg(long, env, value_enum, default_value = "production")]
-    profile: Profile,
-    /// Folder of key files.
-    #[arg(long, env)]
-    secrets_dir: PathBuf,
+    development: DevelopmentArgs,
     /// Only those to this address.
     #[arg(long)]
     to: Option<String>,
@@ -216,15 +217,16 @@ async fn run_migrations(owner: &OwnerArgs, wait: Duration) -> Result<Migrated, A
 }
 
 async fn fill(args: SeedArgs) -> Result<(), AnyError> {
-    if args.profile != Profile::Development {
+    let DevelopmentArgs { database, profile, secrets_dir } = args.development;
+    if profile != Profile::Development {
         return Err("demo data is only for PROFILE=development".into());
     }
-    let db = store::pool(&args.database.url()?, args.database.database_pool_size)?;
+    let db = store::pool(&database.url()?, database.database_pool_size)?;
     if args.if_empty && !seed::is_empty(&db).await? {
         println!("there is data already; nothing was added");
         return Ok(());
     }
-    let keys = Keys::load(&args.secrets_dir)?;
+    let keys = Keys::load(&secrets_dir)?;
     match seed::run(&db, &keys, &Passwords::new(&Metrics::new()?)?, seed::Scale::default().times(args.times), |step| println!("{step}"))
         .await
     {
@@ -278,12 +280,13 @@ async fn admin(command: Admin) -> Result<ExitCode, AnyError> {
 }
 
 async fn print_letters(args: MailArgs) -> Result<(), AnyError> {
-    if args.profile != Profile::Development {
+    let DevelopmentArgs { database, profile, secrets_dir } = args.development;
+    if profile != Profile::Development {
         return Err("letters hold other people's codes: they are shown only with PROFILE=development".into());
     }
     let to = args.to.as_deref().map(Email::parse).transpose()?;
-    let keys = Keys::load(&args.secrets_dir)?;
-    let db = store::pool(&args.database.url()?, 2)?;
+    let keys = Keys::load(&secrets_dir)?;
+    let db = store::pool(&database.url()?, 2)?;
     let (letters, sealed) = administration::waiting_letters(&db, &keys.body, to.as_ref()).await?;
     for WaitingLetter { since, until, letter } in &letters {
         println!("To: {}\nSubject: {}\nDate: {}", letter.address, letter.subject, since.format(&Rfc3339)?);
@@ -296,7 +299,7 @@ async fn print_letters(args: MailArgs) -> Result<(), AnyError> {
         eprintln!("no letter waits");
     }
     if sealed > 0 {
-        eprintln!("{sealed} letters cannot be opened with the keys in {}", args.secrets_dir.display());
+        eprintln!("{sealed} letters cannot be opened with the keys in {}", secrets_dir.display());
     }
     Ok(())
 }
