@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import socket
 import subprocess
 import time
 import uuid
@@ -28,13 +29,21 @@ def eventually(what, condition, seconds=120):
 
 
 class Cluster:
-    """Named at random, so that it meets neither a developer's own nor that of another test run."""
+    """Named at random, so that it meets neither a developer's own nor that of another test run. With `http` a free port of
+    this machine, `site`, leads to it."""
 
-    def __init__(self, nodes):
+    def __init__(self, nodes, http=False):
         self.name = f"test-{uuid.uuid4().hex[:8]}"
         self.environment = os.environ | {"CLUSTER": self.name, "NODES": str(nodes), "HTTP_PORT": "", "HTTPS_PORT": ""}
+        if http:
+            with socket.create_server(("127.0.0.1", 0)) as free:
+                self.environment["HTTP_PORT"] = str(free.getsockname()[1])
         self.state = pathlib.Path("/var/lib/doacoes/clusters") / self.name
         self.kubeconfig = ROOT / ".run/cluster" / self.name / "kubeconfig"
+
+    @property
+    def site(self):
+        return f"http://127.0.0.1:{self.environment['HTTP_PORT']}"
 
     def run(self, *arguments, check=True, stdin=None, seconds=300):
         """`hack/cluster ARGUMENTS`, to its end."""
@@ -77,8 +86,8 @@ class Cluster:
         finally:
             self.kubectl("delete", "namespace", name, "--wait=false")
 
-    def ready_pods(self, namespace, app):
-        """The pods of `app` that are ready and not on their way out."""
+    def ready_pods(self, namespace, selector):
+        """The pods that are ready and not on their way out."""
 
         def ready(pod):
             conditions = pod["status"].get("conditions", [])
@@ -86,7 +95,7 @@ class Cluster:
                 {key: condition[key] for key in ("type", "status")} for condition in conditions
             ]
 
-        pods = self.get("pods", "--namespace", namespace, "--selector", f"app={app}")["items"]
+        pods = self.get("pods", "--namespace", namespace, "--selector", selector)["items"]
         return [pod for pod in pods if ready(pod)]
 
 

@@ -1,7 +1,6 @@
 """What runs on the cluster: three nodes behave as any Kubernetes cluster's would."""
 
 import collections
-import socket
 import subprocess
 import sys
 import tempfile
@@ -13,9 +12,7 @@ from cluster import ROOT, Cluster, deployment, eventually, pod_template
 
 SERVE = "echo started as $(hostname); mkdir /tmp/www && hostname >/tmp/www/index.html && exec httpd -f -p 8080 -h /tmp/www"
 SERVES = ["wget", "-q", "-O", "/dev/null", "http://127.0.0.1:8080/"]
-cluster = Cluster(nodes=3)
-with socket.create_server(("127.0.0.1", 0)) as free:
-    cluster.environment["HTTP_PORT"] = str(free.getsockname()[1])
+cluster = Cluster(nodes=3, http=True)
 
 
 def setUpModule():
@@ -40,7 +37,7 @@ class RunningCluster(unittest.TestCase):
 
     def replicas_ready(self, app, replicas):
         def ready():
-            pods = cluster.ready_pods(self.namespace, app)
+            pods = cluster.ready_pods(self.namespace, f"app={app}")
             return pods if len(pods) == replicas else None
 
         return eventually(f"{replicas} pods of {app} are ready", ready)
@@ -145,7 +142,7 @@ class RunningCluster(unittest.TestCase):
         )
 
         def another():
-            pods = cluster.ready_pods(self.namespace, "store")
+            pods = cluster.ready_pods(self.namespace, "app=store")
             return next((pod for pod in pods if pod["metadata"]["uid"] != first["metadata"]["uid"]), None)
 
         second = eventually("another pod has the volume", another)
@@ -179,7 +176,7 @@ class RunningCluster(unittest.TestCase):
                 },
             }
         )
-        eventually("the autoscaler has added pods", lambda: len(cluster.ready_pods(self.namespace, "busy")) == 3, 240)
+        eventually("the autoscaler has added pods", lambda: len(cluster.ready_pods(self.namespace, "app=busy")) == 3, 240)
         self.assertIn("busy", cluster.kubectl("top", "pods", "--namespace", self.namespace))
 
     def test_an_image_from_an_archive_runs_on_every_node(self):

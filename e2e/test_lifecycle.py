@@ -192,7 +192,7 @@ class Lifecycle(unittest.TestCase):
         cluster.run("up")
         with cluster.namespace() as namespace:
             cluster.apply(deployment(namespace, "idle", 2, pod_template("idle", "exec sleep 86400")))
-            eventually("pods run", lambda: len(cluster.ready_pods(namespace, "idle")) == 2)
+            eventually("pods run", lambda: len(cluster.ready_pods(namespace, "app=idle")) == 2)
         used = namespaces(cluster)
         # Two machines and four pods of the cluster's own and ours, each with a network.
         self.assertGreaterEqual(len(used), 8)

@@ -4,7 +4,6 @@ import concurrent.futures
 import json
 import random
 import re
-import socket
 import subprocess
 import sys
 import threading
@@ -18,16 +17,11 @@ from cluster import ROOT, Cluster, eventually
 
 NAMESPACE = "doacoes"
 PASSWORD = "uma frase longa"
-cluster = Cluster(nodes=3)
-site = ""
+cluster = Cluster(nodes=3, http=True)
 
 
 def setUpModule():
-    global site
     unittest.addModuleCleanup(cluster.run, "down")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        cluster.environment["HTTP_PORT"] = str(free.getsockname()[1])
-    site = f"http://127.0.0.1:{cluster.environment['HTTP_PORT']}"
     started = time.monotonic()
     up()
     print(f"platform: up took {time.monotonic() - started:.0f} s", file=sys.stderr)
@@ -61,7 +55,7 @@ def lift_limits():
 
 def no_api_pod_is_leaving():
     def all_stay():
-        items = cluster.get("pods", "--namespace", NAMESPACE, "--selector", "app.kubernetes.io/component=api")["items"]
+        items = cluster.get("pods", "--namespace", NAMESPACE, "--selector", selector("api"))["items"]
         return len(items) == len(pods("api"))
 
     eventually("no pod of the API is on its way out", all_stay, 180)
@@ -71,15 +65,13 @@ def kubectl(*arguments, stdin=None):
     return cluster.kubectl("--namespace", NAMESPACE, *arguments, stdin=stdin)
 
 
+def selector(component):
+    return f"app.kubernetes.io/component={component}"
+
+
 def pods(component):
     """Those of a component that are ready and stay."""
-    items = cluster.get("pods", "--namespace", NAMESPACE, "--selector", f"app.kubernetes.io/component={component}")["items"]
-    return [
-        pod
-        for pod in items
-        if "deletionTimestamp" not in pod["metadata"]
-        and any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", []))
-    ]
+    return cluster.ready_pods(NAMESPACE, selector(component))
 
 
 def names(component):
@@ -90,7 +82,7 @@ def ask(method, path, body=None, timeout=20, **headers):
     """Status, headers and parsed body of a request through the edge; status 0 where no answer came."""
     data = None if body is None else json.dumps(body).encode()
     headers = {name.replace("_", "-"): value for name, value in headers.items()}
-    request = urllib.request.Request(f"{site}/api/v1/{path}", data=data, method=method, headers=headers)
+    request = urllib.request.Request(f"{cluster.site}/api/v1/{path}", data=data, method=method, headers=headers)
     if data is not None:
         request.add_header("Content-Type", "application/json")
     try:
@@ -252,7 +244,7 @@ class Platform(unittest.TestCase):
 
     def test_the_site_is_back_at_localhost_after_every_nginx_was_deleted(self):
         before = set(names("edge"))
-        kubectl("delete", "pods", "--selector", "app.kubernetes.io/component=edge", "--wait=false")
+        kubectl("delete", "pods", "--selector", selector("edge"), "--wait=false")
         eventually("others have taken their place", lambda: len(set(names("edge")) - before) == 2)
         eventually("the site answers", lambda: ask("GET", "campanhas?limite=1")[0] == 200, 20)
 
@@ -286,7 +278,7 @@ class Platform(unittest.TestCase):
 
     def test_the_reference_is_served_by_nginx_itself(self):
         for path, kind in [("/docs/", "text/html"), ("/docs/index.html", "text/html"), ("/openapi.json", "application/json")]:
-            with urllib.request.urlopen(site + path, timeout=10) as answer:
+            with urllib.request.urlopen(cluster.site + path, timeout=10) as answer:
                 self.assertEqual(answer.headers.get_content_type(), kind)
                 self.assertEqual("x-request-id" in answer.headers, path == "/openapi.json")
                 self.assertIn("Content-Security-Policy", answer.headers)
