@@ -33,6 +33,8 @@ DEBIAN = {
     "nginx": (["nginx", "-v"], (1, 27, 3), 101),
 }
 DAY = 24 * 3600
+# Where this machine compiles api and operator.
+COMPILED = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache", "doacoes/compile")
 cluster = Cluster(nodes=1)
 
 
@@ -149,7 +151,7 @@ class OwnImages(unittest.TestCase):
                 self.assertEqual(archive.manifest["RepoTags"], [references()[name]])
 
     def test_neither_a_folder_of_this_machine_nor_a_day_is_named(self):
-        folders = [str(ROOT), str(pathlib.Path.home()), os.environ.get("CARGO_TARGET_DIR", "")]
+        folders = [str(ROOT), str(pathlib.Path.home()), str(COMPILED)]
         for name in OWN:
             with archive_of(name).root() as root:
                 program = (root / name).read_bytes()
@@ -163,14 +165,15 @@ class OwnImages(unittest.TestCase):
         scratch = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
         shutil.copytree(ROOT, scratch / "another", symlinks=True, ignore=shutil.ignore_patterns("target", ".run"))
         for name in os.environ.get("IMAGES_TWICE", "operator").split(","):
-            out = images("build", name, root=scratch / "another", CARGO_TARGET_DIR=str(scratch / "elsewhere"), XDG_CACHE_HOME=str(scratch))
+            out = images("build", name, root=scratch / "another", COMPILE_DIR=str(scratch / "elsewhere"), XDG_CACHE_HOME=str(scratch))
             self.assertEqual(Archive(out.stdout.strip()).digest, archive_of(name).digest, name)
 
 
 class Cache(unittest.TestCase):
     def setUp(self):
         self.cache = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
-        self.environment = {"XDG_CACHE_HOME": str(self.cache)}
+        # Not to compile all of it again.
+        self.environment = {"XDG_CACHE_HOME": str(self.cache), "COMPILE_DIR": str(COMPILED)}
         self.store = self.cache / "doacoes/images"
 
     def start(self, *names):

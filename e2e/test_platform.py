@@ -1,111 +1,22 @@
-"""The platform that `make up` makes, on three nodes: what donors and organizers do, also while parts of it come and go."""
+"""What donors and organizers do on the platform, also while parts of it come and go."""
 
 import concurrent.futures
-import json
 import random
 import re
-import subprocess
-import sys
-import threading
 import time
 import unittest
-import urllib.error
 import urllib.request
 import uuid
 
-from cluster import ROOT, Cluster, eventually
+import doacoes
+from cluster import eventually
+from doacoes import NAMESPACE, Donors, ask, cluster, donate, hot_campaign, kubectl, names, no_api_pod_is_leaving, pods, selector
 
-NAMESPACE = "doacoes"
 PASSWORD = "uma frase longa"
-cluster = Cluster(nodes=3, http=True)
 
 
 def setUpModule():
-    unittest.addModuleCleanup(cluster.run, "down")
-    started = time.monotonic()
-    up()
-    print(f"platform: up took {time.monotonic() - started:.0f} s", file=sys.stderr)
-    lift_limits()
-
-
-def up():
-    result = subprocess.run(
-        [ROOT / "hack/up"], env=cluster.environment, text=True, capture_output=True, timeout=3600
-    )
-    if result.returncode != 0:
-        raise AssertionError(f"hack/up failed:\n{result.stdout}{result.stderr}")
-    return result.stdout
-
-
-def lift_limits():
-    """All donors of these tests have one address."""
-    limits = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "no-limits", "namespace": NAMESPACE}}
-    cluster.apply(limits | {"data": {"limits.json": '{"*": null}'}})
-    container = {
-        "name": "api",
-        "env": [{"name": "RATE_LIMITS", "value": "/etc/doacoes/limits/limits.json"}],
-        "volumeMounts": [{"name": "limits", "mountPath": "/etc/doacoes/limits"}],
-    }
-    pod = {"containers": [container], "volumes": [{"name": "limits", "configMap": {"name": "no-limits"}}]}
-    kubectl("patch", "deployment", "doacoes-api", "--patch", json.dumps({"spec": {"template": {"spec": pod}}}))
-    kubectl("rollout", "status", "--timeout=300s", "deployment/doacoes-api")
-    # Those that know limits still serve for a while.
-    no_api_pod_is_leaving()
-
-
-def no_api_pod_is_leaving():
-    def all_stay():
-        items = cluster.get("pods", "--namespace", NAMESPACE, "--selector", selector("api"))["items"]
-        return len(items) == len(pods("api"))
-
-    eventually("no pod of the API is on its way out", all_stay, 180)
-
-
-def kubectl(*arguments, stdin=None):
-    return cluster.kubectl("--namespace", NAMESPACE, *arguments, stdin=stdin)
-
-
-def selector(component):
-    return f"app.kubernetes.io/component={component}"
-
-
-def pods(component):
-    """Those of a component that are ready and stay."""
-    return cluster.ready_pods(NAMESPACE, selector(component))
-
-
-def names(component):
-    return sorted(pod["metadata"]["name"] for pod in pods(component))
-
-
-def ask(method, path, body=None, timeout=20, **headers):
-    """Status, headers and parsed body of a request through the edge; status 0 where no answer came."""
-    data = None if body is None else json.dumps(body).encode()
-    headers = {name.replace("_", "-"): value for name, value in headers.items()}
-    request = urllib.request.Request(f"{cluster.site}/api/v1/{path}", data=data, method=method, headers=headers)
-    if data is not None:
-        request.add_header("Content-Type", "application/json")
-    try:
-        with urllib.request.urlopen(request, timeout=timeout) as answer:
-            text = answer.read()
-            return answer.status, answer.headers, json.loads(text) if text else None
-    except urllib.error.HTTPError as error:
-        text = error.read()
-        kind = error.headers.get("Content-Type", "")
-        return error.code, error.headers, json.loads(text) if "json" in kind else text.decode(errors="replace")
-    except OSError as error:
-        return 0, {}, str(error)
-
-
-def donate(campaign, cents=500, key=None, timeout=20):
-    body = {"valor_centavos": cents, "nome_exibicao": "Bia", "aviso_privacidade": "2026-11", "consentimento": True}
-    return ask("POST", f"campanhas/{campaign}/doacoes", body, timeout, Idempotency_Key=key or str(uuid.uuid4()))
-
-
-def hot_campaign():
-    status, _, page = ask("GET", "campanhas?limite=1")
-    assert status == 200, page
-    return page["itens"][0]["slug"]
+    doacoes.start()
 
 
 def cnpj():
@@ -118,42 +29,6 @@ def cnpj():
 
 def e2eid():
     return f"E12345678{time.strftime('%Y%m%d%H%M', time.gmtime())}{uuid.uuid4().hex[:11]}"
-
-
-def server_connections():
-    count = kubectl(
-        "exec", "doacoes-postgres-0", "--", "psql", "--host=/run/postgresql", "--username=postgres", "--no-psqlrc", "-At",
-        "-c", "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'",
-    )  # fmt: skip
-    return int(count)
-
-
-class Donors(threading.Thread):
-    """Sends ten donations a second, each over a new connection, until it is told to stop."""
-
-    def __init__(self, campaign):
-        super().__init__()
-        self.campaign, self.stopping, self.answers = campaign, threading.Event(), []
-
-    def run(self):
-        with concurrent.futures.ThreadPoolExecutor(32) as pool:
-            while not self.stopping.wait(0.1):
-                pool.submit(self.one)
-
-    def one(self):
-        status, _, body = donate(self.campaign)
-        self.answers.append((status, body))
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stopping.set()
-        self.join()
-
-    def failed(self):
-        return [answer for answer in self.answers if answer[0] != 201]
 
 
 class Platform(unittest.TestCase):
@@ -217,7 +92,7 @@ class Platform(unittest.TestCase):
         with concurrent.futures.ThreadPoolExecutor(64) as pool:
             answers = [pool.submit(donate, campaign) for _ in range(600)]
             while not all(answer.done() for answer in answers):
-                most = max(most, server_connections())
+                most = max(most, doacoes.server_connections())
         self.assertLessEqual({answer.result()[0] for answer in answers}, {201, 503})
         self.assertLessEqual(most, 50)
         self.assertGreater(most, 0)
@@ -273,7 +148,7 @@ class Platform(unittest.TestCase):
         revision = lambda kind, name: cluster.get(kind, name, "--namespace", NAMESPACE)["metadata"]["generation"]
         workloads = [("deployment", "doacoes-api"), ("deployment", "doacoes-edge"), ("statefulset", "doacoes-postgres")]
         before = [revision(*workload) for workload in workloads]
-        up()
+        doacoes.up()
         self.assertEqual([revision(*workload) for workload in workloads], before)
 
     def test_the_reference_is_served_by_nginx_itself(self):

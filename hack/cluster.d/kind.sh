@@ -114,6 +114,14 @@ kind_load_image() {
     done
 }
 
+kind_tag_image() {
+    kind_exists || die "$cluster does not run; 'hack/cluster up' starts it"
+    local node
+    for node in $(kind get nodes --name "$cluster"); do
+        docker exec "$node" ctr --namespace k8s.io images tag --force "$1" "$2" >/dev/null
+    done
+}
+
 kind_kubectl() {
     if have kubectl; then
         kubectl --kubeconfig "$kubeconfig" "$@"

@@ -108,6 +108,14 @@ import_images() {
     done
 }
 
+namespaces_tag_image() {
+    require_running tag-image
+    local node
+    for node in $(node_names); do
+        on_machine "$node" ctr --namespace k8s.io images tag --force "$1" "$2" >/dev/null
+    done
+}
+
 namespaces_kubectl() {
     require_running kubectl
     exec "$programs/kubectl" --kubeconfig "$state/pki/admin.kubeconfig" "$@"

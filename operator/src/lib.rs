@@ -1,11 +1,31 @@
 //! Operator of the `DonationPlatform` resource.
 //!
-//! A platform team describes one donation site in a `DonationPlatform`; the operator is to create and keep everything that it
-//! needs. This release holds the resource's types and prints their `CustomResourceDefinition`. It has no reconcile loop: a
-//! `DonationPlatform` that the API server accepts is stored and checked, and nothing is created for it.
+//! A platform team describes one donation site in a `DonationPlatform`; the operator creates and keeps everything that it needs.
 //!
 //! - [`crd`]: the resource, its defaults and the rules that the API server enforces.
-//! - [`yaml`]: how manifests are written.
+//! - [`resolve`]: the resource with every default filled in.
+//! - [`build`]: what it consists of, pure functions.
+//! - [`quantity`]: amounts of memory and processors.
+//! - [`reconcile`]: one look at one platform: observe, validate, build, apply, prune, report.
+//! - [`controller`]: watches, the queue, and the wait after a failure.
+//! - [`cluster`]: requests to the API server.
+//! - [`render`], [`manifests`], [`rbac`], [`yaml`]: what is printed instead of applied.
+//! - [`admin`], [`metrics`], [`telemetry`]: how the operator itself is watched.
 
+pub mod admin;
+pub mod build;
+pub mod cluster;
+pub mod controller;
 pub mod crd;
+pub mod images;
+pub mod kinds;
+pub mod manifests;
+pub mod metrics;
+pub mod names;
+pub mod quantity;
+pub mod rbac;
+pub mod reconcile;
+pub mod render;
+pub mod resolve;
+pub mod telemetry;
 pub mod yaml;

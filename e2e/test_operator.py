@@ -1,0 +1,252 @@
+"""What a platform team does with a DonationPlatform on a real cluster, and what goes wrong there."""
+
+import base64
+import contextlib
+import json
+import ssl
+import sys
+import time
+import unittest
+import urllib.request
+import uuid
+
+import doacoes
+from cluster import eventually
+from doacoes import (
+    NAMESPACE, Donors, Load, change, cluster, condition, donate, hot_campaign, kubectl, names, no_api_pod_is_leaving, platform, pods,
+    ready, server_connections,
+)  # fmt: skip
+
+KINDS = "configmap,deployment,hpa,job,networkpolicy,pdb,service,serviceaccount,statefulset"
+OURS = "app.kubernetes.io/managed-by=doacoes-operator,app.kubernetes.io/instance=doacoes"
+
+
+def setUpModule():
+    doacoes.start()
+
+
+def children():
+    """Everything that the operator keeps for the platform, as (kind, name) to UID."""
+    items = cluster.get(KINDS, "--namespace", NAMESPACE, "--selector", OURS)["items"]
+    return {(item["kind"], item["metadata"]["name"]): item["metadata"]["uid"] for item in items}
+
+
+def generations():
+    items = cluster.get("deployment,statefulset", "--namespace", NAMESPACE, "--selector", OURS)["items"]
+    return {item["metadata"]["name"]: item["metadata"]["generation"] for item in items}
+
+
+def image():
+    return platform()["spec"]["image"]
+
+
+def restarts():
+    items = cluster.get("pods", "--namespace", NAMESPACE)["items"]
+    return {
+        item["metadata"]["name"]: sum(status["restartCount"] for status in item["status"].get("containerStatuses", []))
+        for item in items
+    }
+
+
+@contextlib.contextmanager
+def restored(part):
+    """Puts a part of the spec back as it was, whatever happens, and waits until the platform is ready."""
+    before = platform()["spec"][part]
+    try:
+        yield
+    finally:
+        kubectl("patch", "donationplatform", "doacoes", "--type=json", "--patch", json.dumps([{"op": "replace", "path": f"/spec/{part}", "value": before}]))
+        ready()
+
+
+class Operator(unittest.TestCase):
+    def setUp(self):
+        ready()
+
+    def test_every_deleted_object_comes_back_in_ten_seconds(self):
+        before, slowest = children(), 0.0
+        self.assertGreater(len(before), 30, before)
+        for (kind, name), uid in before.items():
+            kubectl("delete", kind, name, "--wait=false")
+            started = time.monotonic()
+            eventually(f"{kind} {name} is back", lambda: children().get((kind, name), uid) != uid, 10)
+            slowest = max(slowest, time.monotonic() - started)
+            # What comes back later because of this one is not taken for it.
+            if kind in ("Deployment", "StatefulSet", "Job"):
+                ready()
+        print(f"operator: {len(before)} objects deleted, the slowest was back after {slowest:.1f} s", file=sys.stderr)
+        self.assertEqual(set(children()), set(before))
+        ready()
+
+    def test_an_edited_field_comes_back_and_pods_are_not_replaced_for_it(self):
+        before = names("api")
+        service = lambda: cluster.get("service", "doacoes-edge", "--namespace", NAMESPACE)
+        port = service()["spec"]["ports"][0]["targetPort"]
+        kubectl("patch", "service", "doacoes-edge", "--type=json", "--patch", '[{"op": "replace", "path": "/spec/ports/0/targetPort", "value": 1}]')
+        eventually("the port is back", lambda: service()["spec"]["ports"][0]["targetPort"] == port, 10)
+        self.assertEqual(names("api"), before)
+
+    def test_nothing_is_written_at_rest(self):
+        ready()
+        no_api_pod_is_leaving()
+        writes = self.writes()
+        time.sleep(20)
+        self.assertEqual(self.writes(), writes)
+
+    def writes(self):
+        """Requests of the operator that changed something, by its own metrics."""
+        path = "/api/v1/namespaces/doacoes-system/services/doacoes-operator:admin/proxy/metrics"
+        text = cluster.kubectl("get", "--raw", path)
+        return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith("doacoes_operator_writes_total"))
+
+    def test_killed_pods_of_each_part_and_of_the_operator_come_back(self):
+        campaign = hot_campaign()
+        for part in ["api", "pooler", "redis", "edge"]:
+            victim = names(part)[0]
+            kubectl("delete", "pod", victim, "--grace-period=0", "--force", "--wait=false")
+            eventually(f"{part} has another pod", lambda: victim not in names(part) and pods(part))
+            ready()
+            eventually(f"donations are taken after {part} was killed", lambda: donate(campaign)[0] == 201, 30)
+        system = ["--namespace", "doacoes-system"]
+        cluster.kubectl(*system, "delete", "pod", "--all", "--grace-period=0", "--force", "--wait=false")
+        kubectl("delete", "service", "doacoes-redis", "--wait=false")
+        eventually("the next operator repairs", lambda: ("Service", "doacoes-redis") in children(), 60)
+
+    def test_an_image_that_is_not_there_leaves_the_old_version_serving_and_is_named(self):
+        before, campaign = names("api"), hot_campaign()
+        with restored("image"), Donors(campaign) as donors:
+            kubectl("patch", "donationplatform", "doacoes", "--type=merge", "--patch", '{"spec": {"image": {"tag": "0.0.0-missing"}}}')
+            eventually("Ready names the image", lambda: condition("Ready")[1] == "ImagePullFailed")
+            self.assertIn("0.0.0-missing", condition("Ready")[2])
+            self.assertEqual(names("api"), before)
+        self.assertEqual(donors.failed(), [])
+        self.assertEqual(names("api"), before)
+        self.assertEqual(sum(kind == "Job" for kind, _ in children()), 1, "the Job of the wrong image is gone")
+
+    def test_a_failing_migration_leaves_the_old_version_serving_and_is_named(self):
+        before, campaign = names("api"), hot_campaign()
+        with restored("image"), Donors(campaign) as donors:
+            # An image without the program: its container does not start.
+            wrong = {"spec": {"image": {"repository": "localhost/doacoes-busybox", "tag": "1"}}}
+            kubectl("patch", "donationplatform", "doacoes", "--type=merge", "--patch", json.dumps(wrong))
+            eventually("SchemaReady says that it failed", lambda: condition("SchemaReady")[1] == "MigrationFailed", 180)
+            self.assertIn("keeps serving", condition("Ready")[2])
+            self.assertEqual(names("api"), before)
+        self.assertEqual(donors.failed(), [])
+
+    def test_rolling_updates_of_image_and_settings_fail_no_request(self):
+        now = image()
+        other = f"{now['tag']}-again"
+        cluster.run("tag-image", f"{now['repository']}:{now['tag']}", f"{now['repository']}:{other}")
+        for what, spec in [
+            ("image", {"image": {"tag": other}}),
+            ("settings", {"api": {"rateLimits": [{"rule": "*"}, {"rule": "stream_ip"}]}, "ingress": {"rateLimit": {"burst": 2001}}}),
+        ]:
+            before = set(names("api")) | set(names("edge"))
+            with Load(hot_campaign()) as load:
+                change(spec)
+                eventually("all pods are new", lambda: not before & (set(names("api")) | set(names("edge"))))
+                no_api_pod_is_leaving()
+                eventually("enough was sent", lambda: load.sent() >= 5000, 120)
+            print(f"operator: rolling update of {what}: {load.sent()} requests, {load.posts} of them donations", file=sys.stderr)
+            self.assertEqual(load.failed, [], what)
+            self.assertGreater(load.posts, 0.3 * load.sent())
+
+    def test_the_autoscaler_adds_pods_under_load_and_takes_them_away(self):
+        down = {"stabilizationWindowSeconds": 15, "policies": [{"type": "Pods", "value": 4, "periodSeconds": 15}]}
+        with restored("api"):
+            change({"api": {"autoscaling": {"maxReplicas": 6, "behavior": {"scaleDown": down}}}})
+            most = 0
+            with Load(hot_campaign()) as load:
+
+                def more():
+                    nonlocal most
+                    most = max(most, server_connections())
+                    return len(pods("api")) > 4
+
+                eventually("there are more than four pods", more, 180)
+            eventually("there are four again", lambda: len(pods("api")) == 4, 240)
+            self.assertLessEqual(most, 50)
+            self.assertEqual(load.failed, [])
+
+    def test_a_deleted_and_recreated_platform_has_its_data_and_is_ready_only_when_donations_work(self):
+        campaign, key = hot_campaign(), str(uuid.uuid4())
+        status, _, given = donate(campaign, key=key)
+        self.assertEqual(status, 201, given)
+        secrets = lambda: {
+            item["metadata"]["name"]: item["data"] for item in cluster.get("secrets", "--namespace", NAMESPACE, "--selector", OURS)["items"]
+        }
+        before, resource = secrets(), platform()
+        self.assertEqual(len(before), 3)
+        kubectl("delete", "donationplatform", "doacoes")
+        eventually("its objects are gone", lambda: not children() and not cluster.get("pods", "--namespace", NAMESPACE)["items"], 180)
+        self.assertEqual(secrets(), before)
+
+        fresh = {key: resource[key] for key in ("apiVersion", "kind", "spec")}
+        cluster.apply(fresh | {"metadata": {"name": "doacoes", "namespace": NAMESPACE}})
+        started, first = time.monotonic(), None
+        with Donors(campaign) as donors:
+            while condition("Ready")[0] != "True":
+                self.assertLess(time.monotonic() - started, 300, condition("Ready"))
+            took = time.monotonic() - started
+            first = next((at for at, status in list(donors.times) if status == 201), None)
+        self.assertIsNotNone(first, "Ready before the first donation")
+        print(f"operator: applied, first donation after {first - started:.1f} s, Ready after {took:.1f} s", file=sys.stderr)
+        self.assertEqual(secrets(), before)
+        status, _, same = donate(campaign, key=key)
+        self.assertEqual((status, same["id"]), (201, given["id"]))
+        self.assertLess(took, 90)
+
+    def test_a_second_platform_leaves_the_first_alone_and_goes_with_its_data(self):
+        before = generations(), restarts(), names("api")
+        with cluster.namespace() as namespace:
+            spec = {
+                "profile": "Development",
+                "deletionPolicy": "Delete",
+                "image": image(),
+                "api": {"replicas": 1},
+                "pooler": {"replicas": 1},
+                "redis": {"managed": {"maxMemory": "64Mi"}},
+                "database": {"managed": {"storage": {"size": "1Gi"}}},
+                "ingress": {"host": "outra.example.org", "managed": {"replicas": 1, "service": {"type": "NodePort", "externalTrafficPolicy": "Cluster"}}},
+            }
+            resource = {"apiVersion": "doacoes.dev/v1alpha1", "kind": "DonationPlatform", "metadata": {"name": "outra", "namespace": namespace}}
+            cluster.apply(resource | {"spec": spec})
+            other = lambda *words: cluster.kubectl("--namespace", namespace, *words)
+            other("wait", "--for=condition=Ready", "--timeout=180s", "donationplatform/outra")
+            service = cluster.get("service", "outra-edge", "--namespace", namespace)
+            ports = {port["name"]: port["nodePort"] for port in service["spec"]["ports"]}
+            address = cluster.get("nodes")["items"][0]["status"]["addresses"][0]["address"]
+            certificate = other("get", "secret", "outra-edge-tls", "--output", "jsonpath={.data.tls\\.crt}")
+            trust = ssl.create_default_context(cadata=base64.b64decode(certificate).decode())
+            # The certificate is for the host, and this machine knows the node by its address only.
+            trust.check_hostname = False
+            with urllib.request.urlopen(f"https://{address}:{ports['https']}/api/v1/campanhas", context=trust, timeout=10) as answer:
+                self.assertEqual(answer.status, 200)
+            other("delete", "donationplatform", "outra")
+            left = lambda: cluster.get("pods,pvc,secrets", "--namespace", namespace, "--selector", "app.kubernetes.io/instance=outra")["items"]
+            eventually("nothing of it is left", lambda: not left(), 180)
+        self.assertEqual((generations(), restarts(), names("api")), before)
+
+    def test_the_drain_of_each_node_is_survived(self):
+        home = pods("postgres")[0]["spec"]["nodeName"]
+        campaign = hot_campaign()
+        for node in [item["metadata"]["name"] for item in cluster.get("nodes")["items"]]:
+            try:
+                with Donors(campaign) as donors:
+                    cluster.kubectl("drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=240s")
+                    if node == home:
+                        # Its volume is on that node.
+                        eventually("the status says where it hangs", lambda: condition("DatabaseReady")[1] == "Unschedulable")
+                    else:
+                        no_api_pod_is_leaving()
+                failed = {answer[0] for answer in donors.failed()}
+                self.assertLessEqual(failed, {503} if node == home else set(), f"drain of {node}")
+            finally:
+                cluster.kubectl("uncordon", node)
+            ready()
+            eventually("donations are taken", lambda: donate(campaign)[0] == 201, 30)
+
+
+if __name__ == "__main__":
+    unittest.main()

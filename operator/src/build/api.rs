@@ -1,0 +1,250 @@
+//! The API.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
+use k8s_openapi::api::autoscaling::v2::{
+    CrossVersionObjectReference, HPAScalingPolicy, HPAScalingRules, HorizontalPodAutoscaler, HorizontalPodAutoscalerBehavior,
+    HorizontalPodAutoscalerSpec, MetricSpec, MetricTarget, ResourceMetricSource,
+};
+use k8s_openapi::api::core::v1::{Container, EnvVar, LifecycleHandler, Service, ServicePort, ServiceSpec, SleepAction};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use serde_json::{Value, json};
+
+use super::pod::{NODES, Pod, ZONES, before_stop, config, container, mount_read_only, pace, port, pull_policy, secret, texts, variable};
+use super::secrets::Generated;
+use super::{Child, Gate, Inputs, Part, Scale, config_map, disruption_budget, labels, metadata, pooler, redis, selector, service_account};
+use crate::crd::{Autoscaling, Gateway, MetricResource, Profile};
+use crate::resolve::Platform;
+
+const PART: Part = Part::Api;
+/// User of the image.
+const USER: i64 = 65_532;
+/// Port of what donors ask for.
+pub(super) const PORT: i32 = 8080;
+/// Port of probes and metrics.
+const ADMIN_PORT: i32 = 9090;
+
+pub(super) fn children(inputs: &Inputs<'_>) -> Vec<Child> {
+    let platform = inputs.platform;
+    let floor = platform.api_floor();
+    let scale = if platform.autoscaling.is_some() { Scale::Autoscaled(floor) } else { Scale::Fixed(floor) };
+    let files = files(platform);
+    let mut children = vec![service_account(platform, PART), service(platform)];
+    children.extend(files.as_ref().map(|files| config_map(platform, PART, files)));
+    children.extend(disruption_budget(platform, PART, floor));
+    children.push(Child::of(platform, PART, &deployment(inputs, files.as_ref())).with_scale(scale).after(Gate::Schema));
+    if let Some(autoscaling) = &platform.autoscaling {
+        children.push(Child::of(platform, PART, &autoscaler(platform, autoscaling)).after(Gate::Schema));
+    }
+    children
+}
+
+/// The API's own limits, where the resource changes them.
+fn files(platform: &Platform) -> Option<BTreeMap<String, String>> {
+    let limits: BTreeMap<String, Value> = platform
+        .spec
+        .api
+        .rate_limits
+        .iter()
+        .map(|rate| {
+            let quota = rate.limit.zip(rate.period_seconds);
+            let quota = quota.map_or(Value::Null, |(limit, seconds)| json!({"limit": limit, "period_seconds": seconds}));
+            (json!(rate.rule).as_str().unwrap_or_default().to_owned(), quota)
+        })
+        .collect();
+    (!limits.is_empty()).then(|| BTreeMap::from([("limits.json".to_owned(), json!(limits).to_string())]))
+}
+
+fn service(platform: &Platform) -> Child {
+    let service = Service {
+        metadata: metadata(platform, PART),
+        spec: Some(ServiceSpec {
+            // Headless: the edge keeps connections to the pods themselves. Through a Service address an idle one would stay with a
+            // pod that stops.
+            cluster_ip: Some("None".to_owned()),
+            ports: Some(vec![ServicePort {
+                name: Some("http".to_owned()),
+                port: PORT,
+                protocol: Some("TCP".to_owned()),
+                target_port: Some(IntOrString::String("http".to_owned())),
+                ..ServicePort::default()
+            }]),
+            selector: Some(labels::selector(platform, PART)),
+            ..ServiceSpec::default()
+        }),
+        status: None,
+    };
+    Child::of(platform, PART, &service)
+}
+
+fn deployment(inputs: &Inputs<'_>, files: Option<&BTreeMap<String, String>>) -> Deployment {
+    let platform = inputs.platform;
+    let mut volumes = vec![
+        secret("database", &Generated::Database.name(platform), &["app-password"]),
+        secret("redis", &Generated::Redis.name(platform), &["password"]),
+        secret("keys", &Generated::Keys.name(platform), &[]),
+    ];
+    if let Some(mail) = &platform.spec.mail {
+        volumes.push(secret("mail", &mail.secret_name, &["url"]));
+    }
+    if files.is_some() {
+        volumes.push(config(&labels::name(platform, PART)));
+    }
+    let pod = Pod {
+        part: PART,
+        tier: &platform.api,
+        user: USER,
+        // The pause before the stop, DRAIN_SECONDS, and the longest that what was begun then may take.
+        grace_seconds: Some(60),
+        init_containers: Vec::new(),
+        container: serve(platform),
+        volumes,
+        files,
+        spread: &[NODES, ZONES],
+    };
+    Deployment {
+        metadata: metadata(platform, PART),
+        spec: Some(DeploymentSpec {
+            min_ready_seconds: Some(2),
+            progress_deadline_seconds: Some(300),
+            revision_history_limit: Some(3),
+            selector: selector(platform, PART),
+            strategy: Some(DeploymentStrategy {
+                rolling_update: Some(RollingUpdateDeployment {
+                    max_surge: Some(IntOrString::Int(1)),
+                    max_unavailable: Some(IntOrString::Int(0)),
+                }),
+                type_: Some("RollingUpdate".to_owned()),
+            }),
+            template: pod.template(inputs),
+            ..DeploymentSpec::default()
+        }),
+        status: None,
+    }
+}
+
+fn serve(platform: &Platform) -> Container {
+    // Until every edge has looked the name up again and found this pod gone; other controllers reload first.
+    let pause = if platform.edge.is_some() { 10 } else { 20 };
+    let mut mounts = vec![
+        mount_read_only("database", "/run/secrets/doacoes/database"),
+        mount_read_only("redis", "/run/secrets/doacoes/redis"),
+        mount_read_only("keys", "/run/secrets/doacoes/keys"),
+    ];
+    if platform.spec.mail.is_some() {
+        mounts.push(mount_read_only("mail", "/run/secrets/doacoes/mail"));
+    }
+    if !platform.spec.api.rate_limits.is_empty() {
+        mounts.push(mount_read_only("config", "/etc/doacoes/api"));
+    }
+    Container {
+        args: Some(texts(&["serve"])),
+        env: Some(environment(platform)),
+        image_pull_policy: Some(pull_policy(platform)),
+        ports: Some(vec![port("http", PORT), port("admin", ADMIN_PORT)]),
+        startup_probe: Some(pace(1, 1, 120).http("/livez", "admin")),
+        readiness_probe: Some(pace(2, 2, 2).http("/readyz", "admin")),
+        liveness_probe: Some(pace(10, 5, 6).http("/livez", "admin")),
+        lifecycle: Some(before_stop(LifecycleHandler { sleep: Some(SleepAction { seconds: pause }), ..LifecycleHandler::default() })),
+        volume_mounts: Some(mounts),
+        ..container("api", &platform.api.image, &platform.api.resources)
+    }
+}
+
+fn environment(platform: &Platform) -> Vec<EnvVar> {
+    let profile = match platform.spec.profile {
+        Profile::Development => "development",
+        Profile::Production => "production",
+    };
+    let payments = match platform.gateway {
+        Gateway::Simulado => "simulado,pix_estatico",
+        Gateway::PixEstatico => "pix_estatico",
+    };
+    let database = format!("postgres://app@{}:{}/doacoes", labels::name(platform, Part::Pooler), pooler::PORT);
+    let redis = format!("redis://api@{}:{}/0", labels::name(platform, Part::Redis), redis::PORT);
+    let mut environment = vec![
+        variable("PROFILE", profile),
+        variable("PUBLIC_URL", &platform.public_url()),
+        variable("DATABASE_URL", &database),
+        variable("DATABASE_PASSWORD_FILE", "/run/secrets/doacoes/database/app-password"),
+        variable("DATABASE_POOL_SIZE", &platform.spec.api.database_pool_size.to_string()),
+        variable("REDIS_URL", &redis),
+        variable("REDIS_PASSWORD_FILE", "/run/secrets/doacoes/redis/password"),
+        variable("SECRETS_DIR", "/run/secrets/doacoes/keys"),
+        variable("PAYMENTS", payments),
+        // Only what is in front reaches these pods, and it says where a request comes from.
+        variable("TRUSTED_PROXIES", "10.0.0.0/8,100.64.0.0/10,172.16.0.0/12,192.168.0.0/16,fc00::/7"),
+        variable("DRAIN_SECONDS", "2"),
+        // One core per pod: more pods, not more threads.
+        variable("TOKIO_WORKER_THREADS", "1"),
+    ];
+    if let Some(mail) = &platform.spec.mail {
+        environment.push(variable("MAIL_FROM", &mail.from));
+        environment.push(variable("MAIL_URL_FILE", "/run/secrets/doacoes/mail/url"));
+    }
+    if !platform.spec.api.rate_limits.is_empty() {
+        environment.push(variable("RATE_LIMITS", "/etc/doacoes/api/limits.json"));
+    }
+    environment
+}
+
+fn autoscaler(platform: &Platform, autoscaling: &Autoscaling) -> HorizontalPodAutoscaler {
+    let metrics = autoscaling.metrics.iter().map(|metric| MetricSpec {
+        type_: "Resource".to_owned(),
+        resource: Some(ResourceMetricSource {
+            name: match metric.resource {
+                MetricResource::Cpu => "cpu",
+                MetricResource::Memory => "memory",
+            }
+            .to_owned(),
+            target: MetricTarget {
+                type_: "Utilization".to_owned(),
+                average_utilization: Some(metric.average_utilization),
+                ..MetricTarget::default()
+            },
+        }),
+        ..MetricSpec::default()
+    });
+    let given = autoscaling.behavior.clone().unwrap_or_default();
+    HorizontalPodAutoscaler {
+        metadata: metadata(platform, PART),
+        spec: Some(HorizontalPodAutoscalerSpec {
+            scale_target_ref: CrossVersionObjectReference {
+                api_version: Some("apps/v1".to_owned()),
+                kind: "Deployment".to_owned(),
+                name: labels::name(platform, PART),
+            },
+            min_replicas: Some(autoscaling.min_replicas),
+            max_replicas: autoscaling.max_replicas,
+            metrics: Some(metrics.collect()),
+            behavior: Some(HorizontalPodAutoscalerBehavior {
+                scale_down: given.scale_down.or_else(|| Some(scale_down())),
+                scale_up: given.scale_up.or_else(|| Some(scale_up())),
+            }),
+        }),
+        status: None,
+    }
+}
+
+fn policy(type_: &str, value: i32, period_seconds: i32) -> HPAScalingPolicy {
+    HPAScalingPolicy { type_: type_.to_owned(), value, period_seconds }
+}
+
+fn scale_down() -> HPAScalingRules {
+    HPAScalingRules {
+        policies: Some(vec![policy("Pods", 1, 60)]),
+        select_policy: Some("Max".to_owned()),
+        stabilization_window_seconds: Some(300),
+        ..HPAScalingRules::default()
+    }
+}
+
+fn scale_up() -> HPAScalingRules {
+    HPAScalingRules {
+        policies: Some(vec![policy("Percent", 100, 15), policy("Pods", 4, 15)]),
+        select_policy: Some("Max".to_owned()),
+        stabilization_window_seconds: Some(0),
+        ..HPAScalingRules::default()
+    }
+}

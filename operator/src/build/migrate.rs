@@ -1,0 +1,71 @@
+//! The Job that brings the schema to what the API's image needs.
+
+use k8s_openapi::api::batch::v1::{Job, JobSpec};
+use k8s_openapi::api::core::v1::Container;
+use serde_json::json;
+
+use super::pod::{Pod, container, mount_read_only, pull_policy, secret, texts, variable};
+use super::secrets::Generated;
+use super::{Child, Inputs, Part, Upkeep, labels, metadata, postgres, service_account};
+use crate::reconcile::current::fingerprint;
+use crate::resolve::Platform;
+
+const PART: Part = Part::Migrate;
+/// User of the API's image.
+const USER: i64 = 65_532;
+
+pub(super) fn children(inputs: &Inputs<'_>) -> Vec<Child> {
+    let platform = inputs.platform;
+    let mut job = Child::of(platform, PART, &job(inputs));
+    job.upkeep = Upkeep::Job;
+    vec![service_account(platform, PART), job]
+}
+
+fn job(inputs: &Inputs<'_>) -> Job {
+    let platform = inputs.platform;
+    let pod = Pod {
+        part: PART,
+        tier: &platform.migrate,
+        user: USER,
+        grace_seconds: None,
+        init_containers: Vec::new(),
+        container: migrate(platform),
+        volumes: vec![secret("database", &Generated::Database.name(platform), &["owner-password"])],
+        files: None,
+        spread: &[],
+    };
+    let mut template = pod.template(inputs);
+    if let Some(spec) = &mut template.spec {
+        spec.restart_policy = Some("Never".to_owned());
+    }
+    let mut metadata = metadata(platform, PART);
+    // Another image or setting is another migration; a changed Secret is not. Ten digits, so that the longest name of a
+    // platform leaves room for it in a label.
+    let hash: String = fingerprint(&json!(template.spec)).chars().take(10).collect();
+    metadata.name = Some(format!("{}-{hash}", labels::name(platform, PART)));
+    // A Job is never changed, so a hash that may change has no place in it.
+    if let Some(metadata) = &mut template.metadata {
+        metadata.annotations = None;
+    }
+    Job {
+        metadata,
+        spec: Some(JobSpec { active_deadline_seconds: Some(900), backoff_limit: Some(2), template, ..JobSpec::default() }),
+        status: None,
+    }
+}
+
+fn migrate(platform: &Platform) -> Container {
+    let tier = &platform.migrate;
+    // The server itself: a pooler in transaction mode cannot hold the lock that keeps two apart.
+    let url = format!("postgres://dono@{}:{}/doacoes", labels::name(platform, Part::Postgres), postgres::PORT);
+    Container {
+        args: Some(texts(&["migrate", "--wait", "120", "--result", "/dev/termination-log"])),
+        env: Some(vec![
+            variable("MIGRATION_DATABASE_URL", &url),
+            variable("MIGRATION_DATABASE_PASSWORD_FILE", "/run/secrets/doacoes/database/owner-password"),
+        ]),
+        image_pull_policy: Some(pull_policy(platform)),
+        volume_mounts: Some(vec![mount_read_only("database", "/run/secrets/doacoes/database")]),
+        ..container("migrate", &tier.image, &tier.resources)
+    }
+}

@@ -1,0 +1,117 @@
+//! `PgBouncer`.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
+use k8s_openapi::api::core::v1::{Container, Service, ServicePort, ServiceSpec};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::pod::{NODES, Pod, before_stop, command, config, container, mount_read_only, pace, port, secret, texts};
+use super::secrets::Generated;
+use super::template::fill;
+use super::{Child, Inputs, Part, Scale, config_map, disruption_budget, labels, metadata, selector, service_account};
+use crate::resolve::Platform;
+
+const PART: Part = Part::Pooler;
+/// User of the image.
+const USER: i64 = 70;
+/// Port of the pooler.
+pub(super) const PORT: i32 = 6432;
+
+pub(super) fn children(inputs: &Inputs<'_>) -> Vec<Child> {
+    let platform = inputs.platform;
+    let replicas = platform.spec.pooler.replicas;
+    let files = files(platform);
+    let deployment = Child::of(platform, PART, &deployment(inputs, &files)).with_scale(Scale::Fixed(replicas));
+    let mut children = vec![service_account(platform, PART), config_map(platform, PART, &files), service(platform)];
+    children.extend(disruption_budget(platform, PART, replicas));
+    children.push(deployment);
+    children
+}
+
+fn files(platform: &Platform) -> BTreeMap<String, String> {
+    let configuration = fill(
+        include_str!("pooler/pgbouncer.ini"),
+        &[
+            ("POSTGRES", &labels::name(platform, Part::Postgres)),
+            ("MAX_CLIENT_CONNECTIONS", &platform.spec.pooler.max_client_connections.to_string()),
+            ("SHARE", &platform.pooler_share().to_string()),
+        ],
+    );
+    BTreeMap::from([("pgbouncer.ini".to_owned(), configuration)])
+}
+
+fn service(platform: &Platform) -> Child {
+    let service = Service {
+        metadata: metadata(platform, PART),
+        spec: Some(ServiceSpec {
+            ports: Some(vec![ServicePort {
+                name: Some("pgbouncer".to_owned()),
+                port: PORT,
+                protocol: Some("TCP".to_owned()),
+                target_port: Some(IntOrString::String("pgbouncer".to_owned())),
+                ..ServicePort::default()
+            }]),
+            selector: Some(labels::selector(platform, PART)),
+            ..ServiceSpec::default()
+        }),
+        status: None,
+    };
+    Child::of(platform, PART, &service)
+}
+
+fn deployment(inputs: &Inputs<'_>, files: &BTreeMap<String, String>) -> Deployment {
+    let platform = inputs.platform;
+    let pod = Pod {
+        part: PART,
+        tier: &platform.pooler,
+        user: USER,
+        grace_seconds: Some(45),
+        init_containers: Vec::new(),
+        container: pgbouncer(platform),
+        volumes: vec![config(&labels::name(platform, PART)), secret("database", &Generated::Database.name(platform), &["userlist.txt"])],
+        files: Some(files),
+        spread: &[NODES],
+    };
+    Deployment {
+        metadata: metadata(platform, PART),
+        spec: Some(DeploymentSpec {
+            revision_history_limit: Some(2),
+            selector: selector(platform, PART),
+            // No further one beside them: it would open server connections past the budget.
+            strategy: Some(DeploymentStrategy {
+                rolling_update: Some(RollingUpdateDeployment {
+                    max_surge: Some(IntOrString::Int(0)),
+                    max_unavailable: Some(IntOrString::Int(1)),
+                }),
+                type_: Some("RollingUpdate".to_owned()),
+            }),
+            template: pod.template(inputs),
+            ..DeploymentSpec::default()
+        }),
+        status: None,
+    }
+}
+
+/// One file descriptor for each client and server connection, and some of its own.
+fn descriptors(platform: &Platform) -> i32 {
+    platform.spec.pooler.max_client_connections.saturating_add(platform.pooler_share()).saturating_add(256).max(4096)
+}
+
+fn pgbouncer(platform: &Platform) -> Container {
+    let start = format!("ulimit -n {} && exec pgbouncer /etc/doacoes/pooler/pgbouncer.ini", descriptors(platform));
+    Container {
+        command: Some(texts(&["/bin/sh", "-c", &start])),
+        ports: Some(vec![port("pgbouncer", PORT)]),
+        startup_probe: Some(pace(1, 1, 60).tcp("pgbouncer")),
+        readiness_probe: Some(pace(5, 1, 2).tcp("pgbouncer")),
+        liveness_probe: Some(pace(10, 5, 3).tcp("pgbouncer")),
+        // New connections go elsewhere by then; SIGINT lets transactions end.
+        lifecycle: Some(before_stop(command(&["/bin/sh", "-c", "sleep 5; kill -INT 1; sleep 30"]))),
+        volume_mounts: Some(vec![
+            mount_read_only("config", "/etc/doacoes/pooler"),
+            mount_read_only("database", "/run/secrets/doacoes/database"),
+        ]),
+        ..container("pgbouncer", &platform.pooler.image, &platform.pooler.resources)
+    }
+}

@@ -1,0 +1,100 @@
+//! Redis: one pod, and nothing of it is kept.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy};
+use k8s_openapi::api::core::v1::{Container, Service, ServicePort, ServiceSpec};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::pod::{Pod, config, container, folder, mount, mount_read_only, pace, port, secret, texts};
+use super::secrets::Generated;
+use super::template::fill;
+use super::{Child, Inputs, Part, Scale, config_map, labels, metadata, selector, service_account};
+use crate::resolve::Platform;
+
+const PART: Part = Part::Redis;
+/// The official image's.
+const USER: i64 = 999;
+/// Port of the server.
+pub(super) const PORT: i32 = 6379;
+
+pub(super) fn children(inputs: &Inputs<'_>) -> Vec<Child> {
+    let platform = inputs.platform;
+    let configuration = fill(include_str!("redis/redis.conf"), &[("MAX_MEMORY", &platform.redis.max_memory.to_string())]);
+    let files = BTreeMap::from([("redis.conf".to_owned(), configuration)]);
+    vec![
+        service_account(platform, PART),
+        config_map(platform, PART, &files),
+        service(platform),
+        Child::of(platform, PART, &deployment(inputs, &files)).with_scale(Scale::Fixed(1)),
+    ]
+}
+
+fn service(platform: &Platform) -> Child {
+    let service = Service {
+        metadata: metadata(platform, PART),
+        spec: Some(ServiceSpec {
+            ports: Some(vec![ServicePort {
+                name: Some("redis".to_owned()),
+                port: PORT,
+                protocol: Some("TCP".to_owned()),
+                target_port: Some(IntOrString::String("redis".to_owned())),
+                ..ServicePort::default()
+            }]),
+            selector: Some(labels::selector(platform, PART)),
+            ..ServiceSpec::default()
+        }),
+        status: None,
+    };
+    Child::of(platform, PART, &service)
+}
+
+fn deployment(inputs: &Inputs<'_>, files: &BTreeMap<String, String>) -> Deployment {
+    let platform = inputs.platform;
+    let pod = Pod {
+        part: PART,
+        tier: &platform.redis.tier,
+        user: USER,
+        grace_seconds: Some(15),
+        init_containers: Vec::new(),
+        container: server(platform),
+        volumes: vec![
+            config(&labels::name(platform, PART)),
+            secret("redis", &Generated::Redis.name(platform), &["users.acl"]),
+            folder("tmp", "16Mi"),
+        ],
+        files: Some(files),
+        spread: &[],
+    };
+    Deployment {
+        metadata: metadata(platform, PART),
+        spec: Some(DeploymentSpec {
+            revision_history_limit: Some(2),
+            selector: selector(platform, PART),
+            // Two at once would each hold half of the sessions and limits.
+            strategy: Some(DeploymentStrategy { rolling_update: None, type_: Some("Recreate".to_owned()) }),
+            template: pod.template(inputs),
+            ..DeploymentSpec::default()
+        }),
+        status: None,
+    }
+}
+
+fn server(platform: &Platform) -> Container {
+    let tier = &platform.redis.tier;
+    // The default user may do nothing but this.
+    let ping = ["redis-cli", "-e", "-t", "2", "ping"];
+    Container {
+        command: Some(texts(&["redis-server", "/etc/doacoes/redis/redis.conf"])),
+        ports: Some(vec![port("redis", PORT)]),
+        startup_probe: Some(pace(1, 3, 60).exec(&ping)),
+        readiness_probe: Some(pace(5, 3, 2).exec(&ping)),
+        liveness_probe: Some(pace(10, 3, 6).exec(&ping)),
+        volume_mounts: Some(vec![
+            mount_read_only("config", "/etc/doacoes/redis"),
+            mount_read_only("redis", "/run/secrets/doacoes/redis"),
+            mount("tmp", "/tmp"),
+        ]),
+        ..container("redis", &tier.image, &tier.resources)
+    }
+}

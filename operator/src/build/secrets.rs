@@ -1,0 +1,95 @@
+//! Secrets with generated data: what they hold, as a function of random passwords and keys.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::core::ObjectMeta;
+
+use super::{Child, Part, Upkeep, labels};
+use crate::resolve::Platform;
+
+/// A Secret whose data is generated once.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Generated {
+    /// Passwords of the database roles, and the pooler's list of users.
+    Database,
+    /// Password of Redis, and its list of users.
+    Redis,
+    /// Keys that protect data. Never generated anew once there is any.
+    Keys,
+}
+
+impl Generated {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::Database, Self::Redis, Self::Keys];
+
+    /// Name of the Secret.
+    pub fn name(self, platform: &Platform) -> String {
+        let suffix = match self {
+            Self::Database => "database",
+            Self::Redis => "redis",
+            Self::Keys => "keys",
+        };
+        format!("{}-{suffix}", platform.name)
+    }
+
+    /// Its data. Each call of `random` gives that many random bytes in hex.
+    pub fn data(self, mut random: impl FnMut(usize) -> String) -> BTreeMap<String, String> {
+        match self {
+            Self::Database => {
+                let app = random(24);
+                BTreeMap::from([
+                    ("userlist.txt".to_owned(), format!("\"app\" \"{app}\"\n")),
+                    ("app-password".to_owned(), app),
+                    ("owner-password".to_owned(), random(24)),
+                ])
+            }
+            Self::Redis => {
+                let password = random(24);
+                BTreeMap::from([("users.acl".to_owned(), users(&password)), ("password".to_owned(), password)])
+            }
+            Self::Keys => ["cursor.key", "token.key", "email.key", "body.key"]
+                .into_iter()
+                .map(|file| (file.to_owned(), format!("k1 {}\n", random(32))))
+                .collect(),
+        }
+    }
+    /// The part that cannot run without it.
+    fn part(self) -> Part {
+        match self {
+            Self::Database => Part::Postgres,
+            Self::Redis => Part::Redis,
+            Self::Keys => Part::Api,
+        }
+    }
+}
+
+/// Redis' list of users. The default one may do nothing but answer a probe.
+fn users(password: &str) -> String {
+    format!(
+        "user default on nopass resetkeys resetchannels -@all +ping\n\
+         user api on >{password} ~* &* -@all +@read +@write +@scripting +@pubsub +@connection +time -@dangerous\n"
+    )
+}
+
+/// The Secrets, with placeholders for what is generated when they are made.
+pub(super) fn children(platform: &Platform) -> Vec<Child> {
+    let child = |secret: Generated| {
+        let object = Secret {
+            metadata: ObjectMeta {
+                name: Some(secret.name(platform)),
+                labels: Some(labels::of_data(platform, secret.part())),
+                ..ObjectMeta::default()
+            },
+            string_data: Some(secret.data(|_| "generated".to_owned())),
+            type_: Some("Opaque".to_owned()),
+            ..Secret::default()
+        };
+        let mut child = Child::of(platform, secret.part(), &object);
+        child.upkeep = Upkeep::CreateOnce;
+        // The owner of retained data comes and goes.
+        child.object.metadata.owner_references = None;
+        child
+    };
+    Generated::ALL.into_iter().map(child).collect()
+}

@@ -1,0 +1,63 @@
+//! Names that the operator gives and recognizes: labels, annotations, field managers.
+
+use std::collections::BTreeMap;
+
+/// Who owns the fields that the operator renders.
+pub const FIELD_MANAGER: &str = "doacoes-operator";
+/// Who owns `spec.replicas`, which is rendered with nothing else, so that an autoscaler can take it over.
+pub const SCALE_MANAGER: &str = "doacoes-scale";
+/// Who owns the owner references of retained data, which come and go with `deletionPolicy`.
+pub const RETENTION_MANAGER: &str = "doacoes-retention";
+/// Who reports Events.
+pub const REPORTER: &str = "doacoes-operator";
+
+/// Hash of the object as it was rendered. It differs when a field is no longer rendered, which nothing else shows.
+pub const RENDERED: &str = "doacoes.dev/rendered";
+/// Hash of the configuration that pods read, so that they roll when it changes.
+pub const CONFIGURATION: &str = "doacoes.dev/configuration";
+/// Hash of the Secrets that pods read, so that they roll when one changes.
+pub const SECRETS: &str = "doacoes.dev/secrets";
+/// Host for which a certificate was signed.
+pub const CERTIFICATE_HOST: &str = "doacoes.dev/certificate-host";
+/// When a certificate is to be signed anew.
+pub const RENEW_AFTER: &str = "doacoes.dev/renew-after";
+/// Hash of a certificate's Secret, which shows when somebody has changed it.
+pub const CONTENT: &str = "doacoes.dev/content";
+/// How many times a failed migration was tried, on its Job.
+pub const ATTEMPT: &str = "doacoes.dev/attempt";
+/// How the attempt before this one failed, on its Job.
+pub const LAST_FAILURE: &str = "doacoes.dev/last-failure";
+
+/// Label: the application.
+pub const NAME_LABEL: &str = "app.kubernetes.io/name";
+/// Label: the `DonationPlatform`.
+pub const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";
+/// Label: the part of it.
+pub const COMPONENT_LABEL: &str = "app.kubernetes.io/component";
+/// Label: what the part belongs to.
+pub const PART_OF_LABEL: &str = "app.kubernetes.io/part-of";
+/// Label: who keeps the object.
+pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
+
+/// Value of [`NAME_LABEL`] and [`PART_OF_LABEL`].
+pub const APPLICATION: &str = "doacoes";
+/// Value of [`MANAGED_BY_LABEL`].
+pub const MANAGED_BY: &str = "doacoes-operator";
+
+/// Label selector of everything that the operator keeps.
+pub fn managed() -> String {
+    format!("{MANAGED_BY_LABEL}={MANAGED_BY}")
+}
+
+/// Label selector of everything that belongs to the platform `name`.
+pub fn instance(name: &str) -> String {
+    format!("{},{INSTANCE_LABEL}={name}", managed())
+}
+
+/// Whether `labels` say that the operator keeps the object for the platform `name`.
+pub fn belongs_to(labels: Option<&BTreeMap<String, String>>, name: &str) -> bool {
+    labels.is_some_and(|labels| {
+        labels.get(MANAGED_BY_LABEL).is_some_and(|value| value == MANAGED_BY)
+            && labels.get(INSTANCE_LABEL).is_some_and(|value| value == name)
+    })
+}

@@ -1,0 +1,255 @@
+//! Writes what is missing or different, and nothing else.
+
+use kube::ResourceExt as _;
+use kube::api::DynamicObject;
+use kube::core::ApiResource;
+use serde_json::{Value, json};
+
+use super::current::{difference, fingerprint, without_additions};
+use super::error::Error;
+use super::observe::{Live, Observed, SecretState};
+use super::ownership::{Identity, Owner};
+use super::{Progress, Reason, migrate, scale};
+use crate::build::secrets::Generated;
+use crate::build::{Child, Gate, Part, Upkeep};
+use crate::cluster::Cluster;
+use crate::names::{FIELD_MANAGER, RENDERED};
+use crate::resolve::Platform;
+
+/// What came of writing.
+#[derive(Debug, Default)]
+pub struct Applied {
+    /// What has to happen before the rest can be written.
+    pub waiting: Vec<(Part, Reason, String)>,
+    /// What was refused. The other objects were written.
+    pub refused: Vec<(Part, Error)>,
+}
+
+/// Makes the Secrets with generated data that are absent. Their content is in the pods' annotations, so they come first.
+pub async fn secrets(cluster: &Cluster, observed: &mut Observed, platform: &Platform, children: &[Child]) -> Result<Applied, Error> {
+    let identity = Identity { name: &platform.name, uid: &platform.uid };
+    let mut applied = Applied::default();
+    for child in children.iter().filter(|child| child.upkeep == Upkeep::CreateOnce) {
+        let name = child.object.name_any();
+        match observed.secrets.get(&name).map(|secret| identity.owner_of_data(&secret.metadata)) {
+            Some(Owner::Ours) => {}
+            Some(Owner::Somebody) => {
+                applied.refused.push((child.part, Error::NameConflict { kind: child.resource.kind.clone(), name }));
+            }
+            Some(Owner::Terminating | Owner::Predecessor) => applied.waiting.push(removal(child)),
+            None => match create_secret(cluster, platform, child).await {
+                Ok(secret) => {
+                    observed.secrets.insert(name, secret);
+                }
+                Err(error) if error.is_refusal() => applied.refused.push((child.part, error)),
+                Err(error) => return Err(error),
+            },
+        }
+    }
+    Ok(applied)
+}
+
+async fn create_secret(cluster: &Cluster, platform: &Platform, child: &Child) -> Result<SecretState, Error> {
+    let mut object = child.object.clone();
+    let generated = Generated::ALL.into_iter().find(|secret| secret.name(platform) == child.object.name_any());
+    if let (Some(generated), Value::Object(content)) = (generated, &mut object.data) {
+        content.insert("stringData".to_owned(), json!(generated.data(random)));
+    }
+    // The owner of retained data comes and goes: `retention` sets it with a manager of its own.
+    object.metadata.owner_references = None;
+    cluster.create(&child.resource, &object).await.map(SecretState::of)
+}
+
+/// That many random bytes, in hex.
+fn random(count: usize) -> String {
+    use std::fmt::Write as _;
+    (0..count).fold(String::new(), |mut text, _| {
+        let _ = write!(text, "{:02x}", rand::random::<u8>());
+        text
+    })
+}
+
+/// Writes every other child that may be written.
+pub async fn children(
+    cluster: &Cluster,
+    observed: &mut Observed,
+    platform: &Platform,
+    children: &[Child],
+    migration: &migrate::State,
+) -> Result<Applied, Error> {
+    let identity = Identity { name: &platform.name, uid: &platform.uid };
+    let mut applied = Applied::default();
+    for child in children {
+        let open = match (child.upkeep, child.gate) {
+            (Upkeep::CreateOnce | Upkeep::Renewed | Upkeep::Job, _) => false,
+            (Upkeep::Apply, Gate::None) => true,
+            (Upkeep::Apply, Gate::Schema) => *migration == migrate::State::Complete,
+        };
+        if !open {
+            continue;
+        }
+        match observed.find(child).map(|live| identity.owner(&live.metadata)) {
+            Some(Owner::Somebody) => {
+                let conflict = Error::NameConflict { kind: child.resource.kind.clone(), name: child.object.name_any() };
+                applied.refused.push((child.part, conflict));
+                continue;
+            }
+            Some(Owner::Terminating | Owner::Predecessor) => {
+                applied.waiting.push(removal(child));
+                continue;
+            }
+            Some(Owner::Ours) | None => {}
+        }
+        match one(cluster, observed, child).await {
+            Ok(()) => {}
+            // The same request would be refused again, and the other objects do not wait for it.
+            Err(error) if error.is_refusal() => applied.refused.push((child.part, error)),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(applied)
+}
+
+pub(super) fn removal(child: &Child) -> (Part, Reason, String) {
+    let message = format!("{} {} is being removed; it is made anew when it is gone", child.resource.kind, child.object.name_any());
+    (child.part, Reason::WaitingForRemoval, message)
+}
+
+/// Brings one object to what was rendered.
+async fn one(cluster: &Cluster, observed: &mut Observed, child: &Child) -> Result<(), Error> {
+    let desired = stamped(&child.object)?;
+    let live = observed.find(child).cloned();
+    let created = live.is_none();
+    let mut now = match live {
+        None => {
+            // Not forced: an object that somebody made in this moment is not taken over.
+            let made = cluster.apply(&child.resource, &desired, FIELD_MANAGER, false).await?;
+            remember(observed, &child.resource, made)
+        }
+        Some(live) => repair(cluster, observed, &child.resource, desired, live).await?,
+    };
+    if let Some(scale) = child.scale
+        && let Some(replicas) = scale::wanted(scale, scale::replicas(&now), created)
+    {
+        let scaled =
+            cluster.apply(&child.resource, &scale::patch(&now, &child.resource, replicas), crate::names::SCALE_MANAGER, true).await?;
+        now = remember(observed, &child.resource, scaled);
+    }
+    tracing::trace!(object = now.name_any(), kind = child.resource.kind, "current");
+    Ok(())
+}
+
+async fn repair(
+    cluster: &Cluster,
+    observed: &mut Observed,
+    resource: &ApiResource,
+    mut desired: DynamicObject,
+    live: DynamicObject,
+) -> Result<DynamicObject, Error> {
+    let wanted = value(resource, &desired)?;
+    let Some(path) = difference(&wanted, &value(resource, &live)?) else {
+        return Ok(live);
+    };
+    tracing::info!(object = live.name_any(), kind = resource.kind, field = path, "differs from what was rendered");
+    // The UID keeps a patch meant for this object from making another one, should this one be gone.
+    desired.metadata.uid.clone_from(&live.metadata.uid);
+    let after = match cluster.apply(resource, &desired, FIELD_MANAGER, true).await {
+        Ok(object) => object,
+        // Somebody exchanged one member of a union for another, and both together are invalid.
+        Err(error) if error.is_unprocessable() => {
+            let overwritten = overwritten(resource, &desired, &live)?;
+            match cluster.replace(resource, &overwritten).await {
+                Ok(object) => object,
+                // The first answer names the rendered field; this one might name what was kept, or a right that is not there.
+                Err(again) if again.is_refusal() => return Err(error),
+                Err(again) => return Err(again),
+            }
+        }
+        Err(error) => return Err(error),
+    };
+    let after = remember(observed, resource, after);
+    let found = value(resource, &after)?;
+    let Some(cleaned) = without_additions(&wanted, &found) else {
+        if let Some(path) = difference(&wanted, &found) {
+            tracing::warn!(
+                object = after.name_any(),
+                kind = resource.kind,
+                field = path,
+                "the API server keeps another value than was rendered"
+            );
+        }
+        return Ok(after);
+    };
+    tracing::info!(object = after.name_any(), kind = resource.kind, "has elements that were not rendered");
+    let replaced = cluster.replace(resource, &object(resource, &after, cleaned)?).await?;
+    Ok(remember(observed, resource, replaced))
+}
+
+fn remember(observed: &mut Observed, resource: &ApiResource, object: DynamicObject) -> DynamicObject {
+    observed.put(Live { resource: resource.clone(), object: object.clone() });
+    object
+}
+
+/// The object with the hash of what was rendered.
+fn stamped(object: &DynamicObject) -> Result<DynamicObject, Error> {
+    let rendered =
+        serde_json::to_value(object).map_err(|source| malformed(&object.types.clone().unwrap_or_default().kind, object, source))?;
+    let mut stamped = object.clone();
+    stamped.metadata.annotations.get_or_insert_default().insert(RENDERED.to_owned(), fingerprint(&rendered));
+    Ok(stamped)
+}
+
+/// The object as JSON, without what a list leaves out of its elements.
+fn value(resource: &ApiResource, object: &DynamicObject) -> Result<Value, Error> {
+    let mut value = serde_json::to_value(object).map_err(|source| malformed(&resource.kind, object, source))?;
+    if let Value::Object(map) = &mut value {
+        map.insert("apiVersion".to_owned(), resource.api_version.clone().into());
+        map.insert("kind".to_owned(), resource.kind.clone().into());
+    }
+    Ok(value)
+}
+
+fn object(resource: &ApiResource, like: &DynamicObject, value: Value) -> Result<DynamicObject, Error> {
+    serde_json::from_value(value).map_err(|source| malformed(&resource.kind, like, source))
+}
+
+fn malformed(kind: &str, object: &DynamicObject, source: serde_json::Error) -> Error {
+    Error::Malformed { kind: kind.to_owned(), name: object.name_any(), source: Box::new(source) }
+}
+
+/// `live` with the content of `desired` in place of its own; the number of pods and others' labels and annotations stay.
+fn overwritten(resource: &ApiResource, desired: &DynamicObject, live: &DynamicObject) -> Result<DynamicObject, Error> {
+    let (desired, live_value) = (value(resource, desired)?, value(resource, live)?);
+    let mut result = live_value.clone();
+    if let (Value::Object(result), Value::Object(desired)) = (&mut result, desired) {
+        for (key, content) in desired {
+            if key != "metadata" && key != "status" {
+                result.insert(key, content);
+            }
+        }
+    }
+    if let (Some(replicas), Some(Value::Object(spec))) = (live_value.pointer("/spec/replicas"), result.get_mut("spec")) {
+        spec.insert("replicas".to_owned(), replicas.clone());
+    }
+    object(resource, live, result)
+}
+
+/// Progress of a part whose objects could not all be written.
+pub fn progress(applied: &Applied, part: Part) -> Option<Progress> {
+    let refused = applied.refused.iter().find(|(other, _)| *other == part).map(|(_, error)| Progress::Waiting {
+        reason: if matches!(error, Error::NameConflict { .. }) { Reason::NameConflict } else { Reason::Refused },
+        message: refusal(error),
+    });
+    refused.or_else(|| {
+        let (_, reason, message) = applied.waiting.iter().find(|(other, ..)| *other == part)?;
+        Some(Progress::Waiting { reason: *reason, message: message.clone() })
+    })
+}
+
+/// What a person reads of a refusal.
+pub fn refusal(error: &Error) -> String {
+    match error {
+        Error::NameConflict { .. } => format!("{error}: delete or rename it, or give the DonationPlatform another name"),
+        other => crate::telemetry::chain(other),
+    }
+}

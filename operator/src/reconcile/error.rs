@@ -1,0 +1,210 @@
+//! What can fail, and how long to wait before it is tried again.
+
+use std::time::Duration;
+
+use crate::cluster::Verb;
+
+/// A reconcile that failed. Waiting for the cluster is no error: see [`super::Progress`].
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The API server refused a request or could not be reached.
+    #[error("cannot {} {kind} {name}", verb.as_str())]
+    Request {
+        /// What was tried.
+        verb: Verb,
+        /// Kind of the object.
+        kind: String,
+        /// Name of the object; empty for a list.
+        name: String,
+        /// Why it failed.
+        source: Box<kube::Error>,
+    },
+    /// The API server did not answer in time.
+    #[error("cannot {} {kind} {name}: no answer within {} s", verb.as_str(), after.as_secs())]
+    Timeout {
+        /// What was tried.
+        verb: Verb,
+        /// Kind of the object.
+        kind: String,
+        /// Name of the object; empty for a list.
+        name: String,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// An object is not what its kind promises, or could not be written as JSON.
+    #[error("{kind} {name} cannot be understood")]
+    Malformed {
+        /// Kind of the object.
+        kind: String,
+        /// Name of the object.
+        name: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// An object of that name exists and is not the operator's.
+    #[error("{kind} {name} exists and does not belong to this DonationPlatform")]
+    NameConflict {
+        /// Kind of the object.
+        kind: String,
+        /// Name of the object.
+        name: String,
+    },
+    /// The resource asks for something that cannot be done until it, or what it names, is changed.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// Errors that are tried again in the same way.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Class {
+    /// Only a change of the resource, or of what it names, helps.
+    Invalid,
+    /// Somebody else's object is in the way.
+    NameConflict,
+    /// Somebody else wrote at the same time: what was read is out of date.
+    Conflict,
+    /// The API server is overloaded or away.
+    Transient,
+    /// The API server refuses what was rendered: a quota, a policy, missing rights, or a fault of the operator.
+    Fault,
+}
+
+impl Class {
+    /// Every class.
+    pub const ALL: [Self; 5] = [Self::Invalid, Self::NameConflict, Self::Conflict, Self::Transient, Self::Fault];
+
+    /// Value of the metric's label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Invalid => "invalid",
+            Self::NameConflict => "name_conflict",
+            Self::Conflict => "conflict",
+            Self::Transient => "transient",
+            Self::Fault => "fault",
+        }
+    }
+
+    /// How long to wait after the `failures`-th failure in a row, from 1. `jitter` is from 0 to 1 and shortens the wait by up
+    /// to a fifth, so that many platforms do not come back at the same moment.
+    pub fn delay(self, failures: u32, jitter: f64) -> Duration {
+        let (first, cap) = match self {
+            // Changes of the resource wake it; the wait is for what it names, such as a Secret of another team.
+            Self::Invalid => (Duration::from_mins(1), Duration::from_mins(10)),
+            // Objects of others are not watched.
+            Self::NameConflict => (Duration::from_secs(15), Duration::from_mins(1)),
+            Self::Conflict => (Duration::from_millis(100), Duration::from_secs(5)),
+            Self::Transient => (Duration::from_millis(500), Duration::from_secs(30)),
+            Self::Fault => (Duration::from_secs(2), Duration::from_mins(5)),
+        };
+        let doubled = first.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1).min(20)));
+        doubled.min(cap).mul_f64(1.0 - 0.2 * jitter.clamp(0.0, 1.0))
+    }
+}
+
+impl Error {
+    /// The error's class. What is not known is transient.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Request { source, .. } => class_of(source),
+            Self::Timeout { .. } => Class::Transient,
+            Self::Malformed { .. } => Class::Fault,
+            Self::NameConflict { .. } => Class::NameConflict,
+            Self::Invalid(_) => Class::Invalid,
+        }
+    }
+
+    /// Whether the API server refused the object itself, so that the same request would be refused again.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self.class(), Class::Fault)
+    }
+
+    /// Whether the API server found that the object breaks a rule of its kind.
+    pub fn is_unprocessable(&self) -> bool {
+        matches!(self, Self::Request { source, .. } if matches!(&**source, kube::Error::Api(status) if status.is_invalid()))
+    }
+
+    /// Whether an object of that name was made in between.
+    pub fn is_already_exists(&self) -> bool {
+        matches!(self, Self::Request { source, .. } if matches!(&**source, kube::Error::Api(status) if status.is_already_exists()))
+    }
+
+    /// How long the API server asks to wait.
+    pub fn retry_after(&self) -> Duration {
+        let seconds = match self {
+            Self::Request { source, .. } => match &**source {
+                kube::Error::Api(status) => status.details.as_ref().map_or(0, |details| details.retry_after_seconds),
+                _ => 0,
+            },
+            _ => 0,
+        };
+        Duration::from_secs(seconds.into())
+    }
+
+    /// Whether the object is gone already.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Request { source, .. } if matches!(&**source, kube::Error::Api(status) if status.is_not_found()))
+    }
+}
+
+fn class_of(error: &kube::Error) -> Class {
+    let kube::Error::Api(status) = error else {
+        return Class::Transient;
+    };
+    if status.is_conflict() || status.is_already_exists() {
+        return Class::Conflict;
+    }
+    match status.code {
+        // 404 for a write: the namespace or the object went away, and a watch event of that comes or came.
+        400 | 401 | 403 | 405 | 406 | 413 | 415 | 422 => Class::Fault,
+        _ => Class::Transient,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    fn refused(code: u16, reason: &str) -> Error {
+        Error::Request {
+            verb: Verb::Apply,
+            kind: "Service".into(),
+            name: "esperanca-api".into(),
+            source: Box::new(kube::Error::Api(Status::failure("no", reason).with_code(code).boxed())),
+        }
+    }
+
+    #[test]
+    fn every_answer_of_the_api_server_has_a_class() {
+        for (code, reason, class) in [
+            (409, "Conflict", Class::Conflict),
+            (409, "AlreadyExists", Class::Conflict),
+            (422, "Invalid", Class::Fault),
+            (403, "Forbidden", Class::Fault),
+            (404, "NotFound", Class::Transient),
+            (429, "TooManyRequests", Class::Transient),
+            (500, "InternalError", Class::Transient),
+            (503, "ServiceUnavailable", Class::Transient),
+        ] {
+            assert_eq!(refused(code, reason).class(), class, "{code} {reason}");
+        }
+    }
+
+    #[test]
+    fn waits_grow_up_to_a_cap_and_never_reach_zero() {
+        for class in Class::ALL {
+            let mut before = Duration::ZERO;
+            for failures in 1..40 {
+                let delay = class.delay(failures, 0.0);
+                assert!(delay >= before, "{class:?} after {failures}");
+                assert!(class.delay(failures, 1.0) >= delay.mul_f64(0.79), "{class:?} after {failures}");
+                before = delay;
+            }
+            assert!(class.delay(1, 1.0) >= Duration::from_millis(80), "{class:?}: no hot loop");
+            assert!(before <= Duration::from_mins(10), "{class:?}: no wait without end");
+        }
+        assert!(Class::Conflict.delay(1, 0.0) < Class::Transient.delay(1, 0.0));
+        assert!(Class::Transient.delay(1, 0.0) < Class::Fault.delay(1, 0.0));
+    }
+}

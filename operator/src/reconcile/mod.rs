@@ -1,0 +1,128 @@
+//! One look at one platform: observe, validate, build, apply, prune, report.
+//!
+//! Waiting is data ([`Progress`], [`Hold`]), failing is an [`error::Error`] with a class. Nothing is written when everything is
+//! as it shall be, and nothing that is somebody else's is written at all.
+
+pub mod apply;
+pub mod causes;
+pub mod certificate;
+pub mod current;
+pub mod error;
+pub mod events;
+pub mod migrate;
+pub mod observe;
+pub mod ownership;
+pub mod progress;
+pub mod prune;
+pub mod reason;
+pub mod report;
+pub mod retention;
+pub mod scale;
+pub mod status;
+pub mod validate;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::runtime::events::Reporter;
+
+use self::error::Error;
+use self::observe::Observed;
+pub use self::reason::Reason;
+use self::report::{Look, report};
+use crate::build::{self, Child, Inputs, Part};
+use crate::cluster::Cluster;
+use crate::crd::DonationPlatform;
+use crate::resolve::{Platform, resolve};
+
+/// How far something is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Progress {
+    /// It is there.
+    Ready {
+        /// In one word.
+        reason: Reason,
+        /// In a sentence.
+        message: String,
+    },
+    /// Something has to happen first.
+    Waiting {
+        /// In one word.
+        reason: Reason,
+        /// In a sentence.
+        message: String,
+    },
+}
+
+/// Why nothing is written at all.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Hold {
+    /// In one word.
+    pub reason: Reason,
+    /// What it is and how to end it.
+    pub message: String,
+    /// Whether it ends by itself.
+    pub waiting: bool,
+}
+
+/// What a reconcile works with.
+#[derive(Clone)]
+pub struct Context {
+    /// The API server.
+    pub cluster: Cluster,
+    /// Who reports Events.
+    pub reporter: Reporter,
+}
+
+/// How a reconcile ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// Everything is as it shall be; changes wake the next look.
+    Settled,
+    /// Something has to happen in the cluster first; look again after this at the latest.
+    Waiting(Duration),
+}
+
+/// Brings one platform closer to what its resource says.
+pub async fn reconcile(context: &Context, resource: &DonationPlatform, now: Timestamp) -> Result<Outcome, Error> {
+    // The garbage collector removes what is owned, and the rest is to stay.
+    if resource.metadata.deletion_timestamp.is_some() {
+        return Ok(Outcome::Settled);
+    }
+    let cluster = &context.cluster;
+    let platform = resolve(resource);
+    let mut observed = Observed::fetch(cluster, &platform).await?;
+    let first = rendered(&platform, &observed);
+    observed.fetch_unlabelled(cluster, &first).await?;
+    let hold = validate::hold(&platform, &observed, resource.status.as_ref(), &first);
+    if hold.is_some() || platform.spec.paused {
+        let migration = migrate::state(&platform, &observed, &first);
+        let (children, observed) = (&first, &observed);
+        let look = Look { resource, platform: &platform, children, observed, migration, applied: Vec::new(), hold, retry: None };
+        return report(context, look, now).await;
+    }
+    let secrets = apply::secrets(cluster, &mut observed, &platform, &first).await?;
+    let certificate = certificate::apply(cluster, &mut observed, &platform, &first, now).await?;
+    retention::apply(cluster, &mut observed, &platform).await?;
+    // Now that the Secrets exist, so do the hashes of their content in the pods' annotations.
+    let children = rendered(&platform, &observed);
+    let database_ready = is_ready(resource, Part::Postgres, &children, &observed);
+    let migration = migrate::state(&platform, &observed, &children);
+    let retry = migrate::run(cluster, &mut observed, &children, &migration, database_ready, now).await?;
+    let others = apply::children(cluster, &mut observed, &platform, &children, &migration).await?;
+    let migration = migrate::state(&platform, &observed, &children);
+    prune::prune(cluster, &mut observed, &platform, &children, &migration).await?;
+    let (children, observed, applied) = (&children, &observed, vec![secrets, certificate, others]);
+    report(context, Look { resource, platform: &platform, children, observed, migration, applied, hold: None, retry }, now).await
+}
+
+fn rendered(platform: &Platform, observed: &Observed) -> Vec<Child> {
+    build::children(&Inputs { platform, secret_versions: &observed.secret_versions() })
+}
+
+fn is_ready(resource: &DonationPlatform, part: Part, children: &[Child], observed: &Observed) -> bool {
+    let was_ready = status::was_true(resource, part.condition());
+    // A platform without a database of its own waits for none.
+    progress::of_part(part, children, observed, &migrate::State::Absent, was_ready)
+        .is_none_or(|progress| matches!(progress, Progress::Ready { .. }))
+}

@@ -1,0 +1,148 @@
+//! What is in the cluster now. Read anew each time, because a cache that is a moment old would write things twice.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::future::try_join_all;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use kube::ResourceExt as _;
+use kube::api::{DynamicObject, ListParams};
+use kube::core::{ApiResource, ObjectMeta};
+use serde_json::Value;
+
+use super::current::fingerprint;
+use super::error::Error;
+use crate::build::Child;
+use crate::build::secrets::Generated;
+use crate::cluster::Cluster;
+use crate::resolve::Platform;
+use crate::{kinds, names};
+
+/// A Secret, without its content.
+#[derive(Clone, Debug)]
+pub struct SecretState {
+    /// Its metadata.
+    pub metadata: ObjectMeta,
+    /// The keys of its data.
+    pub keys: BTreeSet<String>,
+    /// A hash of its data.
+    pub version: String,
+}
+
+impl SecretState {
+    /// What is remembered of `secret`.
+    pub fn of(secret: DynamicObject) -> Self {
+        let data = secret.data.get("data").cloned().unwrap_or(Value::Null);
+        let keys = data.as_object().into_iter().flatten().map(|(key, _)| key.clone()).collect();
+        Self { metadata: secret.metadata, keys, version: fingerprint(&data) }
+    }
+}
+
+/// An object and its kind.
+#[derive(Clone, Debug)]
+pub struct Live {
+    /// Its kind.
+    pub resource: ApiResource,
+    /// The object.
+    pub object: DynamicObject,
+}
+
+/// What is in the cluster.
+#[derive(Debug, Default)]
+pub struct Observed {
+    /// Objects of the kinds that are rendered: those with the platform's labels, and those in the place of a rendered one.
+    objects: BTreeMap<(String, String), Live>,
+    /// Secrets by name.
+    pub secrets: BTreeMap<String, SecretState>,
+    /// The platform's claims for volumes.
+    pub claims: Vec<PersistentVolumeClaim>,
+    /// The platform's pods.
+    pub pods: Vec<Pod>,
+}
+
+impl Observed {
+    /// Reads everything that has the platform's labels, and the Secrets that it uses.
+    pub async fn fetch(cluster: &Cluster, platform: &Platform) -> Result<Self, Error> {
+        let namespace = &platform.namespace;
+        let selector = names::instance(&platform.name);
+        let lists = try_join_all(kinds::rendered().into_iter().map(|resource| {
+            let selector = &selector;
+            async move {
+                let list = cluster.list(&resource, namespace, selector).await?;
+                Ok::<_, Error>(list.into_iter().map(move |object| Live { resource: resource.clone(), object }).collect::<Vec<_>>())
+            }
+        }))
+        .await?;
+        let mut observed = Self::default();
+        for live in lists.into_iter().flatten() {
+            observed.put(live);
+        }
+        let wanted = Generated::ALL.into_iter().map(|secret| secret.name(platform)).chain(named_secrets(platform));
+        let secret = kinds::secret();
+        let found = try_join_all(wanted.map(|name| {
+            let secret = &secret;
+            async move { Ok::<_, Error>((name.clone(), cluster.get(secret, namespace, &name).await?)) }
+        }))
+        .await?;
+        observed.secrets = found.into_iter().filter_map(|(name, secret)| Some((name, SecretState::of(secret?)))).collect();
+        let params = ListParams::default().labels(&selector);
+        observed.claims = cluster.list_typed(namespace, &params).await?;
+        observed.pods = cluster.list_typed(namespace, &params).await?;
+        Ok(observed)
+    }
+
+    /// Reads what is in the place of rendered objects without having the platform's labels: a foreign object, or one of ours
+    /// that lost them.
+    pub async fn fetch_unlabelled(&mut self, cluster: &Cluster, children: &[Child]) -> Result<(), Error> {
+        let missing = children.iter().filter(|child| child.resource != kinds::secret() && self.find(child).is_none());
+        let found = try_join_all(missing.map(|child| async move {
+            let namespace = child.object.namespace().unwrap_or_default();
+            let object = cluster.get(&child.resource, &namespace, &child.object.name_any()).await?;
+            Ok::<_, Error>(object.map(|object| Live { resource: child.resource.clone(), object }))
+        }))
+        .await?;
+        for live in found.into_iter().flatten() {
+            self.put(live);
+        }
+        Ok(())
+    }
+
+    /// What is in the place of `child`.
+    pub fn find(&self, child: &Child) -> Option<&DynamicObject> {
+        self.objects.get(&key(&child.resource, &child.object)).map(|live| &live.object)
+    }
+
+    /// Remembers what a write returned.
+    pub fn put(&mut self, live: Live) {
+        self.objects.insert(key(&live.resource, &live.object), live);
+    }
+
+    /// Forgets an object that was removed.
+    pub fn forget(&mut self, resource: &ApiResource, object: &DynamicObject) {
+        self.objects.remove(&key(resource, object));
+    }
+
+    /// Every object of a rendered kind.
+    pub fn objects(&self) -> impl Iterator<Item = &Live> {
+        self.objects.values()
+    }
+
+    /// Whether there is an object of this kind and UID.
+    pub fn has_uid(&self, kind: &str, uid: &str) -> bool {
+        self.objects.values().any(|live| live.resource.kind == kind && live.object.metadata.uid.as_deref() == Some(uid))
+    }
+
+    /// Name of each Secret that pods use, and a hash of its content.
+    pub fn secret_versions(&self) -> BTreeMap<String, String> {
+        self.secrets.iter().map(|(name, secret)| (name.clone(), secret.version.clone())).collect()
+    }
+}
+
+fn key(resource: &ApiResource, object: &DynamicObject) -> (String, String) {
+    (resource.kind.clone(), object.name_any())
+}
+
+/// Secrets that pods use beside those with generated data.
+fn named_secrets(platform: &Platform) -> impl Iterator<Item = String> {
+    let certificate = platform.certificate.as_ref().map(|certificate| certificate.secret.clone());
+    certificate.into_iter().chain(platform.spec.mail.as_ref().map(|mail| mail.secret_name.clone()))
+}

@@ -1,0 +1,106 @@
+//! Whose an object is. Nothing that is somebody else's is ever written.
+
+use kube::Resource;
+use kube::core::ObjectMeta;
+
+use crate::crd::DonationPlatform;
+use crate::names;
+
+/// Whose an object is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Owner {
+    /// This platform's.
+    Ours,
+    /// This platform's, and it is being removed.
+    Terminating,
+    /// Of a deleted platform of the same name; the garbage collector is about to remove it.
+    Predecessor,
+    /// Somebody else's.
+    Somebody,
+}
+
+/// The platform that asks.
+#[derive(Clone, Copy, Debug)]
+pub struct Identity<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its UID.
+    pub uid: &'a str,
+}
+
+impl Identity<'_> {
+    /// Whose the object is, by its controller.
+    pub fn owner(&self, metadata: &ObjectMeta) -> Owner {
+        let ours = metadata.owner_references.iter().flatten().any(|owner| owner.controller == Some(true) && owner.uid == self.uid);
+        self.judge(metadata, ours)
+    }
+
+    /// Whose retained data is: it has no controller, so its labels tell.
+    pub fn owner_of_data(&self, metadata: &ObjectMeta) -> Owner {
+        self.judge(metadata, names::belongs_to(metadata.labels.as_ref(), self.name))
+    }
+
+    fn judge(&self, metadata: &ObjectMeta, ours: bool) -> Owner {
+        let predecessor = metadata.owner_references.iter().flatten().any(|owner| {
+            owner.kind == DonationPlatform::kind(&())
+                && owner.api_version.split('/').next() == Some(&*DonationPlatform::group(&()))
+                && owner.name == self.name
+                && owner.uid != self.uid
+        });
+        match (predecessor, ours, metadata.deletion_timestamp.is_some()) {
+            (true, _, _) => Owner::Predecessor,
+            (false, true, true) => Owner::Terminating,
+            (false, true, false) => Owner::Ours,
+            (false, false, _) => Owner::Somebody,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+
+    use super::*;
+
+    const ME: Identity<'_> = Identity { name: "esperanca", uid: "new" };
+
+    fn owned_by(kind: &str, uid: &str) -> ObjectMeta {
+        let owner = OwnerReference {
+            api_version: "doacoes.dev/v1alpha1".into(),
+            kind: kind.into(),
+            name: "esperanca".into(),
+            uid: uid.into(),
+            controller: Some(true),
+            block_owner_deletion: None,
+        };
+        ObjectMeta { owner_references: Some(vec![owner]), ..ObjectMeta::default() }
+    }
+
+    fn labelled(instance: &str) -> ObjectMeta {
+        let labels = BTreeMap::from([
+            (names::MANAGED_BY_LABEL.to_owned(), names::MANAGED_BY.to_owned()),
+            (names::INSTANCE_LABEL.to_owned(), instance.to_owned()),
+        ]);
+        ObjectMeta { labels: Some(labels), ..ObjectMeta::default() }
+    }
+
+    #[test]
+    fn labels_alone_make_nothing_ours_but_data() {
+        assert_eq!(ME.owner(&labelled("esperanca")), Owner::Somebody);
+        assert_eq!(ME.owner_of_data(&labelled("esperanca")), Owner::Ours);
+        assert_eq!(ME.owner_of_data(&labelled("outra")), Owner::Somebody);
+        assert_eq!(ME.owner_of_data(&ObjectMeta::default()), Owner::Somebody);
+    }
+
+    #[test]
+    fn the_uid_tells_a_platform_from_its_predecessor() {
+        assert_eq!(ME.owner(&owned_by("DonationPlatform", "new")), Owner::Ours);
+        assert_eq!(ME.owner(&owned_by("DonationPlatform", "old")), Owner::Predecessor);
+        assert_eq!(ME.owner(&owned_by("Deployment", "old")), Owner::Somebody);
+        let mut data = labelled("esperanca");
+        data.owner_references = owned_by("DonationPlatform", "old").owner_references;
+        assert_eq!(ME.owner_of_data(&data), Owner::Predecessor);
+    }
+}

@@ -1,0 +1,174 @@
+//! Why a condition is as it is, in one word.
+
+/// Reasons of conditions.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reason {
+    /// It is not paused.
+    Active,
+    /// An autoscaler decides on the number of pods.
+    AutoscalerDecides,
+    /// It answers.
+    Available,
+    /// It is being made.
+    Creating,
+    /// It answers, with a pod less.
+    Degraded,
+    /// The resource decides on the number of pods.
+    FixedReplicas,
+    /// A node cannot get an image.
+    ImagePullFailed,
+    /// A Secret with keys, or one of its keys, is missing.
+    KeysMissing,
+    /// The Secret with the mail server's URL does not exist or has none.
+    MailSecretMissing,
+    /// The migration has completed.
+    Migrated,
+    /// The migration runs.
+    Migrating,
+    /// The migration failed.
+    MigrationFailed,
+    /// An object of that name is somebody else's.
+    NameConflict,
+    /// No object of somebody else is in the way.
+    NoConflict,
+    /// The resource asks for being left alone.
+    Paused,
+    /// A container fails or does not start.
+    PodFailing,
+    /// A quota or policy keeps pods from being made.
+    PodsRefused,
+    /// The API server refuses an object.
+    Refused,
+    /// Pods are being replaced.
+    RollingOut,
+    /// A generated Secret lost a key.
+    SecretIncomplete,
+    /// The certificate's Secret does not exist or is no certificate.
+    TlsSecretMissing,
+    /// No node takes a pod.
+    Unschedulable,
+    /// The volume is not there yet.
+    VolumePending,
+    /// The database does not answer yet.
+    WaitingForDatabase,
+    /// Something of the same name is being removed.
+    WaitingForRemoval,
+    /// The migration has not completed yet.
+    WaitingForSchema,
+}
+
+impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 26] = [
+        Self::Active,
+        Self::AutoscalerDecides,
+        Self::Available,
+        Self::Creating,
+        Self::Degraded,
+        Self::FixedReplicas,
+        Self::ImagePullFailed,
+        Self::KeysMissing,
+        Self::MailSecretMissing,
+        Self::Migrated,
+        Self::Migrating,
+        Self::MigrationFailed,
+        Self::NameConflict,
+        Self::NoConflict,
+        Self::Paused,
+        Self::PodFailing,
+        Self::PodsRefused,
+        Self::Refused,
+        Self::RollingOut,
+        Self::SecretIncomplete,
+        Self::TlsSecretMissing,
+        Self::Unschedulable,
+        Self::VolumePending,
+        Self::WaitingForDatabase,
+        Self::WaitingForRemoval,
+        Self::WaitingForSchema,
+    ];
+
+    /// The condition's `reason`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "Active",
+            Self::AutoscalerDecides => "AutoscalerDecides",
+            Self::Available => "Available",
+            Self::Creating => "Creating",
+            Self::Degraded => "Degraded",
+            Self::FixedReplicas => "FixedReplicas",
+            Self::ImagePullFailed => "ImagePullFailed",
+            Self::KeysMissing => "KeysMissing",
+            Self::MailSecretMissing => "MailSecretMissing",
+            Self::Migrated => "Migrated",
+            Self::Migrating => "Migrating",
+            Self::MigrationFailed => "MigrationFailed",
+            Self::NameConflict => "NameConflict",
+            Self::NoConflict => "NoConflict",
+            Self::Paused => "Paused",
+            Self::PodFailing => "PodFailing",
+            Self::PodsRefused => "PodsRefused",
+            Self::Refused => "Refused",
+            Self::RollingOut => "RollingOut",
+            Self::SecretIncomplete => "SecretIncomplete",
+            Self::TlsSecretMissing => "TlsSecretMissing",
+            Self::Unschedulable => "Unschedulable",
+            Self::VolumePending => "VolumePending",
+            Self::WaitingForDatabase => "WaitingForDatabase",
+            Self::WaitingForRemoval => "WaitingForRemoval",
+            Self::WaitingForSchema => "WaitingForSchema",
+        }
+    }
+
+    /// The reason of that text.
+    pub fn from_text(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == text)
+    }
+
+    /// Whether it stays as it is until somebody does something.
+    pub const fn needs_somebody(self) -> bool {
+        match self {
+            Self::Degraded
+            | Self::ImagePullFailed
+            | Self::KeysMissing
+            | Self::MailSecretMissing
+            | Self::MigrationFailed
+            | Self::NameConflict
+            | Self::PodFailing
+            | Self::PodsRefused
+            | Self::Refused
+            | Self::SecretIncomplete
+            | Self::TlsSecretMissing
+            | Self::Unschedulable => true,
+            Self::Active
+            | Self::AutoscalerDecides
+            | Self::Available
+            | Self::Creating
+            | Self::FixedReplicas
+            | Self::Migrated
+            | Self::Migrating
+            | Self::NoConflict
+            | Self::Paused
+            | Self::RollingOut
+            | Self::VolumePending
+            | Self::WaitingForDatabase
+            | Self::WaitingForRemoval
+            | Self::WaitingForSchema => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_a_word_and_no_two_are_alike() {
+        let texts: std::collections::BTreeSet<&str> = Reason::ALL.into_iter().map(Reason::as_str).collect();
+        assert_eq!(texts.len(), Reason::ALL.len());
+        assert!(texts.iter().all(|text| text.chars().all(char::is_alphabetic)));
+        for reason in Reason::ALL {
+            assert_eq!(Reason::from_text(reason.as_str()), Some(reason));
+        }
+    }
+}

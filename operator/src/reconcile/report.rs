@@ -1,0 +1,124 @@
+//! Says what a look came to: the status if it differs, and an Event for each condition that changed.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+
+use super::apply::Applied;
+use super::error::Error;
+use super::observe::Observed;
+use super::{Context, Hold, Outcome, Progress, Reason, apply, causes, events, is_ready, migrate, progress, status, validate};
+use crate::build::{Child, Part};
+use crate::cluster::Cluster;
+use crate::crd::DonationPlatform;
+use crate::resolve::Platform;
+
+/// How soon to look again at what is not watched, such as Events that say why a volume is missing.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+/// The same for what the garbage collector removes.
+const LOOK_AGAIN_SOON: Duration = Duration::from_secs(1);
+
+/// What a look came to.
+pub struct Look<'a> {
+    /// The resource.
+    pub resource: &'a DonationPlatform,
+    /// The same with every default.
+    pub platform: &'a Platform,
+    /// What was rendered.
+    pub children: &'a [Child],
+    /// What is in the cluster after the writes.
+    pub observed: &'a Observed,
+    /// State of the migration.
+    pub migration: migrate::State,
+    /// What came of the writes.
+    pub applied: Vec<Applied>,
+    /// Why nothing was written, if so.
+    pub hold: Option<Hold>,
+    /// How long until a failed migration is tried again.
+    pub retry: Option<Duration>,
+}
+
+/// Writes the status if it differs, and an Event for each condition that changed.
+pub async fn report(context: &Context, look: Look<'_>, now: Timestamp) -> Result<Outcome, Error> {
+    let mut parts = parts(&look);
+    explain(&context.cluster, &look, &mut parts).await?;
+    let Look { resource, platform, children, observed, migration, applied, hold, retry } = look;
+    let mut refused: Vec<(Part, Error)> = applied.into_iter().flat_map(|applied| applied.refused).collect();
+    let conflicts: Vec<String> = refused
+        .iter()
+        .filter(|(_, error)| matches!(error, Error::NameConflict { .. }))
+        .map(|(_, error)| apply::refusal(error))
+        .chain((migration == migrate::State::Foreign).then(|| "the migration's Job is somebody else's".to_owned()))
+        .collect();
+    let ready = status::ready(&parts, hold.as_ref());
+    let settled = ready.status == Some(true);
+    let mut wanted = vec![ready];
+    wanted.extend(status::parts(&parts));
+    wanted.extend([status::autoscaled(platform), status::name_conflict(&conflicts), status::paused(platform)]);
+    let before = resource.status.clone().unwrap_or_default();
+    let mut after = status::facts(resource, platform, children, observed, &migration);
+    after.conditions = status::conditions(&before.conditions, &wanted, resource.metadata.generation, now);
+    if after != before {
+        context.cluster.apply_status(resource, &after).await?;
+        events::publish(&context.cluster, &context.reporter, resource, &status::changed(&before.conditions, &after.conditions)).await;
+    }
+    // What was refused is tried again with the wait of its class; the status has said it.
+    if !refused.is_empty() {
+        return Err(refused.swap_remove(0).1);
+    }
+    Ok(match hold {
+        Some(hold) if hold.waiting => Outcome::Waiting(LOOK_AGAIN_SOON),
+        Some(_) => Outcome::Waiting(LOOK_AGAIN),
+        None if platform.spec.paused || settled => Outcome::Settled,
+        None => Outcome::Waiting(retry.unwrap_or(LOOK_AGAIN).min(LOOK_AGAIN)),
+    })
+}
+
+fn parts(look: &Look<'_>) -> Vec<(Part, Progress)> {
+    let Look { resource, children, observed, migration, applied, .. } = look;
+    let database_ready = is_ready(resource, Part::Postgres, children, observed);
+    let mut parts = Vec::new();
+    for part in Part::ALL {
+        let was_ready = status::was_true(resource, part.condition());
+        let found = match part {
+            Part::Migrate => progress::of_migration(children, observed, migration, database_ready),
+            _ => progress::of_part(part, children, observed, migration, was_ready),
+        };
+        let written = applied.iter().find_map(|applied| apply::progress(applied, part));
+        if let Some(progress) = written.or_else(|| validate::named_secret(part, look.platform, observed)).or(found) {
+            parts.push((part, progress));
+        }
+    }
+    parts
+}
+
+/// Adds what only Events tell: why a `StatefulSet` has no pod and a claim no volume.
+async fn explain(cluster: &Cluster, look: &Look<'_>, parts: &mut [(Part, Progress)]) -> Result<(), Error> {
+    let Look { platform, children, observed, .. } = look;
+    let mut found: BTreeMap<Part, (Reason, String)> = BTreeMap::new();
+    for (part, progress) in parts.iter() {
+        let Progress::Waiting { reason, .. } = progress else { continue };
+        let (kind, name, reason) = match reason {
+            Reason::VolumePending => match causes::pending_claim(&observed.claims) {
+                Some(claim) => ("PersistentVolumeClaim", claim.name_any(), Reason::VolumePending),
+                None => continue,
+            },
+            Reason::Creating => match children.iter().find(|child| child.part == *part && child.resource.kind == "StatefulSet") {
+                Some(child) if observed.find(child).is_some() => ("StatefulSet", child.object.name_any(), Reason::PodsRefused),
+                _ => continue,
+            },
+            _ => continue,
+        };
+        if let Some(message) = progress::warning(cluster, &platform.namespace, kind, &name).await? {
+            found.insert(*part, (reason, format!("{kind} {name}: {message}")));
+        }
+    }
+    for (part, progress) in parts {
+        if let Some((reason, message)) = found.remove(part) {
+            *progress = Progress::Waiting { reason, message };
+        }
+    }
+    Ok(())
+}

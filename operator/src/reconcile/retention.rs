@@ -1,0 +1,77 @@
+//! Whether the data goes with the resource: an owner reference on its Secrets and claims that comes and goes with
+//! `deletionPolicy`. It is applied by a field manager of its own, so taking it away is applying nothing.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::Resource as _;
+use kube::api::DynamicObject;
+use kube::core::{ApiResource, ObjectMeta, TypeMeta};
+use serde_json::Value;
+
+use super::error::Error;
+use super::observe::Observed;
+use super::ownership::{Identity, Owner};
+use crate::build::secrets::Generated;
+use crate::cluster::Cluster;
+use crate::crd::{DeletionPolicy, DonationPlatform};
+use crate::kinds;
+use crate::names::RETENTION_MANAGER;
+use crate::resolve::Platform;
+
+/// Gives the data the owner that the policy asks for.
+pub async fn apply(cluster: &Cluster, observed: &mut Observed, platform: &Platform) -> Result<(), Error> {
+    let identity = Identity { name: &platform.name, uid: &platform.uid };
+    for secret in Generated::ALL {
+        let name = secret.name(platform);
+        let Some(state) = observed.secrets.get_mut(&name) else { continue };
+        if let Some(metadata) = correct(cluster, platform, identity, &kinds::secret(), &state.metadata).await? {
+            state.metadata = metadata;
+        }
+    }
+    for claim in &mut observed.claims {
+        if let Some(metadata) = correct(cluster, platform, identity, &kinds::claim(), &claim.metadata).await? {
+            claim.metadata = metadata;
+        }
+    }
+    Ok(())
+}
+
+async fn correct(
+    cluster: &Cluster,
+    platform: &Platform,
+    identity: Identity<'_>,
+    resource: &ApiResource,
+    metadata: &ObjectMeta,
+) -> Result<Option<ObjectMeta>, Error> {
+    if identity.owner_of_data(metadata) != Owner::Ours {
+        return Ok(None);
+    }
+    let owned = metadata.owner_references.iter().flatten().any(|owner| owner.uid == platform.uid);
+    let shall_be = platform.spec.deletion_policy == DeletionPolicy::Delete;
+    if owned == shall_be {
+        return Ok(None);
+    }
+    let patch = DynamicObject {
+        types: Some(TypeMeta { api_version: resource.api_version.clone(), kind: resource.kind.clone() }),
+        metadata: ObjectMeta {
+            name: metadata.name.clone(),
+            namespace: metadata.namespace.clone(),
+            uid: metadata.uid.clone(),
+            owner_references: shall_be.then(|| vec![owner(platform)]),
+            ..ObjectMeta::default()
+        },
+        data: Value::Object(serde_json::Map::new()),
+    };
+    cluster.apply(resource, &patch, RETENTION_MANAGER, true).await.map(|object| Some(object.metadata))
+}
+
+/// Not the controller: a claim has its `StatefulSet` for that.
+fn owner(platform: &Platform) -> OwnerReference {
+    OwnerReference {
+        api_version: DonationPlatform::api_version(&()).into_owned(),
+        kind: DonationPlatform::kind(&()).into_owned(),
+        name: platform.name.clone(),
+        uid: platform.uid.clone(),
+        controller: None,
+        block_owner_deletion: None,
+    }
+}

@@ -1,0 +1,116 @@
+//! What must hold before anything is written. The API server has checked the resource; here is what depends on the cluster.
+
+use kube::Resource as _;
+
+use super::observe::Observed;
+use super::ownership::{Identity, Owner};
+use super::{Hold, Progress, Reason};
+use crate::build::secrets::Generated;
+use crate::build::{Child, Part};
+use crate::crd::DonationPlatformStatus;
+use crate::resolve::Platform;
+
+/// Why nothing may be written now, if so.
+pub fn hold(platform: &Platform, observed: &Observed, status: Option<&DonationPlatformStatus>, children: &[Child]) -> Option<Hold> {
+    let identity = Identity { name: &platform.name, uid: &platform.uid };
+    predecessor(identity, observed, children)
+        .or_else(|| keys(platform, identity, observed, status))
+        .or_else(|| incomplete(platform, identity, observed))
+}
+
+/// Objects of a deleted platform of the same name are being removed. Written now, they would be removed all the same.
+fn predecessor(identity: Identity<'_>, observed: &Observed, children: &[Child]) -> Option<Hold> {
+    let rendered = children
+        .iter()
+        .filter_map(|child| observed.find(child).map(|live| (&child.resource, live)))
+        .find(|(_, live)| identity.owner(&live.metadata) == Owner::Predecessor)
+        .map(|(resource, live)| format!("{} {}", resource.kind, live.metadata.name.as_deref().unwrap_or_default()));
+    let secret = || {
+        let (name, _) = observed.secrets.iter().find(|(_, secret)| identity.owner_of_data(&secret.metadata) == Owner::Predecessor)?;
+        Some(format!("Secret {name}"))
+    };
+    let claim = || {
+        let claim = observed.claims.iter().find(|claim| {
+            let metadata = claim.meta();
+            identity.owner_of_data(metadata) == Owner::Predecessor
+                || metadata.deletion_timestamp.is_some()
+                // Its StatefulSet is gone, so it goes too.
+                || metadata.owner_references.iter().flatten().any(|owner| owner.kind == "StatefulSet" && !observed.has_uid(&owner.kind, &owner.uid))
+        })?;
+        Some(format!("PersistentVolumeClaim {}", claim.meta().name.as_deref().unwrap_or_default()))
+    };
+    let object = rendered.or_else(secret).or_else(claim)?;
+    Some(Hold {
+        reason: Reason::WaitingForRemoval,
+        message: format!("{object} is being removed together with what it belonged to; everything is made anew when it is gone"),
+        waiting: true,
+    })
+}
+
+/// New keys could not open what the old ones sealed.
+fn keys(platform: &Platform, identity: Identity<'_>, observed: &Observed, status: Option<&DonationPlatformStatus>) -> Option<Hold> {
+    let name = Generated::Keys.name(platform);
+    if observed.secrets.contains_key(&name) {
+        return None;
+    }
+    let revision = status.and_then(|status| status.schema_revision.as_deref());
+    let claim = observed.claims.iter().find(|claim| identity.owner_of_data(claim.meta()) == Owner::Ours);
+    let since = match (revision, claim) {
+        (Some(revision), _) => format!("the database has schema revision {revision}"),
+        (None, Some(claim)) => format!("the volume {} may hold data", claim.meta().name.as_deref().unwrap_or_default()),
+        (None, None) => return None,
+    };
+    Some(Hold {
+        reason: Reason::KeysMissing,
+        message: format!(
+            "Secret {name} is missing although {since}: restore it from a backup; new keys could not open what the old ones sealed, \
+             so none are generated, and nothing is changed until the Secret is back"
+        ),
+        waiting: false,
+    })
+}
+
+/// A Secret that lost a key would start pods that cannot run.
+fn incomplete(platform: &Platform, identity: Identity<'_>, observed: &Observed) -> Option<Hold> {
+    Generated::ALL.into_iter().find_map(|secret| {
+        let name = secret.name(platform);
+        // Somebody else's is a conflict of names, which comes later.
+        let found = observed.secrets.get(&name).filter(|found| identity.owner_of_data(&found.metadata) == Owner::Ours)?;
+        let missing = secret.data(|_| String::new()).into_keys().find(|key| !found.keys.contains(key))?;
+        Some(Hold {
+            reason: if secret == Generated::Keys { Reason::KeysMissing } else { Reason::SecretIncomplete },
+            message: match secret {
+                Generated::Keys => format!("Secret {name} has no {missing}: restore it from a backup; it is not generated anew"),
+                Generated::Database | Generated::Redis => {
+                    format!("Secret {name} has no {missing}: add it, or delete the Secret and it is generated anew")
+                }
+            },
+            waiting: false,
+        })
+    })
+}
+
+/// What is wrong with the Secret that the resource names for `part`, if anything.
+pub fn named_secret(part: Part, platform: &Platform, observed: &Observed) -> Option<Progress> {
+    let (name, keys, reason, field, how): (_, &[&str], _, _, _) = match part {
+        Part::Edge => {
+            let certificate = platform.certificate.as_ref().filter(|certificate| !certificate.self_signed)?;
+            let how = "it must be of type kubernetes.io/tls";
+            (&certificate.secret, &["tls.crt", "tls.key"], Reason::TlsSecretMissing, "ingress.tls.secretName", how)
+        }
+        Part::Api => {
+            let mail = platform.spec.mail.as_ref()?;
+            let how = "its key url must hold the mail server's URL";
+            (&mail.secret_name, &["url"], Reason::MailSecretMissing, "mail.secretName", how)
+        }
+        Part::Postgres | Part::Pooler | Part::Redis | Part::Migrate => return None,
+    };
+    let message = match observed.secrets.get(name) {
+        None => format!("Secret {name}, which {field} names, does not exist: create it; {how}"),
+        Some(secret) => {
+            let missing = keys.iter().find(|key| !secret.keys.contains(**key))?;
+            format!("Secret {name}, which {field} names, has no {missing}: {how}")
+        }
+    };
+    Some(Progress::Waiting { reason, message })
+}

@@ -1,0 +1,191 @@
+//! What can go wrong between the operator and the API server: a process that ends before or after its k-th write, and answers
+//! that are errors.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use http::{Method, Request, Response, StatusCode};
+use kube::client::Body;
+use tower::{BoxError, Layer, Service};
+
+/// The plan.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    /// Writes so far.
+    writes: AtomicU64,
+    /// The write at which the process ends; 0 for none.
+    end_at: AtomicU64,
+    /// Whether that write still arrives.
+    arrives: AtomicBool,
+    ended: AtomicBool,
+    /// One request in so many fails; 0 for none.
+    one_in: AtomicU64,
+    requests: AtomicU64,
+    rights: Mutex<BTreeSet<Right>>,
+}
+
+/// A right that a request needs.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Right {
+    pub(crate) verb: String,
+    pub(crate) group: String,
+    /// With the subresource, if there is one.
+    pub(crate) resource: String,
+}
+
+impl Right {
+    /// The right that a request to a resource needs.
+    pub(crate) fn of(method: &str, uri: &str) -> Option<Self> {
+        let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
+        let mut parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+        let group = match *parts.first()? {
+            "api" => {
+                parts.drain(..2);
+                String::new()
+            }
+            "apis" => {
+                let group = (*parts.get(1)?).to_owned();
+                parts.drain(..3);
+                group
+            }
+            _ => return None,
+        };
+        if parts.first() == Some(&"namespaces") && parts.len() > 2 {
+            parts.drain(..2);
+        }
+        let resource = match parts.as_slice() {
+            [resource, _, subresource] => format!("{resource}/{subresource}"),
+            [resource, ..] => (*resource).to_owned(),
+            [] => return None,
+        };
+        let verb = match (method, parts.len()) {
+            ("GET", 1) if query.split('&').any(|pair| pair == "watch=true") => "watch",
+            ("GET", 1) => "list",
+            ("GET", _) => "get",
+            ("POST", _) => "create",
+            ("PUT", _) => "update",
+            ("PATCH", _) => "patch",
+            ("DELETE", _) => "delete",
+            _ => return None,
+        };
+        Some(Self { verb: verb.to_owned(), group, resource })
+    }
+}
+
+impl fmt::Display for Right {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}", self.verb, self.resource)?;
+        if self.group.is_empty() { Ok(()) } else { write!(formatter, ".{}", self.group) }
+    }
+}
+
+impl Faults {
+    /// Ends the process at its `k`-th write from now, before it is sent or after it `arrives`.
+    pub(crate) fn end_at(&self, k: u64, arrives: bool) {
+        self.writes.store(0, Ordering::SeqCst);
+        self.arrives.store(arrives, Ordering::SeqCst);
+        self.end_at.store(k, Ordering::SeqCst);
+    }
+
+    /// Starts it again if it ended, and says whether it had.
+    pub(crate) fn start_again(&self) -> bool {
+        if !self.ended.swap(false, Ordering::SeqCst) {
+            return false;
+        }
+        self.end_at.store(0, Ordering::SeqCst);
+        true
+    }
+
+    /// Whether the process has not come to the write at which it would have ended.
+    pub(crate) fn is_pending(&self) -> bool {
+        self.end_at.load(Ordering::SeqCst) > 0
+    }
+
+    /// Lets one request in `count` fail.
+    pub(crate) fn fail_one_in(&self, count: u64) {
+        self.one_in.store(count, Ordering::SeqCst);
+    }
+
+    /// The rights that all requests so far needed.
+    pub(crate) fn rights(&self) -> BTreeSet<Right> {
+        self.rights.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn requests(&self) -> u64 {
+        self.requests.load(Ordering::SeqCst)
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct FaultLayer(pub(crate) Arc<Faults>);
+
+impl<S> Layer<S> for FaultLayer {
+    type Service = Faulty<S>;
+
+    fn layer(&self, inner: S) -> Faulty<S> {
+        Faulty { inner, faults: Arc::clone(&self.0) }
+    }
+}
+
+pub(crate) struct Faulty<S> {
+    inner: S,
+    faults: Arc<Faults>,
+}
+
+impl<S, B> Service<Request<Body>> for Faulty<S>
+where
+    S: Service<Request<Body>, Response = Response<B>, Error = BoxError>,
+    S::Future: Send + 'static,
+    B: 'static,
+{
+    type Response = Response<B>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<B>, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let faults = Arc::clone(&self.faults);
+        if faults.ended.load(Ordering::SeqCst) {
+            return Box::pin(async { Err("the process has ended".into()) });
+        }
+        let right = request.uri().path_and_query().and_then(|target| Right::of(request.method().as_str(), target.as_str()));
+        faults.rights.lock().unwrap_or_else(PoisonError::into_inner).extend(right.clone());
+        let number = faults.requests.fetch_add(1, Ordering::SeqCst) + 1;
+        let one_in = faults.one_in.load(Ordering::SeqCst);
+        // Not every n-th: the same requests would fail in each look.
+        let fails = one_in > 0 && number.wrapping_mul(2_654_435_761) % 1000 < 1000 / one_in;
+        let arrives = number.is_multiple_of(2);
+        if fails && !arrives {
+            return Box::pin(async { Err("the connection was cut before the request was sent".into()) });
+        }
+        let last =
+            request.method() != Method::GET && faults.writes.fetch_add(1, Ordering::SeqCst) + 1 == faults.end_at.load(Ordering::SeqCst);
+        if last {
+            faults.ended.store(true, Ordering::SeqCst);
+            if !faults.arrives.load(Ordering::SeqCst) {
+                return Box::pin(async { Err("the process ended before the request was sent".into()) });
+            }
+        }
+        let patched = right.filter(|right| right.verb == "patch");
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            let answer = answer.await;
+            // Server-side apply of what is not there needs the right to create it too.
+            if let (Ok(answer), Some(right)) = (&answer, patched)
+                && answer.status() == StatusCode::CREATED
+            {
+                let create = Right { verb: "create".to_owned(), ..right };
+                faults.rights.lock().unwrap_or_else(PoisonError::into_inner).insert(create);
+            }
+            if last || fails { Err("the answer was lost".into()) } else { answer }
+        })
+    }
+}

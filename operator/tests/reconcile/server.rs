@@ -1,0 +1,337 @@
+//! A real etcd and kube-apiserver, without controllers: nothing but the operator changes anything.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use doacoes_operator::cluster::{Cluster, Verb};
+use doacoes_operator::crd::DonationPlatform;
+use doacoes_operator::metrics::Metrics;
+use doacoes_operator::rbac;
+use doacoes_operator::reconcile::{self, Context, Outcome};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
+use kube::client::ClientBuilder;
+use kube::core::ApiResource;
+use kube::{Client, Config, CustomResourceExt as _};
+use serde_json::{Value, json};
+
+use crate::faults::{FaultLayer, Faults};
+
+pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+/// The processes. They end when this process does: each is kept by a shell that waits for the end of its input.
+struct Server {
+    _processes: Vec<Child>,
+    _folder: tempfile::TempDir,
+    url: String,
+}
+
+/// The folder of etcd and kube-apiserver, which are built when they are not there yet.
+fn programs() -> Result<PathBuf> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../hack/cluster.d/binaries");
+    let output = Command::new(script).args(["etcd", "kube-apiserver"]).stderr(Stdio::inherit()).output()?;
+    if !output.status.success() {
+        return Err("hack/cluster.d/binaries failed".into());
+    }
+    Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim()))
+}
+
+fn start(programs: &Path, folder: &Path, name: &str, arguments: &[String]) -> Result<Child> {
+    let log = fs::File::create(folder.join(format!("{name}.log")))?;
+    let child = Command::new("sh")
+        .args(["-c", "\"$@\" </dev/null & process=$!; cat >/dev/null; kill -9 $process", "sh"])
+        .arg(programs.join(name))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .spawn()?;
+    Ok(child)
+}
+
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+impl Server {
+    fn start() -> Result<Self> {
+        let programs = programs()?;
+        let temporary = tempfile::tempdir()?;
+        let folder = temporary.path();
+        let (etcd, peer, port) = (free_port()?, free_port()?, free_port()?);
+        let etcd_url = format!("http://127.0.0.1:{etcd}");
+        let at = |file: &str| folder.join(file).display().to_string();
+        let keys = Command::new("openssl").args(["genrsa", "-out", &at("sa.key"), "2048"]).stderr(Stdio::null()).status()?;
+        if !keys.success() {
+            return Err("openssl failed".into());
+        }
+        fs::write(folder.join("tokens.csv"), "admin,admin,admin,system:masters\noperator,operator,operator\n")?;
+        let mut processes = vec![start(
+            &programs,
+            folder,
+            "etcd",
+            &[
+                format!("--data-dir={}", at("etcd")),
+                "--unsafe-no-fsync".to_owned(),
+                format!("--listen-client-urls={etcd_url}"),
+                format!("--advertise-client-urls={etcd_url}"),
+                format!("--listen-peer-urls=http://127.0.0.1:{peer}"),
+                "--log-level=error".to_owned(),
+            ],
+        )?];
+        processes.push(start(
+            &programs,
+            folder,
+            "kube-apiserver",
+            &[
+                format!("--etcd-servers={etcd_url}"),
+                format!("--cert-dir={}", at("certificates")),
+                "--bind-address=127.0.0.1".to_owned(),
+                format!("--secure-port={port}"),
+                "--service-cluster-ip-range=10.0.0.0/16".to_owned(),
+                "--authorization-mode=RBAC".to_owned(),
+                format!("--token-auth-file={}", at("tokens.csv")),
+                "--disable-admission-plugins=ServiceAccount".to_owned(),
+                "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
+                format!("--service-account-key-file={}", at("sa.key")),
+                format!("--service-account-signing-key-file={}", at("sa.key")),
+            ],
+        )?);
+        Ok(Self { _processes: processes, url: format!("https://127.0.0.1:{port}"), _folder: temporary })
+    }
+
+    fn config(&self, token: &str) -> Result<Config> {
+        let mut config = Config::new(self.url.parse()?);
+        // The server made its own certificate a moment ago.
+        config.accept_invalid_certs = true;
+        config.auth_info = serde_json::from_value(json!({"token": token}))?;
+        config.default_retry = false;
+        Ok(config)
+    }
+
+    fn client(&self, token: &str) -> Result<Client> {
+        Ok(Client::try_from(self.config(token)?)?)
+    }
+}
+
+static SERVER: OnceLock<std::result::Result<Server, String>> = OnceLock::new();
+
+/// One platform in a namespace of its own, and the operator with exactly the rights of its role.
+pub(crate) struct World {
+    /// May do everything.
+    pub(crate) admin: Client,
+    pub(crate) namespace: String,
+    pub(crate) context: Context,
+    pub(crate) metrics: Arc<Metrics>,
+    /// What goes wrong between the operator and the API server.
+    pub(crate) faults: Arc<Faults>,
+}
+
+pub(crate) async fn world(namespace: &str) -> Result<World> {
+    let server = SERVER.get_or_init(|| Server::start().map_err(|error| error.to_string()));
+    let server = server.as_ref().map_err(Clone::clone)?;
+    let admin = server.client("admin")?;
+    // Both programs compile nothing, but the machine may be busy.
+    for attempt in 0.. {
+        if admin.apiserver_version().await.is_ok() && Api::<Namespace>::all(admin.clone()).get("default").await.is_ok() {
+            break;
+        }
+        if attempt > 600 {
+            return Err("the API server does not answer".into());
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let apply = PatchParams::apply("tests").force();
+    define(&admin, &definition()?).await?;
+    let role = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "operator"}, "rules": rbac::rules(),
+    });
+    Api::<ClusterRole>::all(admin.clone()).patch("operator", &apply, &Patch::Apply(role)).await?;
+    let binding = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "operator"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "operator"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "operator"}],
+    });
+    Api::<ClusterRoleBinding>::all(admin.clone()).patch("operator", &apply, &Patch::Apply(binding)).await?;
+    let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
+    Api::<Namespace>::all(admin.clone()).patch(namespace, &apply, &Patch::Apply(object)).await?;
+    for _ in 0..100 {
+        if Api::<DonationPlatform>::namespaced(server.client("operator")?, namespace).list(&kube::api::ListParams::default()).await.is_ok()
+        {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let metrics = Arc::new(Metrics::new()?);
+    let faults = Arc::new(Faults::default());
+    let layer = FaultLayer(Arc::clone(&faults));
+    let operator = ClientBuilder::try_from(server.config("operator")?)?.with_layer(&layer).build();
+    let context = Context { cluster: Cluster::new(operator, Arc::clone(&metrics)), reporter: "doacoes-operator".into() };
+    Ok(World { admin, namespace: namespace.to_owned(), context, metrics, faults })
+}
+
+/// Stores a definition in place of the one that is there.
+pub(crate) async fn define(admin: &Client, definition: &Value) -> Result {
+    let definitions = Api::<CustomResourceDefinition>::all(admin.clone());
+    let apply = PatchParams::apply("tests").force();
+    definitions.patch("donationplatforms.doacoes.dev", &apply, &Patch::Apply(definition)).await?;
+    Ok(())
+}
+
+/// The definition.
+pub(crate) fn definition() -> Result<Value> {
+    Ok(serde_json::to_value(DonationPlatform::crd())?)
+}
+
+const KINDS: [&str; 13] = [
+    "ConfigMap",
+    "Deployment",
+    "DonationPlatform/status",
+    "HorizontalPodAutoscaler",
+    "Ingress",
+    "Job",
+    "NetworkPolicy",
+    "PersistentVolumeClaim",
+    "PodDisruptionBudget",
+    "Secret",
+    "Service",
+    "ServiceAccount",
+    "StatefulSet",
+];
+
+impl World {
+    pub(crate) fn platforms(&self) -> Api<DonationPlatform> {
+        Api::namespaced(self.admin.clone(), &self.namespace)
+    }
+
+    pub(crate) fn api(&self, kind: &str) -> Result<Api<DynamicObject>> {
+        let resource = doacoes_operator::kinds::watched()
+            .into_iter()
+            .find(|resource: &ApiResource| resource.kind == kind)
+            .ok_or_else(|| format!("{kind} is not watched"))?;
+        Ok(Api::namespaced_with(self.admin.clone(), &self.namespace, &resource))
+    }
+
+    pub(crate) async fn create(&self, spec: Value) -> Result<DonationPlatform> {
+        let mut spec = spec;
+        if spec.get("ingress").is_none() {
+            spec["ingress"] = json!({"host": "doe.example.org"});
+        }
+        let resource = serde_json::from_value(json!({
+            "apiVersion": "doacoes.dev/v1alpha1", "kind": "DonationPlatform", "metadata": {"name": "esperanca"}, "spec": spec,
+        }))?;
+        Ok(self.platforms().create(&PostParams::default(), &resource).await?)
+    }
+
+    pub(crate) async fn change(&self, spec: Value) -> Result {
+        self.platforms().patch("esperanca", &PatchParams::default(), &Patch::Merge(json!({"spec": spec}))).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn platform(&self) -> Result<DonationPlatform> {
+        Ok(self.platforms().get("esperanca").await?)
+    }
+
+    /// Requests of the operator that change something, so far.
+    pub(crate) fn writes(&self) -> u64 {
+        self.writes_by_kind().values().sum()
+    }
+
+    fn writes_by_kind(&self) -> BTreeMap<&'static str, u64> {
+        let verbs = [Verb::Create, Verb::Apply, Verb::Replace, Verb::Delete];
+        KINDS.iter().map(|kind| (*kind, verbs.map(|verb| self.metrics.writes(verb, kind)).iter().sum())).collect()
+    }
+
+    pub(crate) async fn look(&self) -> std::result::Result<Outcome, reconcile::error::Error> {
+        self.look_at(Timestamp::now()).await
+    }
+
+    pub(crate) async fn look_at(&self, now: Timestamp) -> std::result::Result<Outcome, reconcile::error::Error> {
+        match self.platforms().get("esperanca").await {
+            Ok(platform) => reconcile::reconcile(&self.context, &platform, now).await,
+            Err(error) => Err(reconcile::error::Error::Invalid(error.to_string())),
+        }
+    }
+
+    /// Looks until nothing is written any more. Fails when that does not happen.
+    pub(crate) async fn settle(&self) -> Result<Outcome> {
+        let mut written: Vec<&str> = Vec::new();
+        for _ in 0..10 {
+            let before = self.writes_by_kind();
+            let outcome = self.look().await?;
+            let after = self.writes_by_kind();
+            if after == before {
+                return Ok(outcome);
+            }
+            written = after.iter().filter(|(kind, count)| before.get(*kind) != Some(count)).map(|(kind, _)| *kind).collect();
+        }
+        Err(format!("each look writes something: {written:?}").into())
+    }
+
+    pub(crate) async fn get(&self, kind: &str, name: &str) -> Result<DynamicObject> {
+        Ok(self.api(kind)?.get(name).await?)
+    }
+
+    pub(crate) async fn exists(&self, kind: &str, name: &str) -> Result<bool> {
+        Ok(self.api(kind)?.get_opt(name).await?.is_some())
+    }
+
+    /// Changes an object as a person with kubectl would.
+    pub(crate) async fn merge(&self, kind: &str, name: &str, patch: Value) -> Result {
+        self.api(kind)?.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn merge_status(&self, kind: &str, name: &str, status: Value) -> Result {
+        let patch = json!({"status": status});
+        self.api(kind)?.patch_status(name, &PatchParams::default(), &Patch::Merge(patch)).await?;
+        Ok(())
+    }
+
+    /// Names of the objects of a kind.
+    pub(crate) async fn names(&self, kind: &str) -> Result<Vec<String>> {
+        let list = self.api(kind)?.list(&kube::api::ListParams::default()).await?;
+        Ok(list.items.iter().map(kube::ResourceExt::name_any).collect())
+    }
+
+    /// Status and reason of a condition, and its message.
+    pub(crate) async fn condition(&self, type_: &str) -> Result<(String, String)> {
+        let status = self.platform().await?.status.unwrap_or_default();
+        let found = status.conditions.into_iter().find(|condition| condition.type_ == type_);
+        let condition = found.ok_or_else(|| format!("there is no condition {type_}"))?;
+        Ok((format!("{}/{}", condition.status, condition.reason), condition.message))
+    }
+
+    /// The same for every workload that exists and whose pods do not run yet.
+    pub(crate) async fn run_all_pods(&self) -> Result {
+        for kind in ["StatefulSet", "Deployment"] {
+            for name in self.names(kind).await? {
+                let live = self.get(kind, &name).await?;
+                if live.data.pointer("/status/observedGeneration").and_then(Value::as_i64) != live.metadata.generation {
+                    self.run_pods(kind, &name).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What the controllers would report once all pods run.
+    pub(crate) async fn run_pods(&self, kind: &str, name: &str) -> Result {
+        let live = self.get(kind, name).await?;
+        let replicas = live.data.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1);
+        let status = json!({
+            "observedGeneration": live.metadata.generation, "replicas": replicas, "updatedReplicas": replicas,
+            "readyReplicas": replicas, "availableReplicas": replicas,
+        });
+        self.merge_status(kind, name, status).await
+    }
+}
