@@ -116,9 +116,11 @@ def donate(campaign, cents=500, key=None, timeout=20):
 
 
 def hot_campaign():
-    status, _, page = ask("GET", "campanhas?limite=1")
-    assert status == 200, page
-    return page["itens"][0]["slug"]
+    def first():
+        status, _, page = ask("GET", "campanhas?limite=1")
+        return status == 200 and page["itens"][0]["slug"]
+
+    return eventually("the list of campaigns is there", first, 60)
 
 
 def server_connections():

@@ -148,10 +148,14 @@ pub async fn run(
     let campaigns = world::campaigns(&mut tx, &mut random, scale.campanhas, &organisations).await?;
     progress(&format!("{} organizadoras, {} campanhas, {} pessoas", scale.organizadoras, scale.campanhas, scale.pessoas));
     let mut donations = Donations::new(random, &people, &campaigns, scale.doacoes);
-    let mut movements = 0;
+    let (mut movements, mut told) = (0, 0);
     while let Some(batch) = donations.batch(BATCH, &keys.email)? {
         movements += batch.store(&mut tx).await?;
-        progress(&format!("{} of {} doacoes", donations.made(), scale.doacoes));
+        // A line for each fifth is a sign of life and no flood.
+        if (donations.made() - told) * 5 >= scale.doacoes {
+            told = donations.made();
+            progress(&format!("{told} of {} doacoes", scale.doacoes));
+        }
     }
     add_up(&mut tx).await?;
     progress("totals");

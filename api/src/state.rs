@@ -23,7 +23,7 @@ use crate::redis_client::RedisClient;
 use crate::rehearsal::Rehearsal;
 use crate::service::resets::Resets;
 use crate::shutdown::Shutdown;
-use crate::store::StoreError;
+use crate::store::{self, StoreError};
 use crate::streams::Streams;
 
 /// The shared state; cheap to clone.
@@ -138,7 +138,7 @@ impl Core {
 
     /// A transaction; it rolls back unless it is committed.
     pub async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
-        self.in_turn(self.db.begin()).await
+        self.in_turn(store::begin(&self.db)).await
     }
 
     async fn in_turn<T>(&self, acquire: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
@@ -157,7 +157,7 @@ impl Core {
 
     /// A transaction of background work.
     pub async fn begin_in_background(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
-        Ok(self.background_db.begin().await?)
+        Ok(store::begin(&self.background_db).await?)
     }
 
     /// How long a new PIX key waits before it is used. An intruder's change is seen before money goes astray.

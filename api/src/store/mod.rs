@@ -25,7 +25,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
 /// A statement that failed, or was not tried.
 #[derive(Debug, thiserror::Error)]
@@ -141,6 +141,29 @@ pub fn pool(url: &SecretString, size: u32) -> Result<PgPool, StoreError> {
         // Pods leave a pooler that drains within this time.
         .max_lifetime(Duration::from_mins(5))
         .connect_lazy_with(options))
+}
+
+/// A transaction, on a connection that still is one.
+///
+/// A pooler pod that stops closes connections that were in use a moment ago and were therefore not asked. BEGIN is the first that
+/// such a connection hears, and where it fails for the connection's sake nothing was done yet: the next one is tried.
+pub async fn begin(db: &PgPool) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+    /// A pooler says the same when it stops and when it has no server; more would be in the way of what waits for one.
+    const TURNED_AWAY: u32 = 2;
+    let (mut closed, mut turned_away) = (0, 0);
+    loop {
+        let begun = db.begin().await;
+        let code = match &begun {
+            // The last word of a server that closes a connection is not heard before somebody speaks.
+            Err(sqlx::Error::Database(error)) => error.code(),
+            _ => None,
+        };
+        match (&begun, code.as_deref()) {
+            (Err(sqlx::Error::Io(_)), _) | (_, Some("57P01")) if closed < db.options().get_max_connections() => closed += 1,
+            (_, Some(code)) if code.starts_with("08") && turned_away < TURNED_AWAY => turned_away += 1,
+            _ => return begun,
+        }
+    }
 }
 
 /// Checks now what is otherwise checked at COMMIT.

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use sqlx::Connection as _;
 use uuid::Uuid;
 
-use crate::harness::{Options, Servers, TestApp, create_database, e2eid, metric, signal_all, until};
+use crate::harness::{Options, Servers, TestApp, all_at_once, create_database, e2eid, metric, servers, signal_all, until};
 
 /// What a client knows of one attempt.
 enum Outcome {
@@ -202,4 +203,32 @@ fn processes(servers: &Servers) -> Vec<String> {
     let first = servers.env("PG_PID");
     let children = std::fs::read_to_string(format!("/proc/{first}/task/{first}/children")).unwrap();
     children.split_whitespace().map(str::to_owned).chain([first]).collect()
+}
+
+/// As when one of several poolers stops: the connections were in use a moment ago, so nobody asked whether they still are some.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_were_closed_a_moment_ago_cost_no_donation() {
+    let app = Arc::new(TestApp::with(Options { pool_size: 8, ..Options::default() }).await);
+    let campaign = app.campaign().await;
+    let path = Arc::new(format!("campanhas/{}/doacoes", campaign.slug));
+    let donate = |_| {
+        let (app, path) = (Arc::clone(&app), Arc::clone(&path));
+        async move { app.post(&path, app.donation(json!({}))).new_key().send().await.status.as_u16() }
+    };
+    let mut superuser = sqlx::PgConnection::connect(&servers().env("PG_SUPERUSER_URL")).await.unwrap();
+    let mut closed = 0;
+    for _ in 0..5 {
+        assert_eq!(all_at_once(16, donate).await, vec![201; 16]);
+        let ended = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                     WHERE datname = $1 AND usename = 'app' AND application_name = 'doacoes-api'";
+        let (mut left, asked) = (1, Instant::now());
+        while left > 0 {
+            left = sqlx::query_scalar::<_, i64>(ended).bind(&app.database).fetch_one(&mut superuser).await.unwrap();
+            closed += left;
+        }
+        // One that begins a transaction while it is being closed is closed in the middle of it, and an older one is asked first.
+        assert!(asked.elapsed() < Duration::from_millis(400), "{:?}", asked.elapsed());
+        assert_eq!(all_at_once(16, donate).await, vec![201; 16]);
+    }
+    assert!(closed > 10, "{closed} connections closed");
 }

@@ -135,7 +135,7 @@ fn full() -> Value {
 }
 
 /// Accepted specs that together hold every field.
-fn bases() -> Vec<(&'static str, Value)> {
+pub(crate) fn bases() -> Vec<(&'static str, Value)> {
     vec![
         ("full", full()),
         ("self-signed", merged(&full(), &json!({"ingress": {"tls": {"secretName": null, "selfSigned": {}}}}))),
@@ -818,9 +818,16 @@ async fn every_bound_holds_and_is_no_narrower_than_it_says() -> Result {
     Ok(())
 }
 
-#[tokio::test]
-async fn what_is_close_to_a_rule_is_accepted_and_understood() -> Result {
-    let server = Server::new("admission-accepted").await?;
+/// A place where a base is changed in a way that is accepted.
+pub(crate) struct Accepted {
+    pub(crate) path: String,
+    pub(crate) change: Value,
+    pub(crate) base: &'static str,
+    /// What the base is then.
+    pub(crate) spec: Value,
+}
+
+pub(crate) fn accepted_changes() -> Result<Vec<Accepted>> {
     let nodes = nodes();
     let mut cases = Vec::new();
     for (at, change) in accepted() {
@@ -830,11 +837,19 @@ async fn what_is_close_to_a_rule_is_accepted_and_understood() -> Result {
             if node.schema.get("properties").is_some() != change.is_object() && node.schema.get("additionalProperties").is_none() {
                 continue;
             }
-            let (_, spec) = changed(&node.path, &change).ok_or_else(|| format!("no base has {}", node.path))?;
-            cases.push((format!("{} changed by {change}", node.path), spec));
+            let (base, spec) = changed(&node.path, &change).ok_or_else(|| format!("no base has {}", node.path))?;
+            cases.push(Accepted { path: node.path.clone(), change: change.clone(), base, spec });
         }
         assert!(cases.len() > before, "there is no {at}");
     }
+    Ok(cases)
+}
+
+#[tokio::test]
+async fn what_is_close_to_a_rule_is_accepted_and_understood() -> Result {
+    let server = Server::new("admission-accepted").await?;
+    let nodes = nodes();
+    let cases = accepted_changes()?.into_iter().map(|case| (format!("{} changed by {}", case.path, case.change), case.spec));
     let (server, nodes) = (&server, nodes.as_slice());
     let tried = stream::iter(cases).map(|(what, spec)| async move {
         let result = async {

@@ -12,7 +12,7 @@ use crate::finish;
 use crate::server::{Result, World, world};
 
 /// Looks until everything is ready, doing what controllers would do. Returns the number of looks.
-async fn drive(world: &World) -> Result<u32> {
+pub(crate) async fn drive(world: &World) -> Result<u32> {
     for look in 1..200 {
         let outcome = world.look().await;
         if outcome.is_err() {
@@ -31,11 +31,11 @@ async fn drive(world: &World) -> Result<u32> {
             return Ok(look);
         }
     }
-    Err("it does not become ready".into())
+    Err(format!("it does not become ready: {:?}, {:?}", world.condition("Ready").await?, world.look().await.err()).into())
 }
 
 /// Everything of the platform, without what differs from one creation to the next.
-async fn picture(world: &World) -> Result<BTreeMap<String, Value>> {
+pub(crate) async fn picture(world: &World) -> Result<BTreeMap<String, Value>> {
     fn clean(value: &mut Value) {
         match value {
             Value::Object(map) => {
@@ -76,7 +76,7 @@ async fn picture(world: &World) -> Result<BTreeMap<String, Value>> {
 }
 
 /// Names what differs, and not all the rest.
-fn same(found: &BTreeMap<String, Value>, expected: &BTreeMap<String, Value>, when: &str) {
+pub(crate) fn same(found: &BTreeMap<String, Value>, expected: &BTreeMap<String, Value>, when: &str) {
     let names: BTreeSet<&String> = found.keys().chain(expected.keys()).collect();
     for name in names {
         let difference = found.get(name).zip(expected.get(name)).and_then(|(found, expected)| difference(expected, found));
