@@ -166,7 +166,9 @@ class Load:
                 text = answer.read()
                 wrong = None if answer.status == (201 if posts else 200) else (answer.status, text[:200])
             except (http.client.HTTPException, OSError) as error:
-                wrong, connection = repr(error), None
+                wrong = repr(error)
+                connection.close()
+                connection = None
             with self.lock:
                 self.posts += posts
                 self.reads += not posts
@@ -175,6 +177,8 @@ class Load:
             if not keeps and connection:
                 connection.close()
                 connection = None
+        if connection:
+            connection.close()
 
     def __enter__(self):
         for thread in self.threads:

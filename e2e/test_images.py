@@ -30,7 +30,7 @@ DEBIAN = {
     "postgres": (["postgres", "--version"], (17, 0), 999),
     "redis": (["redis-server", "--version"], (7, 2), 999),
     "pgbouncer": (["pgbouncer", "--version"], (1, 26, 1), 70),
-    "nginx": (["nginx", "-v"], (1, 27, 3), 101),
+    "nginx": (["nginx", "-v"], (1, 27, 4), 101),
 }
 DAY = 24 * 3600
 # Where this machine compiles api and operator.

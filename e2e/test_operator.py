@@ -149,7 +149,7 @@ class Operator(unittest.TestCase):
                 change(spec)
                 eventually("all pods are new", lambda: not before & (set(names("api")) | set(names("edge"))))
                 no_api_pod_is_leaving()
-                eventually("enough was sent", lambda: load.sent() >= 5000, 120)
+                eventually("enough was sent", lambda: load.sent() >= 10_000, 300)
             print(f"operator: rolling update of {what}: {load.sent()} requests, {load.posts} of them donations", file=sys.stderr)
             self.assertEqual(load.failed, [], what)
             self.assertGreater(load.posts, 0.3 * load.sent())

@@ -12,9 +12,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::crd::DonationPlatform;
+use crate::error::{Class, Error};
 use crate::metrics::Metrics;
 use crate::names::FIELD_MANAGER;
-use crate::reconcile::error::{Class, Error};
 
 /// How long a request may take. Watches have a limit of their own.
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -20,10 +20,11 @@ use kube::{Resource, ResourceExt as _};
 use tokio::sync::watch;
 
 use crate::crd::DonationPlatform;
+use crate::error::Error;
 use crate::kinds;
 use crate::metrics::{Metrics, ReconcileResult};
 use crate::names;
-use crate::reconcile::error::Error;
+use crate::reconcile::status::ConditionType;
 use crate::reconcile::{Context, Outcome, reconcile};
 use crate::telemetry::chain;
 
@@ -94,7 +95,7 @@ impl Watched {
                     .map(|status| status.conditions.as_slice())
                     .unwrap_or_default()
                     .iter()
-                    .find(|condition| condition.type_ == "Ready")
+                    .find(|condition| condition.type_ == ConditionType::Ready.as_str())
                     .map(|condition| condition.status.as_str());
                 let [yes, no, unknown] = &mut counts;
                 *match ready {

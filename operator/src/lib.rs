@@ -5,10 +5,10 @@
 //! - [`crd`]: the resource, its defaults and the rules that the API server enforces.
 //! - [`resolve`]: the resource with every default filled in.
 //! - [`build`]: what it consists of, pure functions.
-//! - [`quantity`]: amounts of memory and processors.
+//! - [`quantity`], [`fingerprint`]: amounts of memory and processors; what stands for content.
 //! - [`reconcile`]: one look at one platform: observe, validate, build, apply, prune, report.
 //! - [`controller`]: watches, the queue, and the wait after a failure.
-//! - [`cluster`]: requests to the API server.
+//! - [`cluster`], [`error`]: requests to the API server, and what can fail.
 //! - [`render`], [`manifests`], [`rbac`], [`yaml`]: what is printed instead of applied.
 //! - [`admin`], [`metrics`], [`telemetry`]: how the operator itself is watched.
 
@@ -17,6 +17,8 @@ pub mod build;
 pub mod cluster;
 pub mod controller;
 pub mod crd;
+pub mod error;
+pub mod fingerprint;
 pub mod images;
 pub mod kinds;
 pub mod manifests;

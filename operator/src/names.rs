@@ -25,6 +25,8 @@ pub const RENEW_AFTER: &str = "doacoes.dev/renew-after";
 pub const CONTENT: &str = "doacoes.dev/content";
 /// How many times a failed migration was tried, on its Job.
 pub const ATTEMPT: &str = "doacoes.dev/attempt";
+/// UID of the claim for the volume whose database was migrated, on the migration's Job.
+pub const VOLUME: &str = "doacoes.dev/volume";
 /// How the attempt before this one failed, on its Job.
 pub const LAST_FAILURE: &str = "doacoes.dev/last-failure";
 

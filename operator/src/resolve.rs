@@ -240,7 +240,11 @@ fn redis(spec: &DonationPlatformSpec) -> Redis {
     let max_memory = whole(&managed.max_memory).unwrap_or(1 << 30);
     let mut given = managed.resources;
     let limits = given.limits.get_or_insert_default();
-    limits.entry("memory".to_owned()).or_insert_with(|| bytes(Platform::redis_limit(max_memory)));
+    let least = bytes(Platform::redis_limit(max_memory));
+    let asked = given.requests.as_ref().and_then(|requests| requests.get("memory")).cloned();
+    limits
+        .entry("memory".to_owned())
+        .or_insert_with(|| asked.filter(|asked| thousandths(&asked.0) > thousandths(&least.0)).unwrap_or(least));
     let amounts = match spec.profile {
         Profile::Development => Amounts { cpu: "20m", memory: "64Mi", limit: "" },
         Profile::Production => Amounts { cpu: "100m", memory: "256Mi", limit: "" },

@@ -31,8 +31,10 @@ pub(super) fn children(inputs: &Inputs<'_>) -> Vec<Child> {
     let scale = if platform.autoscaling.is_some() { Scale::Autoscaled(floor) } else { Scale::Fixed(floor) };
     let files = files(platform);
     let mut children = vec![service_account(platform, PART), service(platform)];
-    children.extend(files.as_ref().map(|files| config_map(platform, PART, files)));
-    children.extend(disruption_budget(platform, PART, floor));
+    // Pods of the version before may still read what is there.
+    children.extend(files.as_ref().map(|files| config_map(platform, PART, files).after(Gate::Schema)));
+    // Half of them: no pod that replaces one becomes ready while the database is away, so with fewer its node could not be drained.
+    children.extend(disruption_budget(platform, PART, floor, floor.div_euclid(2).max(1)));
     children.push(Child::of(platform, PART, &deployment(inputs, files.as_ref())).with_scale(scale).after(Gate::Schema));
     if let Some(autoscaling) = &platform.autoscaling {
         children.push(Child::of(platform, PART, &autoscaler(platform, autoscaling)).after(Gate::Schema));

@@ -28,9 +28,13 @@ pub(super) fn children(inputs: &Inputs<'_>) -> Vec<Child> {
     let platform = inputs.platform;
     let Some(edge) = &platform.edge else { return Vec::new() };
     let files = files(platform, edge);
-    let mut children =
-        vec![service_account(platform, PART), config_map(platform, PART, &files), Child::of(platform, PART, &service(platform, edge))];
-    children.extend(disruption_budget(platform, PART, edge.replicas));
+    let mut children = vec![
+        service_account(platform, PART),
+        // Pods of the version before may still read what is there.
+        config_map(platform, PART, &files).after(Gate::Schema),
+        Child::of(platform, PART, &service(platform, edge)),
+    ];
+    children.extend(disruption_budget(platform, PART, edge.replicas, 1));
     // It carries the release's files, so it waits for the migration as the API does.
     let deployment = Child::of(platform, PART, &deployment(inputs, edge, &files));
     children.push(deployment.with_scale(Scale::Fixed(edge.replicas)).after(Gate::Schema));
@@ -124,7 +128,7 @@ fn deployment(inputs: &Inputs<'_>, edge: &Edge, files: &BTreeMap<String, String>
         part: PART,
         tier: &edge.tier,
         user: USER,
-        grace_seconds: Some(60),
+        grace_seconds: Some(pause(edge) + 52),
         init_containers: vec![assets(platform, edge)],
         container: nginx(platform, edge),
         volumes,
@@ -160,6 +164,11 @@ fn assets(platform: &Platform, edge: &Edge) -> Container {
     }
 }
 
+/// Seconds until nobody sends new connections to a pod that is to stop. A load balancer outside asks its nodes only now and then.
+fn pause(edge: &Edge) -> i64 {
+    if edge.service.type_ == ServiceType::LoadBalancer { 25 } else { 8 }
+}
+
 fn nginx(platform: &Platform, edge: &Edge) -> Container {
     let mut ports = vec![port("http", HTTP_PORT), port("admin", ADMIN_PORT)];
     let mut mounts = vec![mount_read_only("config", "/etc/doacoes/edge"), mount_read_only("assets", "/assets"), mount("tmp", "/tmp")];
@@ -167,6 +176,7 @@ fn nginx(platform: &Platform, edge: &Edge) -> Container {
         ports.push(port("https", HTTPS_PORT));
         mounts.push(mount_read_only("certificate", "/run/secrets/doacoes/certificate"));
     }
+    let stop = format!("sleep {}; nginx -e stderr -c /etc/doacoes/edge/nginx.conf -s quit; sleep 40", pause(edge));
     Container {
         command: Some(texts(&["/bin/sh", "/etc/doacoes/edge/start.sh"])),
         ports: Some(ports),
@@ -174,11 +184,7 @@ fn nginx(platform: &Platform, edge: &Edge) -> Container {
         startup_probe: Some(pace(1, 3, 600).http("/startupz", "admin")),
         readiness_probe: Some(pace(2, 2, 2).http("/livez", "admin")),
         liveness_probe: Some(pace(10, 5, 6).http("/livez", "admin")),
-        lifecycle: Some(before_stop(command(&[
-            "/bin/sh",
-            "-c",
-            "sleep 8; nginx -e stderr -c /etc/doacoes/edge/nginx.conf -s quit; sleep 40",
-        ]))),
+        lifecycle: Some(before_stop(command(&["/bin/sh", "-c", &stop]))),
         volume_mounts: Some(mounts),
         ..container("nginx", &edge.tier.image, &edge.tier.resources)
     }

@@ -68,6 +68,7 @@ fn annotations(platform: &Platform) -> Option<BTreeMap<String, String>> {
                 ("limit-req-rate", format!("{rate}r/s")),
                 ("limit-req-key", "${binary_remote_addr}".to_owned()),
                 ("limit-req-burst", burst.to_string()),
+                ("limit-req-no-delay", "true".to_owned()),
                 ("limit-req-reject-code", "429".to_owned()),
                 ("redirect-to-https", redirect),
             ],

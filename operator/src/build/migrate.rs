@@ -7,7 +7,7 @@ use serde_json::json;
 use super::pod::{Pod, container, mount_read_only, pull_policy, secret, texts, variable};
 use super::secrets::Generated;
 use super::{Child, Inputs, Part, Upkeep, labels, metadata, postgres, service_account};
-use crate::reconcile::current::fingerprint;
+use crate::fingerprint::fingerprint;
 use crate::resolve::Platform;
 
 const PART: Part = Part::Migrate;

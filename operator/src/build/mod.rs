@@ -187,12 +187,12 @@ fn config_map(platform: &Platform, part: Part, files: &BTreeMap<String, String>)
     Child::of(platform, part, &map)
 }
 
-/// Lets one pod of a part go at a time. For a single pod there is none: it could never be moved.
-fn disruption_budget(platform: &Platform, part: Part, replicas: i32) -> Option<Child> {
+/// Lets `at_once` pods of a part go at a time. For a single pod there is none: it could never be moved.
+fn disruption_budget(platform: &Platform, part: Part, replicas: i32, at_once: i32) -> Option<Child> {
     let budget = PodDisruptionBudget {
         metadata: metadata(platform, part),
         spec: Some(PodDisruptionBudgetSpec {
-            max_unavailable: Some(IntOrString::Int(1)),
+            max_unavailable: Some(IntOrString::Int(at_once)),
             selector: Some(selector(platform, part)),
             unhealthy_pod_eviction_policy: Some("AlwaysAllow".to_owned()),
             ..PodDisruptionBudgetSpec::default()

@@ -12,7 +12,7 @@ use crate::resolve::Platform;
 
 const DNS: i32 = 53;
 /// Ports of mail servers.
-const MAIL: [i32; 3] = [25, 465, 587];
+const MAIL: [i32; 4] = [25, 465, 587, 2525];
 
 pub(super) fn children(platform: &Platform) -> Vec<Child> {
     if !platform.spec.network_policy.enabled {
@@ -39,7 +39,11 @@ pub(super) fn children(platform: &Platform) -> Vec<Child> {
 /// For every pod of the platform, whatever its part: nothing. What is needed is added to it.
 fn nothing(platform: &Platform) -> Child {
     let policy = NetworkPolicy {
-        metadata: ObjectMeta { name: Some(platform.name.clone()), labels: Some(labels::of_all(platform)), ..ObjectMeta::default() },
+        metadata: ObjectMeta {
+            name: Some(format!("{}-all", platform.name)),
+            labels: Some(labels::of_all(platform)),
+            ..ObjectMeta::default()
+        },
         spec: Some(NetworkPolicySpec {
             pod_selector: Some(LabelSelector { match_labels: Some(labels::all_pods(platform)), match_expressions: None }),
             policy_types: Some(types()),
@@ -75,7 +79,10 @@ fn egress(platform: &Platform, part: Part) -> Vec<NetworkPolicyEgressRule> {
         // They are asked and ask nobody.
         Part::Postgres | Part::Redis => return Vec::new(),
         Part::Pooler | Part::Migrate => vec![to(Part::Postgres, postgres::PORT)],
-        Part::Api => vec![to(Part::Pooler, pooler::PORT), to(Part::Redis, redis::PORT), mail(platform)],
+        Part::Api => {
+            let mail = platform.spec.mail.as_ref().map(|_| mail(platform));
+            [to(Part::Pooler, pooler::PORT), to(Part::Redis, redis::PORT)].into_iter().chain(mail).collect()
+        }
         Part::Edge => vec![to(Part::Api, api::PORT)],
     };
     // Names may be resolved on the node, so no peer is named.

@@ -14,8 +14,8 @@ use serde_json::json;
 
 use super::{Inputs, Part, labels, selector};
 use crate::crd::PullPolicy;
+use crate::fingerprint::fingerprint;
 use crate::names::{CONFIGURATION, SECRETS};
-use crate::reconcile::current::fingerprint;
 use crate::resolve::{Platform, Tier};
 
 /// Spreads pods over nodes.
@@ -132,6 +132,8 @@ pub(super) fn container(name: &str, image: &str, resources: &ResourceRequirement
         image: Some(image.to_owned()),
         image_pull_policy: Some("IfNotPresent".to_owned()),
         resources: Some(resources.clone()),
+        // What a program says last is the cause that the status repeats.
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         security_context: Some(SecurityContext {
             allow_privilege_escalation: Some(false),
             capabilities: Some(Capabilities { add: None, drop: Some(vec!["ALL".to_owned()]) }),

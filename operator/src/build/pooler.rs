@@ -24,7 +24,7 @@ pub(super) fn children(inputs: &Inputs<'_>) -> Vec<Child> {
     let files = files(platform);
     let deployment = Child::of(platform, PART, &deployment(inputs, &files)).with_scale(Scale::Fixed(replicas));
     let mut children = vec![service_account(platform, PART), config_map(platform, PART, &files), service(platform)];
-    children.extend(disruption_budget(platform, PART, replicas));
+    children.extend(disruption_budget(platform, PART, replicas, 1));
     children.push(deployment);
     children
 }

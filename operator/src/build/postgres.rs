@@ -116,6 +116,8 @@ fn stateful_set(inputs: &Inputs<'_>, files: &BTreeMap<String, String>) -> Statef
     StatefulSet {
         metadata: metadata(platform, PART),
         spec: Some(StatefulSetSpec {
+            // Else a pod that never becomes ready is not replaced by the one that would.
+            pod_management_policy: Some("Parallel".to_owned()),
             persistent_volume_claim_retention_policy: Some(StatefulSetPersistentVolumeClaimRetentionPolicy {
                 when_deleted: Some(when_deleted.to_owned()),
                 when_scaled: Some("Retain".to_owned()),

@@ -130,7 +130,7 @@ pub struct ManagedEdge {
     #[serde(default = "default_replicas")]
     #[schemars(range(min = 1, max = 20))]
     pub replicas: i32,
-    /// Image of nginx 1.27.3 or later, with tag or digest. At most 512 characters. Default: the one that this release was tested
+    /// Image of nginx 1.27.4 or later, with tag or digest. At most 512 characters. Default: the one that this release was tested
     /// with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::image")]

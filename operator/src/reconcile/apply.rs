@@ -5,15 +5,16 @@ use kube::api::DynamicObject;
 use kube::core::ApiResource;
 use serde_json::{Value, json};
 
-use super::current::{difference, fingerprint, without_additions};
-use super::error::Error;
+use super::current::{difference, without_additions};
 use super::observe::{Live, Observed, SecretState};
 use super::ownership::{Identity, Owner};
 use super::{Progress, Reason, migrate, scale};
 use crate::build::secrets::Generated;
-use crate::build::{Child, Gate, Part, Upkeep};
+use crate::build::{Child, Gate, Part, Scale, Upkeep};
 use crate::cluster::Cluster;
-use crate::names::{FIELD_MANAGER, RENDERED};
+use crate::error::Error;
+use crate::fingerprint::fingerprint;
+use crate::names::{FIELD_MANAGER, INSTANCE_LABEL, MANAGED_BY, MANAGED_BY_LABEL, RENDERED, SCALE_MANAGER};
 use crate::resolve::Platform;
 
 /// What came of writing.
@@ -23,6 +24,13 @@ pub struct Applied {
     pub waiting: Vec<(Part, Reason, String)>,
     /// What was refused. The other objects were written.
     pub refused: Vec<(Part, Error)>,
+}
+
+impl Applied {
+    /// Whether everything was written.
+    pub fn is_complete(&self) -> bool {
+        self.waiting.is_empty() && self.refused.is_empty()
+    }
 }
 
 /// Makes the Secrets with generated data that are absent. Their content is in the pods' annotations, so they come first.
@@ -76,9 +84,9 @@ pub async fn children(
     platform: &Platform,
     children: &[Child],
     migration: &migrate::State,
-) -> Result<Applied, Error> {
+    applied: &mut Applied,
+) -> Result<(), Error> {
     let identity = Identity { name: &platform.name, uid: &platform.uid };
-    let mut applied = Applied::default();
     for child in children {
         let open = match (child.upkeep, child.gate) {
             (Upkeep::CreateOnce | Upkeep::Renewed | Upkeep::Job, _) => false,
@@ -86,6 +94,7 @@ pub async fn children(
             (Upkeep::Apply, Gate::Schema) => *migration == migrate::State::Complete,
         };
         if !open {
+            scale_what_serves(cluster, observed, child, identity).await?;
             continue;
         }
         match observed.find(child).map(|live| identity.owner(&live.metadata)) {
@@ -107,7 +116,32 @@ pub async fn children(
             Err(error) => return Err(error),
         }
     }
-    Ok(applied)
+    Ok(())
+}
+
+/// The version that serves while the next one waits has as many pods as the resource says.
+async fn scale_what_serves(cluster: &Cluster, observed: &mut Observed, child: &Child, identity: Identity<'_>) -> Result<(), Error> {
+    let Some(live) = observed.find(child).filter(|live| identity.owner(&live.metadata) == Owner::Ours).cloned() else { return Ok(()) };
+    // An autoscaler that is no longer asked for goes together with the version that it scales.
+    let is_autoscaled = observed
+        .objects()
+        .any(|other| other.resource.kind == "HorizontalPodAutoscaler" && other.object.metadata.name == live.metadata.name);
+    let Some(scale) = child.scale.filter(|_| !is_autoscaled) else { return Ok(()) };
+    scaled(cluster, observed, child, scale, live, false).await.map(|_| ())
+}
+
+async fn scaled(
+    cluster: &Cluster,
+    observed: &mut Observed,
+    child: &Child,
+    scale: Scale,
+    live: DynamicObject,
+    created: bool,
+) -> Result<DynamicObject, Error> {
+    let Some(replicas) = scale::wanted(scale, scale::replicas(&live), created) else { return Ok(live) };
+    let patch = scale::patch(&live, &child.resource, replicas);
+    let answer = cluster.apply(&child.resource, &patch, SCALE_MANAGER, true).await?;
+    Ok(remember(observed, &child.resource, answer))
 }
 
 pub(super) fn removal(child: &Child) -> (Part, Reason, String) {
@@ -128,12 +162,8 @@ async fn one(cluster: &Cluster, observed: &mut Observed, child: &Child) -> Resul
         }
         Some(live) => repair(cluster, observed, &child.resource, desired, live).await?,
     };
-    if let Some(scale) = child.scale
-        && let Some(replicas) = scale::wanted(scale, scale::replicas(&now), created)
-    {
-        let scaled =
-            cluster.apply(&child.resource, &scale::patch(&now, &child.resource, replicas), crate::names::SCALE_MANAGER, true).await?;
-        now = remember(observed, &child.resource, scaled);
+    if let Some(scale) = child.scale {
+        now = scaled(cluster, observed, child, scale, now, created).await?;
     }
     tracing::trace!(object = now.name_any(), kind = child.resource.kind, "current");
     Ok(())
@@ -246,9 +276,31 @@ pub fn progress(applied: &Applied, part: Part) -> Option<Progress> {
     })
 }
 
+/// The first child that is kept by writing it and is not as it was rendered.
+pub fn pending<'a>(observed: &Observed, children: &'a [Child]) -> Result<Option<&'a Child>, Error> {
+    for child in children.iter().filter(|child| child.upkeep == Upkeep::Apply) {
+        let current = match observed.find(child) {
+            Some(live) => {
+                let wanted = value(&child.resource, &stamped(&child.object)?)?;
+                let replicas = child.scale.is_none_or(|scale| scale::wanted(scale, scale::replicas(live), false).is_none());
+                replicas && difference(&wanted, &value(&child.resource, live)?).is_none()
+            }
+            None => false,
+        };
+        if !current {
+            return Ok(Some(child));
+        }
+    }
+    Ok(None)
+}
+
 /// What a person reads of a refusal.
 pub fn refusal(error: &Error) -> String {
     match error {
+        Error::NameConflict { kind, .. } if kind == "Secret" => format!(
+            "{error}: if it is this platform's own, from a backup, label it {MANAGED_BY_LABEL}={MANAGED_BY} and {INSTANCE_LABEL} with the \
+             platform's name; else delete or rename it, or give the DonationPlatform another name"
+        ),
         Error::NameConflict { .. } => format!("{error}: delete or rename it, or give the DonationPlatform another name"),
         other => crate::telemetry::chain(other),
     }

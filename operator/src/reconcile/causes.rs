@@ -12,7 +12,9 @@ const MESSAGE: usize = 400;
 pub fn of_pods<'a>(pods: impl IntoIterator<Item = &'a Pod>) -> Option<(Reason, String)> {
     let mut pods: Vec<&Pod> = pods.into_iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()).collect();
     pods.sort_by_key(|pod| (std::cmp::Reverse(pod.metadata.creation_timestamp.as_ref().map(|time| time.0)), pod.name_any()));
-    pods.iter().find_map(|pod| of_pod(pod))
+    // What became of a pod that has a successor is no cause any more.
+    let failed = |pod: &Pod| pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Failed");
+    pods.iter().enumerate().filter(|(index, pod)| *index == 0 || !failed(pod)).find_map(|(_, pod)| of_pod(pod))
 }
 
 fn of_pod(pod: &Pod) -> Option<(Reason, String)> {

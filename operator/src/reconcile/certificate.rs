@@ -9,12 +9,12 @@ use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use serde_json::json;
 
 use super::apply::{Applied, removal};
-use super::current::fingerprint;
-use super::error::Error;
 use super::observe::{Observed, SecretState};
 use super::ownership::{Identity, Owner};
 use crate::build::{Child, Upkeep};
 use crate::cluster::Cluster;
+use crate::error::Error;
+use crate::fingerprint::fingerprint;
 use crate::names::{CERTIFICATE_HOST, CONTENT, FIELD_MANAGER, RENEW_AFTER};
 use crate::resolve::Platform;
 
@@ -71,7 +71,7 @@ fn will_do(secret: &SecretState, host: &str, now: Timestamp) -> bool {
     let annotation = |name: &str| secret.metadata.annotations.as_ref().and_then(|annotations| annotations.get(name));
     let renew_after = annotation(RENEW_AFTER).and_then(|text| text.parse::<Timestamp>().ok());
     annotation(CERTIFICATE_HOST).is_some_and(|name| name == host)
-        && annotation(CONTENT) == Some(&secret.version)
+        && annotation(CONTENT) == Some(&secret.certificate)
         && renew_after.is_some_and(|renew_after| now < renew_after)
 }
 
@@ -90,7 +90,7 @@ fn signed(child: &Child, host: &str, now: Timestamp) -> Result<DynamicObject, Bo
     let data = json!({"tls.crt": ByteString(certificate.pem().into_bytes()), "tls.key": ByteString(key.serialize_pem().into_bytes())});
     let mut object = child.object.clone();
     let annotations = object.metadata.annotations.get_or_insert_default();
-    annotations.insert(CONTENT.to_owned(), fingerprint(&data));
+    annotations.insert(CONTENT.to_owned(), fingerprint(&json!([data.get("tls.crt"), data.get("tls.key")])));
     let renew_after = Timestamp::from_second(now.checked_add(LIFE)?.checked_sub(MARGIN)?.as_second())?;
     annotations.insert(RENEW_AFTER.to_owned(), renew_after.to_string());
     if let Some(content) = object.data.as_object_mut() {
@@ -134,7 +134,7 @@ mod tests {
         assert!(will_do(&secret, "doe.example.org", now) && will_do(&secret, "doe.example.org", later(59)));
         assert!(!will_do(&secret, "doe.example.org", later(61)), "before its end");
         assert!(!will_do(&secret, "outra.example.org", now), "another host");
-        secret.version = "changed".into();
+        secret.certificate = "changed".into();
         assert!(!will_do(&secret, "doe.example.org", now), "somebody changed it");
     }
 }

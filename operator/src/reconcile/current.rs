@@ -3,10 +3,7 @@
 //! The API server fills in defaults, so an object is current when every rendered field is in it. Where the rendered value is a
 //! list the whole list must agree, or an added container would go unnoticed.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256};
 
 use crate::quantity::thousandths;
 
@@ -60,6 +57,9 @@ impl Comparison {
     fn map(&mut self, desired: &Map<String, Value>, live: &Map<String, Value>) -> Option<String> {
         if self.is_whole_map() && live.keys().any(|key| !desired.contains_key(key)) {
             return Some(self.path.join("."));
+        }
+        if let Some(key) = added_lists(&self.path, desired, live).next() {
+            return Some(format!("{}.{key}", self.path.join(".")));
         }
         for (key, value) in desired {
             self.path.push(key.clone());
@@ -116,6 +116,27 @@ impl Comparison {
     }
 }
 
+/// What others may add to a container or to a pod's spec where nothing of it was rendered.
+const LISTS_OF_CONTAINERS: [&str; 7] = ["args", "command", "env", "envFrom", "ports", "volumeDevices", "volumeMounts"];
+const LISTS_OF_PODS: [&str; 6] =
+    ["hostAliases", "imagePullSecrets", "initContainers", "tolerations", "topologySpreadConstraints", "volumes"];
+
+/// Lists of a container or a pod's spec that are in `live` alone.
+fn added_lists<'a>(
+    path: &[String],
+    desired: &'a Map<String, Value>,
+    live: &'a Map<String, Value>,
+) -> impl Iterator<Item = &'static str> + use<'a> {
+    let in_template = path.iter().any(|key| key == "template");
+    let lists: &'static [&'static str] = match path {
+        [.., parent, _] if in_template && (parent == "containers" || parent == "initContainers") => &LISTS_OF_CONTAINERS,
+        [.., parent, last] if parent == "template" && last == "spec" => &LISTS_OF_PODS,
+        _ => &[],
+    };
+    let is_there = |value: &Value| value.as_array().is_some_and(|list| !list.is_empty());
+    lists.iter().copied().filter(move |key| !desired.contains_key(*key) && live.get(*key).is_some_and(is_there))
+}
+
 fn is_whole_map(path: &[String]) -> bool {
     match path.last().map(String::as_str) {
         // A Service's selector; a Deployment's holds `matchLabels`.
@@ -155,6 +176,10 @@ fn clean(desired: &Value, live: &mut Value, path: &mut Vec<String>) {
             if is_whole_map(path) {
                 live.retain(|key, _| desired.contains_key(key));
             }
+            let added: Vec<&str> = added_lists(path, desired, live).collect();
+            for key in added {
+                live.remove(key);
+            }
             for (key, value) in desired {
                 if let Some(other) = live.get_mut(key) {
                     path.push(key.clone());
@@ -189,41 +214,6 @@ fn same_key(key: &str, desired: &Value, live: &Value) -> bool {
         (None, Some(value)) if key == "protocol" => value == "TCP",
         // A Service's port has no containerPort, a container's no port.
         (left, right) => left == right,
-    }
-}
-
-/// Hash of an object, 16 hex digits, the same whatever the order of its keys.
-pub fn fingerprint(object: &Value) -> String {
-    let mut hasher = Sha256::new();
-    feed(object, &mut hasher);
-    hasher.finalize().iter().take(8).fold(String::new(), |mut text, byte| {
-        use std::fmt::Write as _;
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-fn feed(value: &Value, hasher: &mut Sha256) {
-    match value {
-        Value::Object(map) => {
-            hasher.update(b"{");
-            for (key, value) in map.iter().collect::<BTreeMap<_, _>>() {
-                hasher.update(Value::String(key.clone()).to_string());
-                hasher.update(b":");
-                feed(value, hasher);
-                hasher.update(b",");
-            }
-            hasher.update(b"}");
-        }
-        Value::Array(list) => {
-            hasher.update(b"[");
-            for value in list {
-                feed(value, hasher);
-                hasher.update(b",");
-            }
-            hasher.update(b"]");
-        }
-        other => hasher.update(other.to_string()),
     }
 }
 
@@ -347,12 +337,5 @@ mod tests {
             let (left, right) = (json!({"requests": {"cpu": left}}), json!({"requests": {"cpu": right}}));
             assert!(difference(&left, &right).is_some(), "{left} {right}");
         }
-    }
-
-    #[test]
-    fn a_fingerprint_depends_on_content_alone() {
-        assert_eq!(fingerprint(&json!({"a": 1, "b": [2]})), fingerprint(&json!({"b": [2], "a": 1})));
-        assert_ne!(fingerprint(&json!({"a": 1})), fingerprint(&json!({"a": "1"})));
-        assert_ne!(fingerprint(&json!({"a": ["b", "c"]})), fingerprint(&json!({"a": ["b,c"]})));
     }
 }

@@ -9,12 +9,12 @@ use kube::ResourceExt as _;
 use kube::api::DynamicObject;
 use serde::Deserialize;
 
-use super::error::Error;
 use super::observe::{Live, Observed};
 use super::ownership::{Identity, Owner};
 use crate::build::{Child, Upkeep};
 use crate::cluster::Cluster;
-use crate::names::{ATTEMPT, LAST_FAILURE};
+use crate::error::Error;
+use crate::names::{ATTEMPT, LAST_FAILURE, VOLUME};
 use crate::resolve::Platform;
 use crate::telemetry::chain;
 
@@ -33,6 +33,8 @@ pub enum State {
     },
     /// It succeeded: the image may run.
     Complete,
+    /// It succeeded on a volume that is there no more.
+    Outdated,
     /// It failed.
     Failed {
         /// Number of the attempt, from 1.
@@ -68,17 +70,44 @@ pub fn state(platform: &Platform, observed: &Observed, children: &[Child]) -> St
     match identity.owner(&job.metadata) {
         Owner::Somebody => State::Foreign,
         Owner::Terminating | Owner::Predecessor => State::Removed,
-        Owner::Ours => of_job(job, observed),
+        Owner::Ours => match of_job(job, observed) {
+            State::Complete if is_of_another_volume(job, observed) => State::Outdated,
+            state => state,
+        },
     }
 }
 
+/// Whether the Job migrated a database whose volume has gone.
+fn is_of_another_volume(job: &DynamicObject, observed: &Observed) -> bool {
+    let volume = job.annotations().get(VOLUME);
+    volume.zip(volume_of(observed)).is_some_and(|(before, now)| *before != now)
+}
+
+/// UID of the claim for the database's volume.
+fn volume_of(observed: &Observed) -> Option<String> {
+    observed.claims.iter().find(|claim| claim.metadata.deletion_timestamp.is_none())?.metadata.uid.clone()
+}
+
+/// Whether the Job has succeeded.
+pub fn is_complete(job: &DynamicObject) -> bool {
+    has_condition(&status_of(job), "Complete")
+}
+
+fn status_of(job: &DynamicObject) -> JobStatus {
+    job.data.get("status").and_then(|status| serde_json::from_value(status.clone()).ok()).unwrap_or_default()
+}
+
+fn has_condition(status: &JobStatus, name: &str) -> bool {
+    status.conditions.iter().flatten().any(|condition| condition.type_ == name && condition.status == "True")
+}
+
 fn of_job(job: &DynamicObject, observed: &Observed) -> State {
-    let status: JobStatus = job.data.get("status").and_then(|status| serde_json::from_value(status.clone()).ok()).unwrap_or_default();
-    let condition = |name: &str| status.conditions.iter().flatten().find(|condition| condition.type_ == name && condition.status == "True");
-    if condition("Complete").is_some() {
+    let status = status_of(job);
+    if has_condition(&status, "Complete") {
         return State::Complete;
     }
-    let Some(failed) = condition("Failed") else {
+    let failed = status.conditions.iter().flatten().find(|condition| condition.type_ == "Failed" && condition.status == "True");
+    let Some(failed) = failed else {
         return State::Running { failure: job.annotations().get(LAST_FAILURE).cloned() };
     };
     let said = pods(job, observed).filter_map(termination_message).next_back();
@@ -142,21 +171,31 @@ pub async fn run(
         State::Failed { attempt, at, message } => {
             let due = at.unwrap_or(now).saturating_add(delay(*attempt)).unwrap_or(now);
             let left = now.duration_until(due);
+            // A database that comes back wakes the next look by itself.
             if left.is_positive() || !database_ready {
-                return Ok(Some(Duration::try_from(left).unwrap_or_default().max(Duration::from_secs(1))));
+                return Ok(Duration::try_from(left).ok().filter(|left| !left.is_zero()));
             }
-            if let Some(failed) = observed.find(child).cloned() {
-                cluster.delete(&child.resource, &failed).await?;
-                observed.forget(&child.resource, &failed);
-            }
-            create(cluster, observed, child, Some((*attempt, message))).await.map(|()| None)
+            again(cluster, observed, child, Some((*attempt, message))).await.map(|()| None)
         }
-        State::Absent | State::Running { .. } | State::Complete | State::Foreign | State::Removed => Ok(None),
+        State::Outdated if database_ready => again(cluster, observed, child, None).await.map(|()| None),
+        State::Absent | State::Outdated | State::Running { .. } | State::Complete | State::Foreign | State::Removed => Ok(None),
     }
+}
+
+/// Makes the Job anew.
+async fn again(cluster: &Cluster, observed: &mut Observed, child: &Child, failed: Option<(u32, &String)>) -> Result<(), Error> {
+    if let Some(before) = observed.find(child).cloned() {
+        cluster.delete(&child.resource, &before).await?;
+        observed.forget(&child.resource, &before);
+    }
+    create(cluster, observed, child, failed).await
 }
 
 async fn create(cluster: &Cluster, observed: &mut Observed, child: &Child, failed: Option<(u32, &String)>) -> Result<(), Error> {
     let mut object = child.object.clone();
+    if let Some(volume) = volume_of(observed) {
+        object.metadata.annotations.get_or_insert_default().insert(VOLUME.to_owned(), volume);
+    }
     if let Some((attempt, message)) = failed {
         let annotations = object.metadata.annotations.get_or_insert_default();
         annotations.insert(ATTEMPT.to_owned(), attempt.saturating_add(1).to_string());

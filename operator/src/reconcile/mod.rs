@@ -7,7 +7,6 @@ pub mod apply;
 pub mod causes;
 pub mod certificate;
 pub mod current;
-pub mod error;
 pub mod events;
 pub mod migrate;
 pub mod observe;
@@ -26,13 +25,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::runtime::events::Reporter;
 
-use self::error::Error;
+use self::apply::Applied;
 use self::observe::Observed;
 pub use self::reason::Reason;
 use self::report::{Look, report};
 use crate::build::{self, Child, Inputs, Part};
 use crate::cluster::Cluster;
 use crate::crd::DonationPlatform;
+use crate::error::Error;
 use crate::resolve::{Platform, resolve};
 
 /// How far something is.
@@ -95,25 +95,57 @@ pub async fn reconcile(context: &Context, resource: &DonationPlatform, now: Time
     let first = rendered(&platform, &observed);
     observed.fetch_unlabelled(cluster, &first).await?;
     let hold = validate::hold(&platform, &observed, resource.status.as_ref(), &first);
-    if hold.is_some() || platform.spec.paused {
-        let migration = migrate::state(&platform, &observed, &first);
-        let (children, observed) = (&first, &observed);
-        let look = Look { resource, platform: &platform, children, observed, migration, applied: Vec::new(), hold, retry: None };
-        return report(context, look, now).await;
-    }
-    let secrets = apply::secrets(cluster, &mut observed, &platform, &first).await?;
-    let certificate = certificate::apply(cluster, &mut observed, &platform, &first, now).await?;
-    retention::apply(cluster, &mut observed, &platform).await?;
-    // Now that the Secrets exist, so do the hashes of their content in the pods' annotations.
+    let mut written = Written::default();
+    let failed = match hold {
+        None if !platform.spec.paused => write(cluster, resource, &platform, &mut observed, &first, now, &mut written).await.err(),
+        _ => None,
+    };
     let children = rendered(&platform, &observed);
-    let database_ready = is_ready(resource, Part::Postgres, &children, &observed);
     let migration = migrate::state(&platform, &observed, &children);
-    let retry = migrate::run(cluster, &mut observed, &children, &migration, database_ready, now).await?;
-    let others = apply::children(cluster, &mut observed, &platform, &children, &migration).await?;
-    let migration = migrate::state(&platform, &observed, &children);
-    prune::prune(cluster, &mut observed, &platform, &children, &migration).await?;
-    let (children, observed, applied) = (&children, &observed, vec![secrets, certificate, others]);
-    report(context, Look { resource, platform: &platform, children, observed, migration, applied, hold: None, retry }, now).await
+    let Written { applied, retry } = written;
+    let (children, observed) = (&children, &observed);
+    report(context, Look { resource, platform: &platform, children, observed, migration, applied, hold, retry, failed }, now).await
+}
+
+/// What was written.
+#[derive(Default)]
+struct Written {
+    /// What came of it.
+    applied: Vec<Applied>,
+    /// How long until a failed migration is tried again.
+    retry: Option<Duration>,
+}
+
+/// Everything that changes something, in the order in which one needs the other.
+async fn write(
+    cluster: &Cluster,
+    resource: &DonationPlatform,
+    platform: &Platform,
+    observed: &mut Observed,
+    first: &[Child],
+    now: Timestamp,
+    written: &mut Written,
+) -> Result<(), Error> {
+    let secrets = apply::secrets(cluster, observed, platform, first).await?;
+    let complete = secrets.is_complete();
+    written.applied.push(secrets);
+    // A database that is made without its keys would have none that fit it, ever.
+    if !complete {
+        return Ok(());
+    }
+    written.applied.push(certificate::apply(cluster, observed, platform, first, now).await?);
+    retention::apply(cluster, observed, platform).await?;
+    // Now that the Secrets exist, so do the hashes of their content in the pods' annotations.
+    let children = rendered(platform, observed);
+    let database_ready = is_ready(resource, Part::Postgres, &children, observed);
+    let migration = migrate::state(platform, observed, &children);
+    written.retry = migrate::run(cluster, observed, &children, &migration, database_ready, now).await?;
+    written.applied.push(Applied::default());
+    if let Some(applied) = written.applied.last_mut() {
+        apply::children(cluster, observed, platform, &children, &migration, applied).await?;
+    }
+    let migration = migrate::state(platform, observed, &children);
+    prune::prune(cluster, observed, platform, &children, &migration).await
 }
 
 fn rendered(platform: &Platform, observed: &Observed) -> Vec<Child> {

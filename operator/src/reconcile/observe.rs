@@ -7,13 +7,13 @@ use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::ResourceExt as _;
 use kube::api::{DynamicObject, ListParams};
 use kube::core::{ApiResource, ObjectMeta};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::current::fingerprint;
-use super::error::Error;
 use crate::build::Child;
 use crate::build::secrets::Generated;
 use crate::cluster::Cluster;
+use crate::error::Error;
+use crate::fingerprint::fingerprint;
 use crate::resolve::Platform;
 use crate::{kinds, names};
 
@@ -26,6 +26,8 @@ pub struct SecretState {
     pub keys: BTreeSet<String>,
     /// A hash of its data.
     pub version: String,
+    /// A hash of the certificate and its key, if it holds them.
+    pub certificate: String,
 }
 
 impl SecretState {
@@ -33,7 +35,8 @@ impl SecretState {
     pub fn of(secret: DynamicObject) -> Self {
         let data = secret.data.get("data").cloned().unwrap_or(Value::Null);
         let keys = data.as_object().into_iter().flatten().map(|(key, _)| key.clone()).collect();
-        Self { metadata: secret.metadata, keys, version: fingerprint(&data) }
+        let certificate = fingerprint(&json!([data.get("tls.crt"), data.get("tls.key")]));
+        Self { metadata: secret.metadata, keys, version: fingerprint(&data), certificate }
     }
 }
 

@@ -7,11 +7,11 @@ use kube::ResourceExt as _;
 use kube::api::{DynamicObject, ListParams};
 use serde_json::Value;
 
-use super::error::Error;
 use super::observe::Observed;
 use super::{Progress, Reason, causes, migrate};
 use crate::build::{Child, Gate, Part, Scale};
 use crate::cluster::Cluster;
+use crate::error::Error;
 use crate::kinds;
 
 /// Progress of a part that runs in pods, or that only has to exist.
@@ -23,6 +23,14 @@ pub fn of_part(part: Part, children: &[Child], observed: &Observed, migration: &
     for child in children.iter().filter(|child| child.part == part) {
         let progress = match (&child.scale, observed.find(child)) {
             (Some(scale), Some(live)) => of_workload(child, *scale, live, observed, was_ready),
+            (None, Some(live)) if waits_for_address(live) => Progress::Waiting {
+                reason: Reason::WaitingForAddress,
+                message: format!(
+                    "Service {} has no address yet: a load balancer of the cluster gives it one; where there is none, set \
+                     ingress.managed.service.type to NodePort or ClusterIP",
+                    live.name_any()
+                ),
+            },
             // Secrets are not among the objects; without its Secret a pod says so.
             (None, found) if found.is_some() || child.resource == kinds::secret() => continue,
             (_, None) if child.gate == Gate::Schema && *migration != migrate::State::Complete => Progress::Waiting {
@@ -37,11 +45,19 @@ pub fn of_part(part: Part, children: &[Child], observed: &Observed, migration: &
         found = Some(progress);
     }
     found.or_else(|| {
-        children
-            .iter()
-            .any(|child| child.part == part)
-            .then(|| Progress::Ready { reason: Reason::Available, message: "all its objects exist".to_owned() })
+        children.iter().any(|child| child.part == part).then(|| {
+            let ingress = children.iter().any(|child| child.part == part && child.resource.kind == "Ingress");
+            let message =
+                if ingress { "the Ingress exists; whether a controller serves it is not known here" } else { "all its objects exist" };
+            Progress::Ready { reason: Reason::Available, message: message.to_owned() }
+        })
     })
+}
+
+/// Whether it is a Service that no load balancer has given an address.
+fn waits_for_address(live: &DynamicObject) -> bool {
+    live.data.pointer("/spec/type").and_then(Value::as_str) == Some("LoadBalancer")
+        && live.data.pointer("/status/loadBalancer/ingress").and_then(Value::as_array).is_none_or(Vec::is_empty)
 }
 
 fn missing(child: &Child) -> Progress {
@@ -124,8 +140,22 @@ fn of_workload(child: &Child, scale: Scale, live: &DynamicObject, observed: &Obs
             message: format!("PersistentVolumeClaim {} has no volume yet", claim.name_any()),
         };
     }
+    if is_stuck(live) {
+        return Progress::Waiting {
+            reason: Reason::RolloutStuck,
+            message: format!("new pods do not become ready: {what}; their log says why"),
+        };
+    }
     let reason = if rollout.present == 0 { Reason::Creating } else { Reason::RollingOut };
     Progress::Waiting { reason, message: what }
+}
+
+/// A Deployment whose new pods have not become ready in time says so in a condition.
+fn is_stuck(live: &DynamicObject) -> bool {
+    live.data.pointer("/status/conditions").and_then(Value::as_array).into_iter().flatten().any(|condition| {
+        condition.get("type").and_then(Value::as_str) == Some("Progressing")
+            && condition.get("reason").and_then(Value::as_str) == Some("ProgressDeadlineExceeded")
+    })
 }
 
 /// A quota or a policy keeps pods from being made: a Deployment says so in a condition.
@@ -155,8 +185,12 @@ pub fn of_migration(children: &[Child], observed: &Observed, state: &migrate::St
     let name = child.object.name_any();
     Some(match state {
         migrate::State::Complete => Progress::Ready { reason: Reason::Migrated, message: format!("Job {name} has completed") },
+        migrate::State::Outdated if database_ready => Progress::Waiting {
+            reason: Reason::Migrating,
+            message: "the volume is another than the one that was migrated, so it is migrated too".to_owned(),
+        },
         migrate::State::Absent | migrate::State::Removed if database_ready => missing(child),
-        migrate::State::Absent | migrate::State::Removed => {
+        migrate::State::Absent | migrate::State::Removed | migrate::State::Outdated => {
             Progress::Waiting { reason: Reason::WaitingForDatabase, message: format!("Job {name} starts when the database answers") }
         }
         migrate::State::Foreign => {

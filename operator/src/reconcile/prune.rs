@@ -5,14 +5,13 @@ use std::collections::BTreeSet;
 use kube::ResourceExt as _;
 use kube::api::DynamicObject;
 use kube::core::ApiResource;
-use serde_json::Value;
 
-use super::error::Error;
 use super::migrate;
 use super::observe::Observed;
 use super::ownership::{Identity, Owner};
 use crate::build::Child;
 use crate::cluster::Cluster;
+use crate::error::Error;
 use crate::resolve::Platform;
 
 /// Removes every object of ours that is not among `children`. Claims and Secrets are never removed.
@@ -30,8 +29,9 @@ pub async fn prune(
         .objects()
         .filter(|live| !rendered.contains(&(live.resource.kind.clone(), live.object.name_any())))
         .filter(|live| identity.owner(&live.object.metadata) == Owner::Ours)
-        // The migration of the version that serves: going back to it then needs no new one.
-        .filter(|live| live.resource.kind != "Job" || !succeeded(&live.object) || *migration == migrate::State::Complete)
+        // Until the new version may run, the one before needs what it has: its settings, and its migration, so that going back to
+        // it needs no new one.
+        .filter(|live| *migration == migrate::State::Complete || (live.resource.kind == "Job" && !migrate::is_complete(&live.object)))
         .map(|live| (live.resource.clone(), live.object.clone()))
         .collect();
     for (resource, object) in surplus {
@@ -40,10 +40,4 @@ pub async fn prune(
         observed.forget(&resource, &object);
     }
     Ok(())
-}
-
-fn succeeded(job: &DynamicObject) -> bool {
-    job.data.pointer("/status/conditions").and_then(Value::as_array).into_iter().flatten().any(|condition| {
-        condition.get("type").and_then(Value::as_str) == Some("Complete") && condition.get("status").and_then(Value::as_str) == Some("True")
-    })
 }

@@ -21,6 +21,8 @@ pub enum Reason {
     KeysMissing,
     /// The Secret with the mail server's URL does not exist or has none.
     MailSecretMissing,
+    /// The autoscaler cannot measure.
+    MetricsMissing,
     /// The migration has completed.
     Migrated,
     /// The migration runs.
@@ -39,16 +41,24 @@ pub enum Reason {
     PodsRefused,
     /// The API server refuses an object.
     Refused,
+    /// The API server does not answer a request, or with an error.
+    RequestFailed,
     /// Pods are being replaced.
     RollingOut,
+    /// New pods do not become ready.
+    RolloutStuck,
     /// A generated Secret lost a key.
     SecretIncomplete,
     /// The certificate's Secret does not exist or is no certificate.
     TlsSecretMissing,
     /// No node takes a pod.
     Unschedulable,
+    /// The database's volume is being removed.
+    VolumeBeingRemoved,
     /// The volume is not there yet.
     VolumePending,
+    /// No load balancer has given the Service an address.
+    WaitingForAddress,
     /// The database does not answer yet.
     WaitingForDatabase,
     /// Something of the same name is being removed.
@@ -59,7 +69,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 31] = [
         Self::Active,
         Self::AutoscalerDecides,
         Self::Available,
@@ -69,6 +79,7 @@ impl Reason {
         Self::ImagePullFailed,
         Self::KeysMissing,
         Self::MailSecretMissing,
+        Self::MetricsMissing,
         Self::Migrated,
         Self::Migrating,
         Self::MigrationFailed,
@@ -78,11 +89,15 @@ impl Reason {
         Self::PodFailing,
         Self::PodsRefused,
         Self::Refused,
+        Self::RequestFailed,
         Self::RollingOut,
+        Self::RolloutStuck,
         Self::SecretIncomplete,
         Self::TlsSecretMissing,
         Self::Unschedulable,
+        Self::VolumeBeingRemoved,
         Self::VolumePending,
+        Self::WaitingForAddress,
         Self::WaitingForDatabase,
         Self::WaitingForRemoval,
         Self::WaitingForSchema,
@@ -100,6 +115,7 @@ impl Reason {
             Self::ImagePullFailed => "ImagePullFailed",
             Self::KeysMissing => "KeysMissing",
             Self::MailSecretMissing => "MailSecretMissing",
+            Self::MetricsMissing => "MetricsMissing",
             Self::Migrated => "Migrated",
             Self::Migrating => "Migrating",
             Self::MigrationFailed => "MigrationFailed",
@@ -109,11 +125,15 @@ impl Reason {
             Self::PodFailing => "PodFailing",
             Self::PodsRefused => "PodsRefused",
             Self::Refused => "Refused",
+            Self::RequestFailed => "RequestFailed",
             Self::RollingOut => "RollingOut",
+            Self::RolloutStuck => "RolloutStuck",
             Self::SecretIncomplete => "SecretIncomplete",
             Self::TlsSecretMissing => "TlsSecretMissing",
             Self::Unschedulable => "Unschedulable",
+            Self::VolumeBeingRemoved => "VolumeBeingRemoved",
             Self::VolumePending => "VolumePending",
+            Self::WaitingForAddress => "WaitingForAddress",
             Self::WaitingForDatabase => "WaitingForDatabase",
             Self::WaitingForRemoval => "WaitingForRemoval",
             Self::WaitingForSchema => "WaitingForSchema",
@@ -131,6 +151,9 @@ impl Reason {
             Self::Degraded
             | Self::ImagePullFailed
             | Self::KeysMissing
+            | Self::VolumeBeingRemoved
+            | Self::RolloutStuck
+            | Self::MetricsMissing
             | Self::MailSecretMissing
             | Self::MigrationFailed
             | Self::NameConflict
@@ -143,6 +166,8 @@ impl Reason {
             Self::Active
             | Self::AutoscalerDecides
             | Self::Available
+            | Self::WaitingForAddress
+            | Self::RequestFailed
             | Self::Creating
             | Self::FixedReplicas
             | Self::Migrated

@@ -7,13 +7,15 @@ use jiff::Timestamp;
 use kube::ResourceExt as _;
 
 use super::apply::Applied;
-use super::error::Error;
 use super::observe::Observed;
+use super::status::ConditionType;
 use super::{Context, Hold, Outcome, Progress, Reason, apply, causes, events, is_ready, migrate, progress, status, validate};
 use crate::build::{Child, Part};
 use crate::cluster::Cluster;
 use crate::crd::DonationPlatform;
+use crate::error::{Class, Error};
 use crate::resolve::Platform;
+use crate::telemetry::chain;
 
 /// How soon to look again at what is not watched, such as Events that say why a volume is missing.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
@@ -38,13 +40,22 @@ pub struct Look<'a> {
     pub hold: Option<Hold>,
     /// How long until a failed migration is tried again.
     pub retry: Option<Duration>,
+    /// What ended the writes early.
+    pub failed: Option<Error>,
 }
 
 /// Writes the status if it differs, and an Event for each condition that changed.
-pub async fn report(context: &Context, look: Look<'_>, now: Timestamp) -> Result<Outcome, Error> {
+pub async fn report(context: &Context, mut look: Look<'_>, now: Timestamp) -> Result<Outcome, Error> {
+    let failed = match look.failed.take() {
+        // An answer that is lost once is no news of a platform that is as its resource says.
+        Some(error) if error.class() == Class::Conflict || status::was_true(look.resource, ConditionType::Ready) => return Err(error),
+        failed => failed,
+    };
     let mut parts = parts(&look);
-    explain(&context.cluster, &look, &mut parts).await?;
-    let Look { resource, platform, children, observed, migration, applied, hold, retry } = look;
+    explain(&context.cluster, &look, &mut parts).await;
+    let Look { resource, platform, children, observed, migration, applied, hold, retry, failed: _ } = look;
+    // Nothing was written after the Secrets if these are not complete.
+    let secrets = applied.first().and_then(|secrets| Part::ALL.into_iter().find_map(|part| apply::progress(secrets, part)));
     let mut refused: Vec<(Part, Error)> = applied.into_iter().flat_map(|applied| applied.refused).collect();
     let conflicts: Vec<String> = refused
         .iter()
@@ -52,17 +63,26 @@ pub async fn report(context: &Context, look: Look<'_>, now: Timestamp) -> Result
         .map(|(_, error)| apply::refusal(error))
         .chain((migration == migrate::State::Foreign).then(|| "the migration's Job is somebody else's".to_owned()))
         .collect();
-    let ready = status::ready(&parts, hold.as_ref());
+    let pending = if platform.spec.paused { apply::pending(observed, children)? } else { None };
+    let ready = match (&failed, secrets, pending) {
+        (Some(error), ..) => status::failed(error),
+        (None, Some(secrets), _) => status::blocked(&secrets),
+        (None, None, Some(child)) => status::waits_for_the_end_of_the_pause(child),
+        (None, None, None) => status::ready(&parts, hold.as_ref()),
+    };
     let settled = ready.status == Some(true);
     let mut wanted = vec![ready];
     wanted.extend(status::parts(&parts));
-    wanted.extend([status::autoscaled(platform), status::name_conflict(&conflicts), status::paused(platform)]);
+    wanted.extend([status::autoscaled(platform, children, observed, now), status::name_conflict(&conflicts), status::paused(platform)]);
     let before = resource.status.clone().unwrap_or_default();
     let mut after = status::facts(resource, platform, children, observed, &migration);
     after.conditions = status::conditions(&before.conditions, &wanted, resource.metadata.generation, now);
     if after != before {
         context.cluster.apply_status(resource, &after).await?;
         events::publish(&context.cluster, &context.reporter, resource, &status::changed(&before.conditions, &after.conditions)).await;
+    }
+    if let Some(error) = failed {
+        return Err(error);
     }
     // What was refused is tried again with the wait of its class; the status has said it.
     if !refused.is_empty() {
@@ -95,7 +115,7 @@ fn parts(look: &Look<'_>) -> Vec<(Part, Progress)> {
 }
 
 /// Adds what only Events tell: why a `StatefulSet` has no pod and a claim no volume.
-async fn explain(cluster: &Cluster, look: &Look<'_>, parts: &mut [(Part, Progress)]) -> Result<(), Error> {
+async fn explain(cluster: &Cluster, look: &Look<'_>, parts: &mut [(Part, Progress)]) {
     let Look { platform, children, observed, .. } = look;
     let mut found: BTreeMap<Part, (Reason, String)> = BTreeMap::new();
     for (part, progress) in parts.iter() {
@@ -111,8 +131,12 @@ async fn explain(cluster: &Cluster, look: &Look<'_>, parts: &mut [(Part, Progres
             },
             _ => continue,
         };
-        if let Some(message) = progress::warning(cluster, &platform.namespace, kind, &name).await? {
-            found.insert(*part, (reason, format!("{kind} {name}: {message}")));
+        match progress::warning(cluster, &platform.namespace, kind, &name).await {
+            Ok(Some(message)) => {
+                found.insert(*part, (reason, format!("{kind} {name}: {message}")));
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!(error = chain(&error), "Events could not be read"),
         }
     }
     for (part, progress) in parts {
@@ -120,5 +144,4 @@ async fn explain(cluster: &Cluster, look: &Look<'_>, parts: &mut [(Part, Progres
             *progress = Progress::Waiting { reason, message };
         }
     }
-    Ok(())
 }

@@ -7,12 +7,12 @@ use kube::api::DynamicObject;
 use kube::core::{ApiResource, ObjectMeta, TypeMeta};
 use serde_json::Value;
 
-use super::error::Error;
 use super::observe::Observed;
 use super::ownership::{Identity, Owner};
 use crate::build::secrets::Generated;
 use crate::cluster::Cluster;
 use crate::crd::{DeletionPolicy, DonationPlatform};
+use crate::error::Error;
 use crate::kinds;
 use crate::names::RETENTION_MANAGER;
 use crate::resolve::Platform;

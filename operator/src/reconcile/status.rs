@@ -1,6 +1,6 @@
 //! The status: a condition for each part, and `Ready`, which names the part that is in the way.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::ResourceExt as _;
 use serde_json::Value;
@@ -9,8 +9,12 @@ use super::observe::Observed;
 use super::{Hold, Progress, Reason, migrate, progress};
 use crate::build::{Child, Part};
 use crate::crd::{ApiStatus, ConnectionsStatus, DatabaseStatus, DonationPlatform, DonationPlatformStatus};
+use crate::error::Error;
 use crate::resolve::Platform;
+use crate::telemetry::chain;
 
+/// How long an autoscaler may measure nothing before that is said.
+const PATIENCE: SignedDuration = SignedDuration::from_mins(2);
 /// Longest message of a condition.
 const MESSAGE: usize = 1024;
 
@@ -133,6 +137,31 @@ pub fn ready(parts: &[(Part, Progress)], hold: Option<&Hold>) -> Wanted {
     }
 }
 
+/// `Ready` where a request to the API server failed.
+pub fn failed(error: &Error) -> Wanted {
+    Wanted {
+        type_: ConditionType::Ready,
+        status: Some(false),
+        reason: Reason::RequestFailed,
+        message: format!("{}; it is tried again", chain(error)),
+    }
+}
+
+/// `Ready` where one thing keeps everything else from being written.
+pub fn blocked(progress: &Progress) -> Wanted {
+    Wanted::of(ConditionType::Ready, progress)
+}
+
+/// `Ready` of a paused platform whose resource asks for something else than there is.
+pub fn waits_for_the_end_of_the_pause(child: &Child) -> Wanted {
+    let message = format!(
+        "spec.paused is true, and {} {} is not as the resource says: it is brought to that when paused is false",
+        child.resource.kind,
+        child.object.name_any()
+    );
+    Wanted { type_: ConditionType::Ready, status: Some(false), reason: Reason::Paused, message }
+}
+
 /// A condition for each part.
 pub fn parts(parts: &[(Part, Progress)]) -> Vec<Wanted> {
     parts.iter().map(|(part, progress)| Wanted::of(part.condition(), progress)).collect()
@@ -149,8 +178,12 @@ pub fn paused(platform: &Platform) -> Wanted {
 }
 
 /// Who decides on the number of API pods.
-pub fn autoscaled(platform: &Platform) -> Wanted {
+pub fn autoscaled(platform: &Platform, children: &[Child], observed: &Observed, now: Timestamp) -> Wanted {
     let type_ = ConditionType::Autoscaled;
+    let scaler = children.iter().find(|child| child.resource.kind == "HorizontalPodAutoscaler");
+    if let Some(message) = scaler.and_then(|child| observed.find(child)).and_then(|live| blindness(&live.data, now)) {
+        return Wanted { type_, status: Some(false), reason: Reason::MetricsMissing, message };
+    }
     match &platform.spec.api.autoscaling {
         Some(autoscaling) => Wanted {
             type_,
@@ -163,6 +196,17 @@ pub fn autoscaled(platform: &Platform) -> Wanted {
         },
         None => Wanted { type_, status: Some(false), reason: Reason::FixedReplicas, message: "api.replicas decides".to_owned() },
     }
+}
+
+/// Why an autoscaler has not been able to measure for minutes. At the start of its pods it cannot for a moment.
+fn blindness(scaler: &Value, now: Timestamp) -> Option<String> {
+    let text = |condition: &Value, field: &str| condition.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let conditions = scaler.pointer("/status/conditions").and_then(Value::as_array)?;
+    let blind = conditions.iter().find(|condition| text(condition, "type") == "ScalingActive" && text(condition, "status") == "False")?;
+    let since: Timestamp = text(blind, "lastTransitionTime").parse().ok()?;
+    (now.duration_since(since) > PATIENCE).then(|| {
+        format!("the autoscaler cannot measure, so the number of pods stays: {}; install or mend the metrics API", text(blind, "message"))
+    })
 }
 
 /// Objects of others that are in the way.

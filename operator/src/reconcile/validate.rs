@@ -13,9 +13,35 @@ use crate::resolve::Platform;
 /// Why nothing may be written now, if so.
 pub fn hold(platform: &Platform, observed: &Observed, status: Option<&DonationPlatformStatus>, children: &[Child]) -> Option<Hold> {
     let identity = Identity { name: &platform.name, uid: &platform.uid };
-    predecessor(identity, observed, children)
+    volume(identity, observed, children)
+        .or_else(|| predecessor(identity, observed, children))
         .or_else(|| keys(platform, identity, observed, status))
         .or_else(|| incomplete(platform, identity, observed))
+}
+
+/// Somebody deletes the volume of a database that runs. Kubernetes keeps it until the pod ends.
+fn volume(identity: Identity<'_>, observed: &Observed, children: &[Child]) -> Option<Hold> {
+    if !has_database(identity, observed, children) {
+        return None;
+    }
+    let claim = observed.claims.iter().find(|claim| claim.meta().deletion_timestamp.is_some())?;
+    Some(Hold {
+        reason: Reason::VolumeBeingRemoved,
+        message: format!(
+            "PersistentVolumeClaim {} is being deleted, and with it all donations as soon as the database's pod stops: dump the database now, \
+             then restore it into a new volume; nothing is changed until then",
+            claim.meta().name.as_deref().unwrap_or_default()
+        ),
+        waiting: false,
+    })
+}
+
+/// Whether the database's workload is there and ours.
+fn has_database(identity: Identity<'_>, observed: &Observed, children: &[Child]) -> bool {
+    children
+        .iter()
+        .filter(|child| child.part == Part::Postgres && child.scale.is_some())
+        .any(|child| observed.find(child).is_some_and(|live| identity.owner(&live.metadata) == Owner::Ours))
 }
 
 /// Objects of a deleted platform of the same name are being removed. Written now, they would be removed all the same.
@@ -29,11 +55,12 @@ fn predecessor(identity: Identity<'_>, observed: &Observed, children: &[Child]) 
         let (name, _) = observed.secrets.iter().find(|(_, secret)| identity.owner_of_data(&secret.metadata) == Owner::Predecessor)?;
         Some(format!("Secret {name}"))
     };
+    let serves = has_database(identity, observed, children);
     let claim = || {
         let claim = observed.claims.iter().find(|claim| {
             let metadata = claim.meta();
             identity.owner_of_data(metadata) == Owner::Predecessor
-                || metadata.deletion_timestamp.is_some()
+                || (metadata.deletion_timestamp.is_some() && !serves)
                 // Its StatefulSet is gone, so it goes too.
                 || metadata.owner_references.iter().flatten().any(|owner| owner.kind == "StatefulSet" && !observed.has_uid(&owner.kind, &owner.uid))
         })?;

@@ -240,7 +240,7 @@ fn selectors_find_the_pods_that_they_are_for() {
 }
 
 #[test]
-fn every_workload_of_several_pods_lets_one_go_at_a_time_and_no_other_has_a_budget() {
+fn every_workload_of_several_pods_lets_some_go_and_keeps_half_and_no_other_has_a_budget() {
     for platform in platforms() {
         let workloads = platform.workloads();
         let mut with_budget = BTreeSet::new();
@@ -251,8 +251,9 @@ fn every_workload_of_several_pods_lets_one_go_at_a_time_and_no_other_has_a_budge
             for workload in found {
                 assert!(platform.pods(workload) > 1, "{what}: its only pod could never be moved");
                 with_budget.insert(workload.what.clone());
+                let at_once = budget.pointer("/spec/maxUnavailable").and_then(Value::as_i64).unwrap();
+                assert!(at_once >= 1 && at_once * 2 <= platform.pods(workload), "{what}: {at_once} at once");
             }
-            assert_eq!(budget.pointer("/spec/maxUnavailable"), Some(&json!(1)), "{what}");
         }
         let several: BTreeSet<String> =
             workloads.iter().filter(|workload| platform.pods(workload) > 1).map(|workload| workload.what.clone()).collect();

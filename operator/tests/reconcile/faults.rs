@@ -27,6 +27,8 @@ pub(crate) struct Faults {
     one_in: AtomicU64,
     requests: AtomicU64,
     rights: Mutex<BTreeSet<Right>>,
+    /// The plural of the kind whose next write gets no answer.
+    lost: Mutex<Option<&'static str>>,
 }
 
 /// A right that a request needs.
@@ -111,6 +113,22 @@ impl Faults {
         self.one_in.store(count, Ordering::SeqCst);
     }
 
+    /// Lets the next write to objects of that plural fail before it arrives.
+    pub(crate) fn lose_one_to(&self, plural: &'static str) {
+        *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = Some(plural);
+    }
+
+    fn loses(&self, right: Option<&Right>) -> bool {
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_meant =
+            |right: &Right| Some(right.resource.as_str()) == *lost && matches!(right.verb.as_str(), "create" | "patch" | "update");
+        let loses = right.is_some_and(is_meant);
+        if loses {
+            *lost = None;
+        }
+        loses
+    }
+
     /// The rights that all requests so far needed.
     pub(crate) fn rights(&self) -> BTreeSet<Right> {
         self.rights.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -158,6 +176,9 @@ where
         }
         let right = request.uri().path_and_query().and_then(|target| Right::of(request.method().as_str(), target.as_str()));
         faults.rights.lock().unwrap_or_else(PoisonError::into_inner).extend(right.clone());
+        if faults.loses(right.as_ref()) {
+            return Box::pin(async { Err("the connection was cut before the request was sent".into()) });
+        }
         let number = faults.requests.fetch_add(1, Ordering::SeqCst) + 1;
         let one_in = faults.one_in.load(Ordering::SeqCst);
         // Not every n-th: the same requests would fail in each look.

@@ -10,6 +10,7 @@ mod faults;
 mod golden;
 mod revert;
 mod rights;
+mod safety;
 mod server;
 
 use std::future::IntoFuture as _;
@@ -17,8 +18,8 @@ use std::time::Duration;
 
 use doacoes_operator::controller::{self, Scope, Watched};
 use doacoes_operator::crd::DonationPlatform;
+use doacoes_operator::error::Class;
 use doacoes_operator::reconcile::Outcome;
-use doacoes_operator::reconcile::error::Class;
 use doacoes_operator::{admin, kinds, names};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::events::v1::Event;

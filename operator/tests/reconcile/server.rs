@@ -21,7 +21,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::client::ClientBuilder;
 use kube::core::ApiResource;
-use kube::{Client, Config, CustomResourceExt as _};
+use kube::{Client, Config, CustomResourceExt as _, ResourceExt as _};
 use serde_json::{Value, json};
 
 use crate::faults::{FaultLayer, Faults};
@@ -251,14 +251,14 @@ impl World {
         KINDS.iter().map(|kind| (*kind, verbs.map(|verb| self.metrics.writes(verb, kind)).iter().sum())).collect()
     }
 
-    pub(crate) async fn look(&self) -> std::result::Result<Outcome, reconcile::error::Error> {
+    pub(crate) async fn look(&self) -> std::result::Result<Outcome, doacoes_operator::error::Error> {
         self.look_at(Timestamp::now()).await
     }
 
-    pub(crate) async fn look_at(&self, now: Timestamp) -> std::result::Result<Outcome, reconcile::error::Error> {
+    pub(crate) async fn look_at(&self, now: Timestamp) -> std::result::Result<Outcome, doacoes_operator::error::Error> {
         match self.platforms().get("esperanca").await {
             Ok(platform) => reconcile::reconcile(&self.context, &platform, now).await,
-            Err(error) => Err(reconcile::error::Error::Invalid(error.to_string())),
+            Err(error) => Err(doacoes_operator::error::Error::Invalid(error.to_string())),
         }
     }
 
@@ -313,6 +313,12 @@ impl World {
 
     /// The same for every workload that exists and whose pods do not run yet.
     pub(crate) async fn run_all_pods(&self) -> Result {
+        for service in self.api("Service")?.list(&kube::api::ListParams::default()).await? {
+            if service.data.pointer("/spec/type") == Some(&json!("LoadBalancer")) {
+                let address = json!({"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}});
+                self.merge_status("Service", &service.name_any(), address).await?;
+            }
+        }
         for kind in ["StatefulSet", "Deployment"] {
             for name in self.names(kind).await? {
                 let live = self.get(kind, &name).await?;

@@ -1,0 +1,221 @@
+//! Data is not put at risk, and the status does not promise what is not so.
+
+use doacoes_operator::error::Class;
+use doacoes_operator::reconcile::Outcome;
+use kube::ResourceExt as _;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
+
+use crate::server::{Result, World, world};
+use crate::{API, DATABASE, POOLER, REDIS, claim, finish, migrate, ready};
+
+const KEYS: &str = "esperanca-keys";
+
+async fn create_secret(world: &World, labels: Value, data: Value) -> Result {
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": KEYS, "labels": labels}, "data": data});
+    world.api("Secret")?.create(&PostParams::default(), &serde_json::from_value(secret)?).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_its_secrets_no_database_is_made() -> Result {
+    let world = world("secrets").await?;
+    let key = json!({"cursor.key": "YQ==", "token.key": "YQ==", "email.key": "YQ==", "body.key": "YQ=="});
+    create_secret(&world, json!({}), key.clone()).await?;
+    world.create(json!({})).await?;
+    for _ in 0..2 {
+        assert_eq!(world.look().await.err().ok_or("the Secret is somebody else's")?.class(), Class::NameConflict);
+    }
+    assert!(!world.exists("StatefulSet", DATABASE).await?);
+    let (state, message) = world.condition("Ready").await?;
+    assert_eq!(state, "False/NameConflict");
+    assert!(message.contains("label it app.kubernetes.io/managed-by=doacoes-operator"), "{message}");
+    // Another one's is deleted: the platform makes its own.
+    world.api("Secret")?.delete(KEYS, &DeleteParams::default()).await?;
+    world.settle().await?;
+    assert!(world.exists("Secret", KEYS).await? && world.exists("StatefulSet", DATABASE).await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn keys_from_a_backup_are_taken_when_they_have_the_labels() -> Result {
+    let world = ready("backup", json!({})).await?;
+    let data = world.get("Secret", KEYS).await?.data["data"].clone();
+    world.api("Secret")?.delete(KEYS, &DeleteParams::default()).await?;
+    world.settle().await?;
+    assert_eq!(world.condition("Ready").await?.0, "False/KeysMissing");
+    create_secret(&world, json!({}), data).await?;
+    assert!(world.look().await.is_err());
+    assert_eq!(world.condition("Ready").await?.0, "False/NameConflict");
+    let labels = json!({"app.kubernetes.io/managed-by": "doacoes-operator", "app.kubernetes.io/instance": "esperanca"});
+    world.merge("Secret", KEYS, json!({"metadata": {"labels": labels}})).await?;
+    world.settle().await?;
+    world.run_all_pods().await?;
+    world.settle().await?;
+    assert_eq!(world.condition("Ready").await?.0, "True/Available");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_write_that_fails_is_said_where_nothing_was_ready_and_is_no_news_elsewhere() -> Result {
+    let world = world("failing").await?;
+    world.create(json!({})).await?;
+    world.faults.end_at(7, false);
+    assert!(world.look().await.is_err());
+    // The process has ended; the next one gets no answer to one request.
+    world.faults.start_again();
+    world.faults.lose_one_to("services");
+    let error = world.look().await.err().ok_or("a request fails")?;
+    assert_eq!(error.class(), Class::Transient);
+    let (state, message) = world.condition("Ready").await?;
+    assert_eq!(state, "False/RequestFailed");
+    assert!(message.contains("Service"), "{message}");
+    world.settle().await?;
+    assert_eq!(world.condition("Ready").await?.0, "False/Creating");
+
+    let ready = ready("failing-later", json!({})).await?;
+    ready.api("Service")?.delete(API, &DeleteParams::default()).await?;
+    ready.faults.lose_one_to("services");
+    assert!(ready.look().await.is_err());
+    assert_eq!(ready.condition("Ready").await?.0, "True/Available");
+    ready.settle().await?;
+    assert!(ready.exists("Service", API).await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn another_volume_is_migrated_too() -> Result {
+    let world = world("volume").await?;
+    world.create(json!({})).await?;
+    world.settle().await?;
+    claim(&world).await?;
+    world.run_all_pods().await?;
+    world.settle().await?;
+    let first = migrate(&world).await?;
+    finish(&world, &first, "Complete", r#"{"schema": "1", "applied": 1}"#).await?;
+    world.settle().await?;
+    world.run_all_pods().await?;
+    assert_eq!(world.settle().await?, Outcome::Settled);
+    let uid = world.get("Job", &first).await?.uid();
+
+    world.api("PersistentVolumeClaim")?.delete(&format!("data-{DATABASE}-0"), &DeleteParams::default()).await?;
+    // No controller takes the protection away here.
+    let free = json!({"metadata": {"finalizers": null}});
+    let _ = world.merge("PersistentVolumeClaim", &format!("data-{DATABASE}-0"), free).await;
+    claim(&world).await?;
+    world.settle().await?;
+    assert_ne!(world.get("Job", &first).await?.uid(), uid, "the empty database is migrated");
+    assert_eq!(world.condition("Ready").await?.0, "False/Migrating");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_volume_that_is_being_removed_under_a_running_database_is_said_and_nothing_is_touched() -> Result {
+    let world = ready("removed", json!({})).await?;
+    claim(&world).await?;
+    let name = format!("data-{DATABASE}-0");
+    let held = json!({"metadata": {"finalizers": ["example.org/held"]}});
+    world.merge("PersistentVolumeClaim", &name, held).await?;
+    world.settle().await?;
+    world.api("PersistentVolumeClaim")?.delete(&name, &DeleteParams::default()).await?;
+    let writes = world.writes();
+    world.settle().await?;
+    let (state, message) = world.condition("Ready").await?;
+    assert_eq!(state, "False/VolumeBeingRemoved");
+    assert!(message.contains("dump the database now"), "{message}");
+    assert_eq!(world.writes(), writes + 1, "the status alone");
+    world.merge("PersistentVolumeClaim", &name, json!({"metadata": {"finalizers": null}})).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_serves_keeps_its_settings_and_can_be_scaled_until_the_next_version_may_run() -> Result {
+    let world = ready("gate", json!({"api": {"rateLimits": [{"rule": "*"}]}})).await?;
+    let edge = async || -> Result<Option<Value>> { Ok(world.get("ConfigMap", "esperanca-edge").await?.data.get("data").cloned()) };
+    let before = edge().await?;
+    let change = json!({
+        "image": {"tag": "0.9.9"}, "api": {"rateLimits": null, "replicas": 6},
+        "ingress": {"rateLimit": {"burst": 7}},
+    });
+    world.change(change).await?;
+    world.settle().await?;
+    assert!(world.exists("ConfigMap", API).await?, "pods of the version before mount it");
+    assert_eq!(edge().await?, before);
+    assert_eq!(world.get("Deployment", API).await?.data.pointer("/spec/replicas"), Some(&json!(6)));
+    let first = world.get("Deployment", API).await?.data.pointer("/spec/template/spec/containers/0/image").cloned();
+    assert_eq!(first, Some(json!(format!("localhost/doacoes/api:{}", env!("CARGO_PKG_VERSION")))));
+    for name in world.names("Job").await? {
+        if world.get("Job", &name).await?.data.pointer("/status/conditions").is_none() {
+            finish(&world, &name, "Complete", r#"{"schema": "2", "applied": 1}"#).await?;
+        }
+    }
+    world.settle().await?;
+    assert!(!world.exists("ConfigMap", API).await?);
+    assert_ne!(edge().await?, before);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_paused_platform_is_not_ready_while_changes_wait() -> Result {
+    let world = ready("pause", json!({})).await?;
+    world.change(json!({"paused": true})).await?;
+    world.settle().await?;
+    assert_eq!(world.condition("Ready").await?.0, "True/Available");
+    world.change(json!({"redis": {"managed": {"maxMemory": "2Gi"}}})).await?;
+    world.settle().await?;
+    let (state, message) = world.condition("Ready").await?;
+    assert_eq!(state, "False/Paused");
+    assert!(message.contains("ConfigMap esperanca-redis"), "{message}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_added_where_nothing_was_rendered_goes() -> Result {
+    let world = ready("added", json!({})).await?;
+    for (kind, name, container) in
+        [("Deployment", REDIS, "redis"), ("Deployment", POOLER, "pgbouncer"), ("StatefulSet", DATABASE, "postgres")]
+    {
+        let before = world.get(kind, name).await?.data.get("spec").cloned();
+        let added = json!({"spec": {"template": {"spec": {
+            "initContainers": [{"name": "evil", "image": "evil:1"}],
+            "tolerations": [{"operator": "Exists"}],
+            "hostAliases": [{"ip": "192.0.2.1", "hostnames": ["evil"]}],
+            "containers": [{"name": container, "env": [{"name": "LD_PRELOAD", "value": "x"}], "envFrom": [{"secretRef": {"name": KEYS}}]}],
+        }}}});
+        world.api(kind)?.patch(name, &PatchParams::default(), &Patch::Strategic(added)).await?;
+        assert!(world.get(kind, name).await?.data.to_string().contains("LD_PRELOAD"));
+        world.settle().await?;
+        assert_eq!(world.get(kind, name).await?.data.get("spec").cloned(), before, "{kind} {name}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn another_key_beside_a_signed_certificate_changes_nothing() -> Result {
+    let world = ready("beside", json!({"profile": "Development"})).await?;
+    let certificate = world.get("Secret", "esperanca-edge-tls").await?.data.pointer("/data/tls.crt").cloned();
+    world.merge("Secret", "esperanca-edge-tls", json!({"data": {"ca.crt": "Yw=="}})).await?;
+    world.settle().await?;
+    assert_eq!(world.get("Secret", "esperanca-edge-tls").await?.data.pointer("/data/tls.crt").cloned(), certificate);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_site_without_an_address_and_an_autoscaler_without_metrics_are_told() -> Result {
+    let world = ready("told", json!({"api": {"autoscaling": {}}})).await?;
+    let conditions = json!([{
+        "type": "ScalingActive", "status": "False", "reason": "FailedGetResourceMetric", "message": "no metrics API",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }]);
+    let status = json!({"conditions": conditions, "currentReplicas": 4, "desiredReplicas": 4, "currentMetrics": []});
+    world.merge_status("HorizontalPodAutoscaler", API, status).await?;
+    world.merge_status("Service", "esperanca-edge", json!({"loadBalancer": {"ingress": null}})).await?;
+    world.settle().await?;
+    let (state, message) = world.condition("Autoscaled").await?;
+    assert_eq!(state, "False/MetricsMissing");
+    assert!(message.contains("no metrics API"), "{message}");
+    let (state, message) = world.condition("EdgeReady").await?;
+    assert_eq!(state, "False/WaitingForAddress");
+    assert!(message.contains("NodePort"), "{message}");
+    Ok(())
+}
