@@ -4,6 +4,7 @@ import base64
 import contextlib
 import json
 import ssl
+import subprocess
 import sys
 import time
 import unittest
@@ -11,7 +12,7 @@ import urllib.request
 import uuid
 
 import doacoes
-from cluster import eventually
+from cluster import ROOT, eventually
 from doacoes import (
     NAMESPACE, Donors, Load, change, cluster, condition, donate, hot_campaign, kubectl, names, no_api_pod_is_leaving, platform, pods,
     ready, server_connections,
@@ -89,17 +90,30 @@ class Operator(unittest.TestCase):
         self.assertEqual(names("api"), before)
 
     def test_nothing_is_written_at_rest(self):
-        ready()
-        no_api_pod_is_leaving()
-        writes = self.writes()
-        time.sleep(20)
-        self.assertEqual(self.writes(), writes)
+        # A number of pods that follows the load is news, which the status tells.
+        with restored("api"):
+            change({"api": {"autoscaling": None}})
+            no_api_pod_is_leaving()
+            writes = lambda: self.metric("doacoes_operator_writes_total")
 
-    def writes(self):
-        """Requests of the operator that changed something, by its own metrics."""
+            def rests():
+                before = writes()
+                time.sleep(5)
+                return writes() == before
+
+            eventually("what the change brought is over", rests, 60)
+            before = writes()
+            time.sleep(20)
+            self.assertEqual(writes(), before)
+            resident = self.metric("process_resident_memory_bytes") / 2**20
+        print(f"operator: no write in 20 s at rest, {resident:.0f} MiB resident", file=sys.stderr)
+        self.assertLess(resident, 32)
+
+    def metric(self, name):
+        """The sum of what the operator tells under that name."""
         path = "/api/v1/namespaces/doacoes-system/services/doacoes-operator:admin/proxy/metrics"
         text = cluster.kubectl("get", "--raw", path)
-        return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith("doacoes_operator_writes_total"))
+        return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith(name))
 
     def test_killed_pods_of_each_part_and_of_the_operator_come_back(self):
         campaign = hot_campaign()
@@ -229,6 +243,34 @@ class Operator(unittest.TestCase):
             left = lambda: cluster.get("pods,pvc,secrets", "--namespace", namespace, "--selector", "app.kubernetes.io/instance=outra")["items"]
             eventually("nothing of it is left", lambda: not left(), 180)
         self.assertEqual((generations(), restarts(), names("api")), before)
+
+    def test_a_rolling_pooler_stays_within_its_budget_and_fails_no_request(self):
+        before = set(names("pooler"))
+        with restored("pooler"), Load(hot_campaign()) as load:
+            kubectl("patch", "donationplatform", "doacoes", "--type=merge", "--patch", '{"spec": {"pooler": {"maxClientConnections": 1001}}}')
+            most = 0
+
+            def replaced():
+                nonlocal most
+                most = max(most, server_connections())
+                return len(set(names("pooler")) - before) == 2
+
+            eventually("both poolers are new", replaced, 180)
+        self.assertLessEqual(most, 75)
+        self.assertEqual(load.failed, [])
+
+    def test_the_operator_goes_and_comes_back_and_the_site_stays(self):
+        before = names("api")
+        helm = subprocess.run([ROOT / "hack/helm"], capture_output=True, text=True, check=True).stdout.strip()
+        uninstall = [helm, "uninstall", "doacoes", "--namespace", "doacoes-system", "--wait", "--kubeconfig", cluster.kubeconfig]
+        subprocess.run(uninstall, capture_output=True, check=True, timeout=120)
+        self.assertEqual(cluster.get("deployments", "--namespace", "doacoes-system")["items"], [])
+        self.assertEqual(platform()["metadata"]["name"], "doacoes")
+        self.assertEqual(donate(hot_campaign())[0], 201)
+        self.assertEqual(names("api"), before)
+        doacoes.up()
+        kubectl("delete", "service", "doacoes-redis", "--wait=false")
+        eventually("the next one repairs", lambda: ("Service", "doacoes-redis") in children(), 60)
 
     def test_the_drain_of_each_node_is_survived(self):
         home = pods("postgres")[0]["spec"]["nodeName"]

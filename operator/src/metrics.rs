@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use prometheus::core::Collector;
+use prometheus::process_collector::ProcessCollector;
 use prometheus::{Encoder as _, Histogram, HistogramOpts, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
 
 use crate::cluster::Verb;
@@ -55,6 +56,7 @@ impl Metrics {
     /// Registers everything.
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
+        registry.register(Box::new(ProcessCollector::for_self()))?;
         let counter = |name: &str, help: &str, labels: &[&str]| registered(&registry, IntCounterVec::new(Opts::new(name, help), labels));
         let metrics = Self {
             reconciles: counter("doacoes_operator_reconciles_total", "Reconciles, by how they ended.", &["result"])?,
