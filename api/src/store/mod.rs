@@ -145,24 +145,27 @@ pub fn pool(url: &SecretString, size: u32) -> Result<PgPool, StoreError> {
 
 /// A transaction, on a connection that still is one.
 ///
-/// A pooler pod that stops closes connections that were in use a moment ago and were therefore not asked. BEGIN is the first that
-/// such a connection hears, and where it fails for the connection's sake nothing was done yet: the next one is tried.
+/// A pooler pod that stops turns away, and then closes, connections that were in use a moment ago and were therefore not asked. BEGIN is
+/// the first that such a connection hears, and where it fails for the connection's sake nothing was done yet: the next one is tried.
+/// Each of them fails once. A new one that is turned away too is tried once more; after that the database is away.
 pub async fn begin(db: &PgPool) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
-    /// A pooler says the same when it stops and when it has no server; more would be in the way of what waits for one.
-    const TURNED_AWAY: u32 = 2;
-    let (mut closed, mut turned_away) = (0, 0);
+    let (mut used, mut new) = (0, 0);
     loop {
-        let begun = db.begin().await;
-        let code = match &begun {
-            // The last word of a server that closes a connection is not heard before somebody speaks.
-            Err(sqlx::Error::Database(error)) => error.code(),
-            _ => None,
-        };
-        match (&begun, code.as_deref()) {
-            (Err(sqlx::Error::Io(_)), _) | (_, Some("57P01")) if closed < db.options().get_max_connections() => closed += 1,
-            (_, Some(code)) if code.starts_with("08") && turned_away < TURNED_AWAY => turned_away += 1,
-            _ => return begun,
+        let was_used = db.num_idle() > 0;
+        match db.begin().await {
+            Err(error) if is_hang_up(&error) && was_used && used < db.options().get_max_connections() => used += 1,
+            Err(error) if is_hang_up(&error) && !was_used && new < 1 => new += 1,
+            begun => return begun,
         }
+    }
+}
+
+/// Whether the other side ended the connection: without a word, or with its last one, which is not heard before somebody speaks.
+fn is_hang_up(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) => true,
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| code.starts_with("08") || code == "57P01"),
+        _ => false,
     }
 }
 
