@@ -2,18 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::{
     CrossVersionObjectReference, HPAScalingPolicy, HPAScalingRules, HorizontalPodAutoscaler, HorizontalPodAutoscalerBehavior,
     HorizontalPodAutoscalerSpec, MetricSpec, MetricTarget, ResourceMetricSource,
 };
-use k8s_openapi::api::core::v1::{Container, EnvVar, LifecycleHandler, Service, ServicePort, ServiceSpec, SleepAction};
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use k8s_openapi::api::core::v1::{Container, EnvVar, LifecycleHandler, SleepAction};
 use serde_json::{Value, json};
 
 use super::pod::{NODES, Pod, ZONES, before_stop, config, container, mount_read_only, pace, port, pull_policy, secret, texts, variable};
 use super::secrets::Generated;
-use super::{Child, Gate, Inputs, Part, Scale, config_map, disruption_budget, labels, metadata, pooler, redis, selector, service_account};
+use super::{
+    Balancing, Child, Gate, Inputs, Part, Scale, config_map, deployment_of, disruption_budget, labels, metadata, pooler, redis, rolling,
+    service, service_account,
+};
 use crate::crd::{Autoscaling, Gateway, MetricResource, Profile};
 use crate::resolve::Platform;
 
@@ -30,7 +32,11 @@ pub(super) fn children(inputs: &Inputs<'_>) -> Vec<Child> {
     let floor = platform.api_floor();
     let scale = if platform.autoscaling.is_some() { Scale::Autoscaled(floor) } else { Scale::Fixed(floor) };
     let files = files(platform);
-    let mut children = vec![service_account(platform, PART), service(platform)];
+    let mut children = vec![
+        service_account(platform, PART),
+        // The edge keeps connections to the pods themselves. Through a Service address an idle one would stay with a pod that stops.
+        service(platform, PART, "http", PORT, Balancing::ByClient),
+    ];
     // Pods of the version before may still read what is there.
     children.extend(files.as_ref().map(|files| config_map(platform, PART, files).after(Gate::Schema)));
     // Half of them: no pod that replaces one becomes ready while the database is away, so with fewer its node could not be drained.
@@ -58,28 +64,6 @@ fn files(platform: &Platform) -> Option<BTreeMap<String, String>> {
     (!limits.is_empty()).then(|| BTreeMap::from([("limits.json".to_owned(), json!(limits).to_string())]))
 }
 
-fn service(platform: &Platform) -> Child {
-    let service = Service {
-        metadata: metadata(platform, PART),
-        spec: Some(ServiceSpec {
-            // Headless: the edge keeps connections to the pods themselves. Through a Service address an idle one would stay with a
-            // pod that stops.
-            cluster_ip: Some("None".to_owned()),
-            ports: Some(vec![ServicePort {
-                name: Some("http".to_owned()),
-                port: PORT,
-                protocol: Some("TCP".to_owned()),
-                target_port: Some(IntOrString::String("http".to_owned())),
-                ..ServicePort::default()
-            }]),
-            selector: Some(labels::selector(platform, PART)),
-            ..ServiceSpec::default()
-        }),
-        status: None,
-    };
-    Child::of(platform, PART, &service)
-}
-
 fn deployment(inputs: &Inputs<'_>, files: Option<&BTreeMap<String, String>>) -> Deployment {
     let platform = inputs.platform;
     let mut volumes = vec![
@@ -105,25 +89,12 @@ fn deployment(inputs: &Inputs<'_>, files: Option<&BTreeMap<String, String>>) -> 
         files,
         spread: &[NODES, ZONES],
     };
-    Deployment {
-        metadata: metadata(platform, PART),
-        spec: Some(DeploymentSpec {
-            min_ready_seconds: Some(2),
-            progress_deadline_seconds: Some(300),
-            revision_history_limit: Some(3),
-            selector: selector(platform, PART),
-            strategy: Some(DeploymentStrategy {
-                rolling_update: Some(RollingUpdateDeployment {
-                    max_surge: Some(IntOrString::Int(1)),
-                    max_unavailable: Some(IntOrString::Int(0)),
-                }),
-                type_: Some("RollingUpdate".to_owned()),
-            }),
-            template: pod.template(inputs),
-            ..DeploymentSpec::default()
-        }),
-        status: None,
+    let mut deployment = deployment_of(platform, PART, rolling(1, 0), pod.template(inputs));
+    if let Some(spec) = &mut deployment.spec {
+        spec.min_ready_seconds = Some(2);
+        spec.progress_deadline_seconds = Some(300);
     }
+    deployment
 }
 
 fn serve(platform: &Platform) -> Container {

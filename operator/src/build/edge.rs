@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Container, Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
@@ -10,7 +10,7 @@ use super::pod::{
     NODES, Pod, before_stop, command, config, container, folder, mount, mount_read_only, pace, port, pull_policy, secret, texts,
 };
 use super::template::fill;
-use super::{Child, Gate, Inputs, Part, Scale, config_map, disruption_budget, labels, metadata, selector, service_account};
+use super::{Child, Gate, Inputs, Part, Scale, config_map, deployment_of, disruption_budget, labels, metadata, rolling, service_account};
 use crate::crd::{ClientIpSource, ExternalTrafficPolicy, ServiceType};
 use crate::resolve::{Edge, Platform};
 
@@ -135,23 +135,7 @@ fn deployment(inputs: &Inputs<'_>, edge: &Edge, files: &BTreeMap<String, String>
         files: Some(files),
         spread: &[NODES],
     };
-    Deployment {
-        metadata: metadata(platform, PART),
-        spec: Some(DeploymentSpec {
-            revision_history_limit: Some(2),
-            selector: selector(platform, PART),
-            strategy: Some(DeploymentStrategy {
-                rolling_update: Some(RollingUpdateDeployment {
-                    max_surge: Some(IntOrString::Int(1)),
-                    max_unavailable: Some(IntOrString::Int(0)),
-                }),
-                type_: Some("RollingUpdate".to_owned()),
-            }),
-            template: pod.template(inputs),
-            ..DeploymentSpec::default()
-        }),
-        status: None,
-    }
+    deployment_of(platform, PART, rolling(1, 0), pod.template(inputs))
 }
 
 /// Copies the release's files out of the API's image.

@@ -19,7 +19,8 @@ mod template;
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
+use k8s_openapi::api::core::v1::{ConfigMap, PodTemplateSpec, Service, ServiceAccount, ServicePort, ServiceSpec};
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, OwnerReference};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -133,7 +134,7 @@ impl Child {
         }
         let metadata = ObjectMeta {
             namespace: Some(platform.namespace.clone()),
-            owner_references: Some(vec![owner(platform)]),
+            owner_references: Some(vec![owner(platform, true)]),
             ..object.meta().clone()
         };
         Self {
@@ -159,14 +160,15 @@ impl Child {
     }
 }
 
-fn owner(platform: &Platform) -> OwnerReference {
+/// The platform as an owner: of what it consists of, or only of what goes with it.
+pub fn owner(platform: &Platform, is_controller: bool) -> OwnerReference {
     OwnerReference {
         api_version: DonationPlatform::api_version(&()).into_owned(),
         kind: DonationPlatform::kind(&()).into_owned(),
         name: platform.name.clone(),
         uid: platform.uid.clone(),
-        controller: Some(true),
-        block_owner_deletion: Some(true),
+        controller: is_controller.then_some(true),
+        block_owner_deletion: is_controller.then_some(true),
     }
 }
 
@@ -180,6 +182,60 @@ fn service_account(platform: &Platform, part: Part) -> Child {
     let account =
         ServiceAccount { metadata: metadata(platform, part), automount_service_account_token: Some(false), ..ServiceAccount::default() };
     Child::of(platform, part, &account)
+}
+
+/// Who spreads connections over a part's pods.
+#[derive(Clone, Copy, PartialEq)]
+enum Balancing {
+    /// The Service, which has an address.
+    ByService,
+    /// Whoever connects, who finds the pods' addresses under the Service's name.
+    ByClient,
+}
+
+fn service(platform: &Platform, part: Part, port: &str, number: i32, balancing: Balancing) -> Child {
+    let service = Service {
+        metadata: metadata(platform, part),
+        spec: Some(ServiceSpec {
+            cluster_ip: (balancing == Balancing::ByClient).then(|| "None".to_owned()),
+            ports: Some(vec![ServicePort {
+                name: Some(port.to_owned()),
+                port: number,
+                protocol: Some("TCP".to_owned()),
+                target_port: Some(IntOrString::String(port.to_owned())),
+                ..ServicePort::default()
+            }]),
+            selector: Some(labels::selector(platform, part)),
+            ..ServiceSpec::default()
+        }),
+        status: None,
+    };
+    Child::of(platform, part, &service)
+}
+
+fn deployment_of(platform: &Platform, part: Part, strategy: DeploymentStrategy, template: PodTemplateSpec) -> Deployment {
+    Deployment {
+        metadata: metadata(platform, part),
+        spec: Some(DeploymentSpec {
+            revision_history_limit: Some(2),
+            selector: selector(platform, part),
+            strategy: Some(strategy),
+            template,
+            ..DeploymentSpec::default()
+        }),
+        status: None,
+    }
+}
+
+/// Pods are replaced with so many beside them, and so many missing, at most.
+fn rolling(surge: i32, unavailable: i32) -> DeploymentStrategy {
+    DeploymentStrategy {
+        rolling_update: Some(RollingUpdateDeployment {
+            max_surge: Some(IntOrString::Int(surge)),
+            max_unavailable: Some(IntOrString::Int(unavailable)),
+        }),
+        type_: Some("RollingUpdate".to_owned()),
+    }
 }
 
 fn config_map(platform: &Platform, part: Part, files: &BTreeMap<String, String>) -> Child {

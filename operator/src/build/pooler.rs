@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
-use k8s_openapi::api::core::v1::{Container, Service, ServicePort, ServiceSpec};
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Container;
 
 use super::pod::{NODES, Pod, before_stop, command, config, container, mount_read_only, pace, port, secret, texts};
 use super::secrets::Generated;
 use super::template::fill;
-use super::{Child, Inputs, Part, Scale, config_map, disruption_budget, labels, metadata, selector, service_account};
+use super::{
+    Balancing, Child, Inputs, Part, Scale, config_map, deployment_of, disruption_budget, labels, rolling, service, service_account,
+};
 use crate::resolve::Platform;
 
 const PART: Part = Part::Pooler;
@@ -23,7 +24,11 @@ pub(super) fn children(inputs: &Inputs<'_>) -> Vec<Child> {
     let replicas = platform.spec.pooler.replicas;
     let files = files(platform);
     let deployment = Child::of(platform, PART, &deployment(inputs, &files)).with_scale(Scale::Fixed(replicas));
-    let mut children = vec![service_account(platform, PART), config_map(platform, PART, &files), service(platform)];
+    let mut children = vec![
+        service_account(platform, PART),
+        config_map(platform, PART, &files),
+        service(platform, PART, "pgbouncer", PORT, Balancing::ByService),
+    ];
     children.extend(disruption_budget(platform, PART, replicas, 1));
     children.push(deployment);
     children
@@ -41,25 +46,6 @@ fn files(platform: &Platform) -> BTreeMap<String, String> {
     BTreeMap::from([("pgbouncer.ini".to_owned(), configuration)])
 }
 
-fn service(platform: &Platform) -> Child {
-    let service = Service {
-        metadata: metadata(platform, PART),
-        spec: Some(ServiceSpec {
-            ports: Some(vec![ServicePort {
-                name: Some("pgbouncer".to_owned()),
-                port: PORT,
-                protocol: Some("TCP".to_owned()),
-                target_port: Some(IntOrString::String("pgbouncer".to_owned())),
-                ..ServicePort::default()
-            }]),
-            selector: Some(labels::selector(platform, PART)),
-            ..ServiceSpec::default()
-        }),
-        status: None,
-    };
-    Child::of(platform, PART, &service)
-}
-
 fn deployment(inputs: &Inputs<'_>, files: &BTreeMap<String, String>) -> Deployment {
     let platform = inputs.platform;
     let pod = Pod {
@@ -73,24 +59,8 @@ fn deployment(inputs: &Inputs<'_>, files: &BTreeMap<String, String>) -> Deployme
         files: Some(files),
         spread: &[NODES],
     };
-    Deployment {
-        metadata: metadata(platform, PART),
-        spec: Some(DeploymentSpec {
-            revision_history_limit: Some(2),
-            selector: selector(platform, PART),
-            // No further one beside them: it would open server connections past the budget.
-            strategy: Some(DeploymentStrategy {
-                rolling_update: Some(RollingUpdateDeployment {
-                    max_surge: Some(IntOrString::Int(0)),
-                    max_unavailable: Some(IntOrString::Int(1)),
-                }),
-                type_: Some("RollingUpdate".to_owned()),
-            }),
-            template: pod.template(inputs),
-            ..DeploymentSpec::default()
-        }),
-        status: None,
-    }
+    // No further one beside them: it would open server connections past the budget.
+    deployment_of(platform, PART, rolling(0, 1), pod.template(inputs))
 }
 
 /// One file descriptor for each client and server connection, and some of its own.

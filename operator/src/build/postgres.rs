@@ -3,11 +3,8 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetPersistentVolumeClaimRetentionPolicy, StatefulSetSpec};
-use k8s_openapi::api::core::v1::{
-    Container, PersistentVolumeClaim, PersistentVolumeClaimSpec, Service, ServicePort, ServiceSpec, VolumeResourceRequirements,
-};
+use k8s_openapi::api::core::v1::{Container, PersistentVolumeClaim, PersistentVolumeClaimSpec, VolumeResourceRequirements};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::core::ObjectMeta;
 
 use super::pod::{
@@ -15,7 +12,7 @@ use super::pod::{
 };
 use super::secrets::Generated;
 use super::template::fill;
-use super::{Child, Inputs, Part, Scale, config_map, labels, metadata, selector, service_account};
+use super::{Balancing, Child, Inputs, Part, Scale, config_map, labels, metadata, selector, service, service_account};
 use crate::crd::DeletionPolicy;
 use crate::quantity::whole;
 use crate::resolve::Platform;
@@ -32,7 +29,8 @@ pub(super) fn children(inputs: &Inputs<'_>) -> Vec<Child> {
     vec![
         service_account(platform, PART),
         config_map(platform, PART, &files),
-        service(platform),
+        // Connections last, and nothing is to be balanced.
+        service(platform, PART, "postgres", PORT, Balancing::ByClient),
         Child::of(platform, PART, &stateful_set(inputs, &files)).with_scale(Scale::Fixed(1)),
     ]
 }
@@ -61,27 +59,6 @@ fn files(platform: &Platform) -> BTreeMap<String, String> {
         ("postgresql.conf".to_owned(), configuration),
         ("start.sh".to_owned(), include_str!("postgres/start.sh").to_owned()),
     ])
-}
-
-fn service(platform: &Platform) -> Child {
-    let service = Service {
-        metadata: metadata(platform, PART),
-        spec: Some(ServiceSpec {
-            // Headless: connections last, and nothing is to be balanced.
-            cluster_ip: Some("None".to_owned()),
-            ports: Some(vec![ServicePort {
-                name: Some("postgres".to_owned()),
-                port: PORT,
-                protocol: Some("TCP".to_owned()),
-                target_port: Some(IntOrString::String("postgres".to_owned())),
-                ..ServicePort::default()
-            }]),
-            selector: Some(labels::selector(platform, PART)),
-            ..ServiceSpec::default()
-        }),
-        status: None,
-    };
-    Child::of(platform, PART, &service)
 }
 
 fn stateful_set(inputs: &Inputs<'_>, files: &BTreeMap<String, String>) -> StatefulSet {

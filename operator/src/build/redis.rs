@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy};
-use k8s_openapi::api::core::v1::{Container, Service, ServicePort, ServiceSpec};
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentStrategy};
+use k8s_openapi::api::core::v1::Container;
 
 use super::pod::{Pod, config, container, folder, mount, mount_read_only, pace, port, secret, texts};
 use super::secrets::Generated;
 use super::template::fill;
-use super::{Child, Inputs, Part, Scale, config_map, labels, metadata, selector, service_account};
+use super::{Balancing, Child, Inputs, Part, Scale, config_map, deployment_of, labels, service, service_account};
 use crate::resolve::Platform;
 
 const PART: Part = Part::Redis;
@@ -25,28 +24,9 @@ pub(super) fn children(inputs: &Inputs<'_>) -> Vec<Child> {
     vec![
         service_account(platform, PART),
         config_map(platform, PART, &files),
-        service(platform),
+        service(platform, PART, "redis", PORT, Balancing::ByService),
         Child::of(platform, PART, &deployment(inputs, &files)).with_scale(Scale::Fixed(1)),
     ]
-}
-
-fn service(platform: &Platform) -> Child {
-    let service = Service {
-        metadata: metadata(platform, PART),
-        spec: Some(ServiceSpec {
-            ports: Some(vec![ServicePort {
-                name: Some("redis".to_owned()),
-                port: PORT,
-                protocol: Some("TCP".to_owned()),
-                target_port: Some(IntOrString::String("redis".to_owned())),
-                ..ServicePort::default()
-            }]),
-            selector: Some(labels::selector(platform, PART)),
-            ..ServiceSpec::default()
-        }),
-        status: None,
-    };
-    Child::of(platform, PART, &service)
 }
 
 fn deployment(inputs: &Inputs<'_>, files: &BTreeMap<String, String>) -> Deployment {
@@ -66,18 +46,9 @@ fn deployment(inputs: &Inputs<'_>, files: &BTreeMap<String, String>) -> Deployme
         files: Some(files),
         spread: &[],
     };
-    Deployment {
-        metadata: metadata(platform, PART),
-        spec: Some(DeploymentSpec {
-            revision_history_limit: Some(2),
-            selector: selector(platform, PART),
-            // Two at once would each hold half of the sessions and limits.
-            strategy: Some(DeploymentStrategy { rolling_update: None, type_: Some("Recreate".to_owned()) }),
-            template: pod.template(inputs),
-            ..DeploymentSpec::default()
-        }),
-        status: None,
-    }
+    // Two at once would each hold half of the sessions and limits.
+    let strategy = DeploymentStrategy { rolling_update: None, type_: Some("Recreate".to_owned()) };
+    deployment_of(platform, PART, strategy, pod.template(inputs))
 }
 
 fn server(platform: &Platform) -> Container {

@@ -63,8 +63,6 @@ async fn create_secret(cluster: &Cluster, platform: &Platform, child: &Child) ->
     if let (Some(generated), Value::Object(content)) = (generated, &mut object.data) {
         content.insert("stringData".to_owned(), json!(generated.data(random)));
     }
-    // The owner of retained data comes and goes: `retention` sets it with a manager of its own.
-    object.metadata.owner_references = None;
     cluster.create(&child.resource, &object).await.map(SecretState::of)
 }
 

@@ -1,17 +1,16 @@
 //! Whether the data goes with the resource: an owner reference on its Secrets and claims that comes and goes with
 //! `deletionPolicy`. It is applied by a field manager of its own, so taking it away is applying nothing.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::Resource as _;
 use kube::api::DynamicObject;
 use kube::core::{ApiResource, ObjectMeta, TypeMeta};
 use serde_json::Value;
 
 use super::observe::Observed;
 use super::ownership::{Identity, Owner};
+use crate::build::owner;
 use crate::build::secrets::Generated;
 use crate::cluster::Cluster;
-use crate::crd::{DeletionPolicy, DonationPlatform};
+use crate::crd::DeletionPolicy;
 use crate::error::Error;
 use crate::kinds;
 use crate::names::RETENTION_MANAGER;
@@ -56,22 +55,11 @@ async fn correct(
             name: metadata.name.clone(),
             namespace: metadata.namespace.clone(),
             uid: metadata.uid.clone(),
-            owner_references: shall_be.then(|| vec![owner(platform)]),
+            // Not the controller: a claim has its `StatefulSet` for that.
+            owner_references: shall_be.then(|| vec![owner(platform, false)]),
             ..ObjectMeta::default()
         },
         data: Value::Object(serde_json::Map::new()),
     };
     cluster.apply(resource, &patch, RETENTION_MANAGER, true).await.map(|object| Some(object.metadata))
-}
-
-/// Not the controller: a claim has its `StatefulSet` for that.
-fn owner(platform: &Platform) -> OwnerReference {
-    OwnerReference {
-        api_version: DonationPlatform::api_version(&()).into_owned(),
-        kind: DonationPlatform::kind(&()).into_owned(),
-        name: platform.name.clone(),
-        uid: platform.uid.clone(),
-        controller: None,
-        block_owner_deletion: None,
-    }
 }
