@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::cluster::Verb;
 
-/// A reconcile that failed. Waiting for the cluster is no error: see [`super::Progress`].
+/// A reconcile that failed. Waiting for the cluster is no error: see [`Progress`](crate::reconcile::Progress).
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The API server refused a request or could not be reached.

@@ -1,7 +1,7 @@
 //! What a platform consists of: pure functions from the resolved resource to the objects that it shall have.
 //!
 //! One file per part. Scripts and configuration files stand beside them as they are in the pods, with `@NAME@` where a value
-//! belongs ([`template`]).
+//! belongs (`template.rs`).
 
 mod api;
 mod certificate;

@@ -1,6 +1,6 @@
 //! One look at one platform: observe, validate, build, apply, prune, report.
 //!
-//! Waiting is data ([`Progress`], [`Hold`]), failing is an [`error::Error`] with a class. Nothing is written when everything is
+//! Waiting is data ([`Progress`], [`Hold`]), failing is an [`Error`] with a class. Nothing is written when everything is
 //! as it shall be, and nothing that is somebody else's is written at all.
 
 pub mod apply;
