@@ -1,8 +1,9 @@
 //! Requests to the API server: each has a time limit, and each that changes something is counted.
 
+use std::collections::HashMap;
 use std::fmt::Debug;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, Preconditions};
@@ -60,17 +61,32 @@ impl Verb {
 pub struct Cluster {
     client: Client,
     metrics: Arc<Metrics>,
+    standoffs: Arc<Mutex<HashMap<String, String>>>,
 }
 
 impl Cluster {
     /// Talks through `client`.
     pub fn new(client: Client, metrics: Arc<Metrics>) -> Self {
-        Self { client, metrics }
+        Self { client, metrics, standoffs: Arc::default() }
     }
 
     /// The client, for watches and Events.
     pub fn client(&self) -> Client {
         self.client.clone()
+    }
+
+    /// Remembers that `object`, which a write returned, is not what was written: something changes it on its way, such as a webhook.
+    pub fn stands_off(&self, object: &DynamicObject) {
+        if let (Some(uid), Some(version)) = (object.uid(), object.resource_version()) {
+            self.standoffs.lock().unwrap_or_else(PoisonError::into_inner).insert(uid, version);
+        }
+    }
+
+    /// Whether `object` is as the last write left it without becoming what was written. The same again would come to the same, and
+    /// its own event would ask for it without end.
+    pub fn is_standoff(&self, object: &DynamicObject) -> bool {
+        let standoffs = self.standoffs.lock().unwrap_or_else(PoisonError::into_inner);
+        object.uid().and_then(|uid| standoffs.get(&uid).cloned()).is_some_and(|version| object.resource_version() == Some(version))
     }
 
     fn api(&self, resource: &ApiResource, namespace: &str) -> Api<DynamicObject> {

@@ -24,6 +24,8 @@ pub struct Applied {
     pub waiting: Vec<(Part, Reason, String)>,
     /// What was refused. The other objects were written.
     pub refused: Vec<(Part, Error)>,
+    /// What did not become what was written, and where.
+    pub contested: Vec<(Part, String)>,
 }
 
 impl Applied {
@@ -108,7 +110,11 @@ pub async fn children(
             Some(Owner::Ours) | None => {}
         }
         match one(cluster, observed, child).await {
-            Ok(()) => {}
+            Ok(None) => {}
+            Ok(Some(field)) => {
+                let name = child.object.name_any();
+                applied.contested.push((child.part, format!("{} {name} does not keep {field}", child.resource.kind)));
+            }
             // The same request would be refused again, and the other objects do not wait for it.
             Err(error) if error.is_refusal() => applied.refused.push((child.part, error)),
             Err(error) => return Err(error),
@@ -147,8 +153,8 @@ pub(super) fn removal(child: &Child) -> (Part, Reason, String) {
     (child.part, Reason::WaitingForRemoval, message)
 }
 
-/// Brings one object to what was rendered.
-async fn one(cluster: &Cluster, observed: &mut Observed, child: &Child) -> Result<(), Error> {
+/// Brings one object to what was rendered. Returns the field in which it did not come to that.
+async fn one(cluster: &Cluster, observed: &mut Observed, child: &Child) -> Result<Option<String>, Error> {
     let desired = stamped(&child.object)?;
     let live = observed.find(child).cloned();
     let created = live.is_none();
@@ -163,8 +169,11 @@ async fn one(cluster: &Cluster, observed: &mut Observed, child: &Child) -> Resul
     if let Some(scale) = child.scale {
         now = scaled(cluster, observed, child, scale, now, created).await?;
     }
-    tracing::trace!(object = now.name_any(), kind = child.resource.kind, "current");
-    Ok(())
+    let contested = difference(&value(&child.resource, &stamped(&child.object)?)?, &value(&child.resource, &now)?);
+    if contested.is_some() {
+        cluster.stands_off(&now);
+    }
+    Ok(contested)
 }
 
 async fn repair(
@@ -178,6 +187,9 @@ async fn repair(
     let Some(path) = difference(&wanted, &value(resource, &live)?) else {
         return Ok(live);
     };
+    if cluster.is_standoff(&live) {
+        return Ok(live);
+    }
     tracing::info!(object = live.name_any(), kind = resource.kind, field = path, "differs from what was rendered");
     // The UID keeps a patch meant for this object from making another one, should this one be gone.
     desired.metadata.uid.clone_from(&live.metadata.uid);

@@ -9,6 +9,8 @@ pub enum Reason {
     AutoscalerDecides,
     /// It answers.
     Available,
+    /// It answers, but an object of it does not stay as it was written.
+    Contested,
     /// It is being made.
     Creating,
     /// It answers, with a pod less.
@@ -69,10 +71,11 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::Active,
         Self::AutoscalerDecides,
         Self::Available,
+        Self::Contested,
         Self::Creating,
         Self::Degraded,
         Self::FixedReplicas,
@@ -109,6 +112,7 @@ impl Reason {
             Self::Active => "Active",
             Self::AutoscalerDecides => "AutoscalerDecides",
             Self::Available => "Available",
+            Self::Contested => "Contested",
             Self::Creating => "Creating",
             Self::Degraded => "Degraded",
             Self::FixedReplicas => "FixedReplicas",
@@ -150,6 +154,7 @@ impl Reason {
         match self {
             Self::Degraded
             | Self::ImagePullFailed
+            | Self::Contested
             | Self::KeysMissing
             | Self::VolumeBeingRemoved
             | Self::RolloutStuck

@@ -107,11 +107,26 @@ fn parts(look: &Look<'_>) -> Vec<(Part, Progress)> {
             _ => progress::of_part(part, children, observed, migration, was_ready),
         };
         let written = applied.iter().find_map(|applied| apply::progress(applied, part));
+        let found = found.map(|found| contested(found, part, applied));
         if let Some(progress) = written.or_else(|| validate::named_secret(part, look.platform, observed)).or(found) {
             parts.push((part, progress));
         }
     }
     parts
+}
+
+/// A part that answers, but something else changes its objects each time they are written.
+fn contested(progress: Progress, part: Part, applied: &[Applied]) -> Progress {
+    let field = applied.iter().flat_map(|applied| &applied.contested).find(|(other, _)| *other == part);
+    match (progress, field) {
+        (Progress::Ready { message, .. }, Some((_, field))) => Progress::Ready {
+            reason: Reason::Contested,
+            message: format!(
+                "{message}; {field}: something changes it on its way, such as a webhook, and it is left so until it is changed again"
+            ),
+        },
+        (progress, _) => progress,
+    }
 }
 
 /// Adds what only Events tell: why a `StatefulSet` has no pod and a claim no volume.

@@ -3,11 +3,12 @@
 use doacoes_operator::error::Class;
 use doacoes_operator::reconcile::Outcome;
 use kube::ResourceExt as _;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
+use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 
 use crate::server::{Result, World, world};
-use crate::{API, DATABASE, POOLER, REDIS, claim, finish, migrate, ready};
+use crate::{API, DATABASE, POOLER, REDIS, claim, eventually, finish, migrate, ready};
 
 const KEYS: &str = "esperanca-keys";
 
@@ -217,5 +218,63 @@ async fn a_site_without_an_address_and_an_autoscaler_without_metrics_are_told() 
     let (state, message) = world.condition("EdgeReady").await?;
     assert_eq!(state, "False/WaitingForAddress");
     assert!(message.contains("NodePort"), "{message}");
+    Ok(())
+}
+
+/// Changes every Deployment of the namespace on its way, as policies of a cluster do.
+async fn meddle(world: &World) -> Result {
+    let kind = |kind: &str| {
+        let gvk = GroupVersionKind::gvk("admissionregistration.k8s.io", "v1beta1", kind);
+        let plural = if kind.ends_with("Binding") { "mutatingadmissionpolicybindings" } else { "mutatingadmissionpolicies" };
+        Api::<DynamicObject>::all_with(world.admin.clone(), &ApiResource::from_gvk_with_plural(&gvk, plural))
+    };
+    let name = &world.namespace;
+    let patch = r#"[JSONPatch{op: "add", path: "/spec/minReadySeconds", value: 5}]"#;
+    let policy = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1beta1", "kind": "MutatingAdmissionPolicy", "metadata": {"name": name},
+        "spec": {
+            "failurePolicy": "Fail", "reinvocationPolicy": "Never",
+            "matchConstraints": {
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}},
+                "resourceRules": [{"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["deployments"]}],
+            },
+            "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": patch}}],
+        },
+    });
+    kind("MutatingAdmissionPolicy").create(&PostParams::default(), &serde_json::from_value(policy)?).await?;
+    let binding = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1beta1", "kind": "MutatingAdmissionPolicyBinding", "metadata": {"name": name},
+        "spec": {"policyName": name},
+    });
+    kind("MutatingAdmissionPolicyBinding").create(&PostParams::default(), &serde_json::from_value(binding)?).await?;
+    eventually("the policy is at work", async || {
+        let probe = PatchParams { dry_run: true, ..PatchParams::default() };
+        let answer = world.api("Deployment")?.patch(API, &probe, &Patch::Merge(json!({"metadata": {"labels": {"probe": "x"}}}))).await?;
+        Ok(answer.data.pointer("/spec/minReadySeconds") == Some(&json!(5)))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_something_changes_on_its_way_is_written_once_and_said() -> Result {
+    let world = ready("standoff", json!({})).await?;
+    meddle(&world).await?;
+    world.change(json!({"api": {"databasePoolSize": 10}})).await?;
+    world.settle().await?;
+    world.run_all_pods().await?;
+    world.settle().await?;
+    let (state, message) = world.condition("ApiReady").await?;
+    assert_eq!(state, "True/Contested");
+    assert!(message.contains("Deployment esperanca-api does not keep spec.minReadySeconds"), "{message}");
+    assert_eq!(world.condition("Ready").await?.0, "True/Available");
+    let writes = world.writes();
+    for _ in 0..5 {
+        world.look().await?;
+    }
+    assert_eq!(world.writes(), writes, "no fight");
+    // Somebody changes another field: that comes back.
+    world.merge("Deployment", API, json!({"spec": {"progressDeadlineSeconds": 299}})).await?;
+    world.settle().await?;
+    assert_eq!(world.get("Deployment", API).await?.data.pointer("/spec/progressDeadlineSeconds"), Some(&json!(300)));
     Ok(())
 }

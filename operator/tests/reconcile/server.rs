@@ -99,6 +99,9 @@ impl Server {
                 format!("--secure-port={port}"),
                 "--service-cluster-ip-range=10.0.0.0/16".to_owned(),
                 "--authorization-mode=RBAC".to_owned(),
+                // Stands for the webhooks that change objects on their way.
+                "--feature-gates=MutatingAdmissionPolicy=true".to_owned(),
+                "--runtime-config=admissionregistration.k8s.io/v1beta1=true".to_owned(),
                 format!("--token-auth-file={}", at("tokens.csv")),
                 "--disable-admission-plugins=ServiceAccount".to_owned(),
                 "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
