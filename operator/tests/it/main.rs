@@ -9,5 +9,6 @@ mod definition;
 mod golden;
 mod invariants;
 mod manifest;
+mod network;
 mod schema;
 mod types;
