@@ -183,7 +183,7 @@ fn pods<'a>(live: &DynamicObject, observed: &'a Observed) -> Vec<&'a Pod> {
 pub fn of_migration(children: &[Child], observed: &Observed, state: &migrate::State, database_ready: bool) -> Option<Progress> {
     let child = migrate::job(children)?;
     let name = child.object.name_any();
-    Some(match state {
+    let progress = match state {
         migrate::State::Complete => Progress::Ready { reason: Reason::Migrated, message: format!("Job {name} has completed") },
         migrate::State::Outdated if database_ready => Progress::Waiting {
             reason: Reason::Migrating,
@@ -207,10 +207,17 @@ pub fn of_migration(children: &[Child], observed: &Observed, state: &migrate::St
                 (None, None) => Progress::Waiting { reason: Reason::Migrating, message: format!("Job {name} is running") },
             }
         }
-        migrate::State::Failed { attempt, message, .. } => Progress::Waiting {
-            reason: Reason::MigrationFailed,
-            message: format!("attempt {attempt} failed, the version before keeps serving: {message}"),
-        },
+        migrate::State::Failed { attempt, message, .. } => {
+            Progress::Waiting { reason: Reason::MigrationFailed, message: format!("attempt {attempt} failed: {message}") }
+        }
+    };
+    let serves = children.iter().any(|child| child.part == Part::Api && child.scale.is_some() && observed.find(child).is_some());
+    Some(match progress {
+        // Who reads that something is not ready thinks first that donors see it.
+        Progress::Waiting { reason, message } if serves => {
+            Progress::Waiting { reason, message: format!("{message}; the version before keeps serving") }
+        }
+        progress => progress,
     })
 }
 
