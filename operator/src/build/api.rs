@@ -24,6 +24,8 @@ const PART: Part = Part::Api;
 const USER: i64 = 65_532;
 /// Port of what donors ask for.
 pub(super) const PORT: i32 = 8080;
+/// Where pods have their addresses in most clusters.
+const PRIVATE_NETWORKS: &str = "10.0.0.0/8,100.64.0.0/10,172.16.0.0/12,192.168.0.0/16,fc00::/7";
 /// Port of probes and metrics.
 const ADMIN_PORT: i32 = 9090;
 
@@ -136,6 +138,11 @@ fn environment(platform: &Platform) -> Vec<EnvVar> {
     };
     let database = format!("postgres://app@{}:{}/doacoes", labels::name(platform, Part::Pooler), pooler::PORT);
     let redis = format!("redis://api@{}:{}/0", labels::name(platform, Part::Redis), redis::PORT);
+    // Only what is in front reaches these pods, and it says where a request comes from.
+    let trusted = match platform.spec.api.trusted_cidrs.as_slice() {
+        [] => PRIVATE_NETWORKS.to_owned(),
+        networks => networks.join(","),
+    };
     let mut environment = vec![
         variable("PROFILE", profile),
         variable("PUBLIC_URL", &platform.public_url()),
@@ -146,8 +153,7 @@ fn environment(platform: &Platform) -> Vec<EnvVar> {
         variable("REDIS_PASSWORD_FILE", "/run/secrets/doacoes/redis/password"),
         variable("SECRETS_DIR", "/run/secrets/doacoes/keys"),
         variable("PAYMENTS", payments),
-        // Only what is in front reaches these pods, and it says where a request comes from.
-        variable("TRUSTED_PROXIES", "10.0.0.0/8,100.64.0.0/10,172.16.0.0/12,192.168.0.0/16,fc00::/7"),
+        variable("TRUSTED_PROXIES", &trusted),
         variable("DRAIN_SECONDS", "2"),
         // One core per pod: more pods, not more threads.
         variable("TOKIO_WORKER_THREADS", "1"),

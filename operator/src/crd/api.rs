@@ -33,6 +33,11 @@ pub struct Api {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["rule".into()]))]
     pub rate_limits: Vec<ApiRateLimit>,
+    /// Networks, in CIDR notation, whose `X-Forwarded-For` is believed: those of the pods of nginx, or of the ingress controller. At
+    /// most 32. Default: the private networks.
+    #[serde(default, rename = "trustedCIDRs", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::trusted_cidrs")]
+    pub trusted_cidrs: Vec<String>,
     /// Where the pods run and what they carry.
     #[serde(flatten)]
     pub pods: Pods,
@@ -46,6 +51,7 @@ impl Default for Api {
             resources: ResourceRequirements::default(),
             autoscaling: None,
             rate_limits: Vec::new(),
+            trusted_cidrs: Vec::new(),
             pods: Pods::default(),
         }
     }

@@ -90,6 +90,7 @@ fn full() -> Value {
             "behavior": {"scaleDown": direction, "scaleUp": direction},
         },
         "rateLimits": [{"rule": "donation_ip", "limit": 1200, "periodSeconds": 60}],
+        "trustedCIDRs": ["10.0.0.0/8"],
     });
     let postgres = json!({
         "storage": {"size": "10Gi", "storageClassName": "fast"}, "maxConnections": 100, "image": "example.org/team/postgres:17.12",
