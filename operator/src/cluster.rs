@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Debug;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::{ApiResource, NamespaceResourceScope};
@@ -17,6 +17,8 @@ use crate::error::{Class, Error};
 use crate::metrics::Metrics;
 use crate::names::FIELD_MANAGER;
 
+/// How long a write that did not come to what was written is not tried again.
+const TRUCE: Duration = Duration::from_mins(10);
 /// How long a request may take. Watches have a limit of their own.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -56,12 +58,22 @@ impl Verb {
     }
 }
 
+/// A write that did not come to what was written.
+#[derive(Clone)]
+struct Standoff {
+    /// Version of the object that came of it.
+    version: String,
+    /// Hash of what was written.
+    wanted: String,
+    since: Instant,
+}
+
 /// The API server.
 #[derive(Clone)]
 pub struct Cluster {
     client: Client,
     metrics: Arc<Metrics>,
-    standoffs: Arc<Mutex<HashMap<String, String>>>,
+    standoffs: Arc<Mutex<HashMap<String, Standoff>>>,
 }
 
 impl Cluster {
@@ -75,18 +87,28 @@ impl Cluster {
         self.client.clone()
     }
 
-    /// Remembers that `object`, which a write returned, is not what was written: something changes it on its way, such as a webhook.
-    pub fn stands_off(&self, object: &DynamicObject) {
-        if let (Some(uid), Some(version)) = (object.uid(), object.resource_version()) {
-            self.standoffs.lock().unwrap_or_else(PoisonError::into_inner).insert(uid, version);
+    /// Remembers that `object`, which a write of `wanted` returned, is something else: it is changed on its way, by a webhook for
+    /// example. `None` for what is wanted: it is as it was written.
+    pub fn came_to(&self, object: &DynamicObject, wanted: Option<&str>) {
+        let (Some(uid), Some(version)) = (object.uid(), object.resource_version()) else { return };
+        let mut standoffs = self.standoffs.lock().unwrap_or_else(PoisonError::into_inner);
+        match wanted {
+            Some(wanted) => {
+                let known = standoffs.get(&uid).filter(|standoff| standoff.version == version && standoff.wanted == wanted);
+                let since = known.map_or_else(Instant::now, |standoff| standoff.since);
+                standoffs.insert(uid, Standoff { version, wanted: wanted.to_owned(), since });
+            }
+            None => drop(standoffs.remove(&uid)),
         }
     }
 
-    /// Whether `object` is as the last write left it without becoming what was written. The same again would come to the same, and
-    /// its own event would ask for it without end.
-    pub fn is_standoff(&self, object: &DynamicObject) -> bool {
+    /// Whether `object` is as a write of the same content left it without becoming that. The same again would come to the same, and
+    /// its own event would ask for it without end. Now and then it is tried all the same: whoever changed it may have stopped.
+    pub fn is_standoff(&self, object: &DynamicObject, wanted: &str) -> bool {
         let standoffs = self.standoffs.lock().unwrap_or_else(PoisonError::into_inner);
-        object.uid().and_then(|uid| standoffs.get(&uid).cloned()).is_some_and(|version| object.resource_version() == Some(version))
+        object.uid().and_then(|uid| standoffs.get(&uid).cloned()).is_some_and(|standoff| {
+            object.resource_version() == Some(standoff.version) && standoff.wanted == wanted && standoff.since.elapsed() < TRUCE
+        })
     }
 
     fn api(&self, resource: &ApiResource, namespace: &str) -> Api<DynamicObject> {

@@ -102,6 +102,17 @@ impl Class {
 }
 
 impl Error {
+    /// What a person reads of it: which request failed, and how, without what differs from one time to the next.
+    pub fn brief(&self) -> String {
+        match self {
+            Self::Request { source, .. } => match &**source {
+                kube::Error::Api(status) => format!("{self}: the API server answers {} {}", status.code, status.reason),
+                _ => format!("{self}: there is no answer of the API server"),
+            },
+            _ => self.to_string(),
+        }
+    }
+
     /// The error's class. What is not known is transient.
     pub fn class(&self) -> Class {
         match self {

@@ -4,8 +4,9 @@
 pub fn thousandths(text: &str) -> Option<i128> {
     let split = text.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '+' || c == '-')).unwrap_or(text.len());
     let (number, suffix) = text.split_at_checked(split)?;
-    // An exponent: E alone stands for exa.
-    if let Some(exponent) = suffix.strip_prefix(['e', 'E']).filter(|exponent| !exponent.is_empty()) {
+    // An exponent: E alone stands for exa, Ei for its binary sister.
+    let is_exponent = |rest: &&str| rest.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '+');
+    if let Some(exponent) = suffix.strip_prefix(['e', 'E']).filter(is_exponent) {
         let exponent: i32 = exponent.parse().ok()?;
         return scaled(number, 1_000, exponent);
     }
@@ -67,6 +68,8 @@ mod tests {
             ("", None),
             ("Gi", None),
             ("9999999Ei", None),
+            ("1Ei", Some(1 << 60)),
+            ("1E", Some(1_000_000_000_000_000_000)),
             ("1e9", Some(1_000_000_000)),
             ("1.5E3", Some(1500)),
             ("12e-1", Some(1)),

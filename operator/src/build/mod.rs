@@ -12,7 +12,7 @@ mod migrate;
 mod network_policy;
 mod pod;
 mod pooler;
-mod postgres;
+pub mod postgres;
 mod redis;
 pub mod secrets;
 mod template;

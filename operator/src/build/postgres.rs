@@ -133,6 +133,11 @@ fn server(platform: &Platform) -> Container {
     }
 }
 
+/// Name of the claim for the volume of the platform called `platform`, as its `StatefulSet` makes it.
+pub fn claim_name(platform: &str) -> String {
+    format!("data-{platform}-{}-0", PART.component())
+}
+
 fn claim(platform: &Platform) -> PersistentVolumeClaim {
     let storage = &platform.postgres.storage;
     PersistentVolumeClaim {

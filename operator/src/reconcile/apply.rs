@@ -164,15 +164,13 @@ async fn one(cluster: &Cluster, observed: &mut Observed, child: &Child) -> Resul
             let made = cluster.apply(&child.resource, &desired, FIELD_MANAGER, false).await?;
             remember(observed, &child.resource, made)
         }
-        Some(live) => repair(cluster, observed, &child.resource, desired, live).await?,
+        Some(live) => repair(cluster, observed, &child.resource, desired.clone(), live).await?,
     };
     if let Some(scale) = child.scale {
         now = scaled(cluster, observed, child, scale, now, created).await?;
     }
-    let contested = difference(&value(&child.resource, &stamped(&child.object)?)?, &value(&child.resource, &now)?);
-    if contested.is_some() {
-        cluster.stands_off(&now);
-    }
+    let contested = difference(&value(&child.resource, &desired)?, &value(&child.resource, &now)?);
+    cluster.came_to(&now, contested.as_ref().map(|_| stamp(&desired)));
     Ok(contested)
 }
 
@@ -187,7 +185,7 @@ async fn repair(
     let Some(path) = difference(&wanted, &value(resource, &live)?) else {
         return Ok(live);
     };
-    if cluster.is_standoff(&live) {
+    if cluster.is_standoff(&live, stamp(&desired)) {
         return Ok(live);
     }
     tracing::info!(object = live.name_any(), kind = resource.kind, field = path, "differs from what was rendered");
@@ -239,6 +237,11 @@ fn stamped(object: &DynamicObject) -> Result<DynamicObject, Error> {
     Ok(stamped)
 }
 
+/// The hash of what was rendered.
+fn stamp(object: &DynamicObject) -> &str {
+    object.annotations().get(RENDERED).map(String::as_str).unwrap_or_default()
+}
+
 /// The object as JSON, without what a list leaves out of its elements.
 fn value(resource: &ApiResource, object: &DynamicObject) -> Result<Value, Error> {
     let mut value = serde_json::to_value(object).map_err(|source| malformed(&resource.kind, object, source))?;
@@ -287,13 +290,15 @@ pub fn progress(applied: &Applied, part: Part) -> Option<Progress> {
 }
 
 /// The first child that is kept by writing it and is not as it was rendered.
-pub fn pending<'a>(observed: &Observed, children: &'a [Child]) -> Result<Option<&'a Child>, Error> {
+pub fn pending<'a>(cluster: &Cluster, observed: &Observed, children: &'a [Child]) -> Result<Option<&'a Child>, Error> {
     for child in children.iter().filter(|child| child.upkeep == Upkeep::Apply) {
         let current = match observed.find(child) {
             Some(live) => {
-                let wanted = value(&child.resource, &stamped(&child.object)?)?;
+                let desired = stamped(&child.object)?;
+                let wanted = value(&child.resource, &desired)?;
                 let replicas = child.scale.is_none_or(|scale| scale::wanted(scale, scale::replicas(live), false).is_none());
-                replicas && difference(&wanted, &value(&child.resource, live)?).is_none()
+                let kept = cluster.is_standoff(live, stamp(&desired));
+                replicas && (kept || difference(&wanted, &value(&child.resource, live)?).is_none())
             }
             None => false,
         };

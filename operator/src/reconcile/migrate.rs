@@ -11,10 +11,10 @@ use serde::Deserialize;
 
 use super::observe::{Live, Observed};
 use super::ownership::{Identity, Owner};
-use crate::build::{Child, Upkeep};
+use crate::build::{Child, Upkeep, postgres};
 use crate::cluster::Cluster;
 use crate::error::Error;
-use crate::names::{ATTEMPT, LAST_FAILURE, VOLUME};
+use crate::names::{ATTEMPT, INSTANCE_LABEL, LAST_FAILURE, VOLUME};
 use crate::resolve::Platform;
 use crate::telemetry::chain;
 
@@ -80,12 +80,14 @@ pub fn state(platform: &Platform, observed: &Observed, children: &[Child]) -> St
 /// Whether the Job migrated a database whose volume has gone.
 fn is_of_another_volume(job: &DynamicObject, observed: &Observed) -> bool {
     let volume = job.annotations().get(VOLUME);
-    volume.zip(volume_of(observed)).is_some_and(|(before, now)| *before != now)
+    volume.zip(volume_of(job, observed)).is_some_and(|(before, now)| *before != now)
 }
 
-/// UID of the claim for the database's volume.
-fn volume_of(observed: &Observed) -> Option<String> {
-    observed.claims.iter().find(|claim| claim.metadata.deletion_timestamp.is_none())?.metadata.uid.clone()
+/// UID of the claim for the volume of the database that the Job migrates.
+fn volume_of(job: &DynamicObject, observed: &Observed) -> Option<String> {
+    let name = postgres::claim_name(job.labels().get(INSTANCE_LABEL)?);
+    let claim = observed.claims.iter().find(|claim| claim.name_any() == name)?;
+    claim.metadata.uid.clone().filter(|_| claim.metadata.deletion_timestamp.is_none())
 }
 
 /// Whether the Job has succeeded.
@@ -193,7 +195,7 @@ async fn again(cluster: &Cluster, observed: &mut Observed, child: &Child, failed
 
 async fn create(cluster: &Cluster, observed: &mut Observed, child: &Child, failed: Option<(u32, &String)>) -> Result<(), Error> {
     let mut object = child.object.clone();
-    if let Some(volume) = volume_of(observed) {
+    if let Some(volume) = volume_of(&object, observed) {
         object.metadata.annotations.get_or_insert_default().insert(VOLUME.to_owned(), volume);
     }
     if let Some((attempt, message)) = failed {

@@ -19,18 +19,21 @@ use crate::kinds;
 /// `was_ready`: its condition was True. Then it stays so while one pod is missing, as during a drain of its node; it becomes so
 /// only when all pods of the new version answer.
 pub fn of_part(part: Part, children: &[Child], observed: &Observed, migration: &migrate::State, was_ready: bool) -> Option<Progress> {
-    let mut found = None;
+    let (mut found, mut address) = (None, None);
     for child in children.iter().filter(|child| child.part == part) {
         let progress = match (&child.scale, observed.find(child)) {
             (Some(scale), Some(live)) => of_workload(child, *scale, live, observed, was_ready),
-            (None, Some(live)) if waits_for_address(live) => Progress::Waiting {
-                reason: Reason::WaitingForAddress,
-                message: format!(
-                    "Service {} has no address yet: a load balancer of the cluster gives it one; where there is none, set \
-                     ingress.managed.service.type to NodePort or ClusterIP",
-                    live.name_any()
-                ),
-            },
+            (None, Some(live)) if waits_for_address(live) => {
+                address = Some(Progress::Waiting {
+                    reason: Reason::WaitingForAddress,
+                    message: format!(
+                        "Service {} has no address yet: a load balancer of the cluster gives it one; where there is none, set \
+                         ingress.managed.service.type to NodePort or ClusterIP",
+                        live.name_any()
+                    ),
+                });
+                continue;
+            }
             // Secrets are not among the objects; without its Secret a pod says so.
             (None, found) if found.is_some() || child.resource == kinds::secret() => continue,
             (_, None) if child.gate == Gate::Schema && *migration != migrate::State::Complete => Progress::Waiting {
@@ -44,7 +47,7 @@ pub fn of_part(part: Part, children: &[Child], observed: &Observed, migration: &
         }
         found = Some(progress);
     }
-    found.or_else(|| {
+    address.or(found).or_else(|| {
         children.iter().any(|child| child.part == part).then(|| {
             let ingress = children.iter().any(|child| child.part == part && child.resource.kind == "Ingress");
             let message =
@@ -211,7 +214,13 @@ pub fn of_migration(children: &[Child], observed: &Observed, state: &migrate::St
             Progress::Waiting { reason: Reason::MigrationFailed, message: format!("attempt {attempt} failed: {message}") }
         }
     };
-    let serves = children.iter().any(|child| child.part == Part::Api && child.scale.is_some() && observed.find(child).is_some());
+    let tries = matches!(state, migrate::State::Running { .. } | migrate::State::Failed { .. });
+    let serves = tries
+        && database_ready
+        && children
+            .iter()
+            .filter(|child| child.part == Part::Api && child.scale.is_some())
+            .any(|child| observed.find(child).is_some_and(|live| Rollout::of(live).ready > 0));
     Some(match progress {
         // Who reads that something is not ready thinks first that donors see it.
         Progress::Waiting { reason, message } if serves => {

@@ -22,10 +22,25 @@ pub async fn prune(
     children: &[Child],
     migration: &migrate::State,
 ) -> Result<(), Error> {
+    for (resource, object) in surplus(observed, platform, children, migration) {
+        tracing::info!(object = object.name_any(), kind = resource.kind, "is no longer wanted");
+        cluster.delete(&resource, &object).await?;
+        observed.forget(&resource, &object);
+    }
+    Ok(())
+}
+
+/// The objects of ours that are not among `children` and may go.
+pub fn surplus(
+    observed: &Observed,
+    platform: &Platform,
+    children: &[Child],
+    migration: &migrate::State,
+) -> Vec<(ApiResource, DynamicObject)> {
     let identity = Identity { name: &platform.name, uid: &platform.uid };
     let rendered: BTreeSet<(String, String)> =
         children.iter().map(|child| (child.resource.kind.clone(), child.object.name_any())).collect();
-    let surplus: Vec<(ApiResource, DynamicObject)> = observed
+    observed
         .objects()
         .filter(|live| !rendered.contains(&(live.resource.kind.clone(), live.object.name_any())))
         .filter(|live| identity.owner(&live.object.metadata) == Owner::Ours)
@@ -33,11 +48,5 @@ pub async fn prune(
         // it needs no new one.
         .filter(|live| *migration == migrate::State::Complete || (live.resource.kind == "Job" && !migrate::is_complete(&live.object)))
         .map(|live| (live.resource.clone(), live.object.clone()))
-        .collect();
-    for (resource, object) in surplus {
-        tracing::info!(object = object.name_any(), kind = resource.kind, "is no longer wanted");
-        cluster.delete(&resource, &object).await?;
-        observed.forget(&resource, &object);
-    }
-    Ok(())
+        .collect()
 }

@@ -9,7 +9,7 @@ use kube::ResourceExt as _;
 use super::apply::Applied;
 use super::observe::Observed;
 use super::status::ConditionType;
-use super::{Context, Hold, Outcome, Progress, Reason, apply, causes, events, is_ready, migrate, progress, status, validate};
+use super::{Context, Hold, Outcome, Progress, Reason, apply, causes, events, is_ready, migrate, progress, prune, status, validate};
 use crate::build::{Child, Part};
 use crate::cluster::Cluster;
 use crate::crd::DonationPlatform;
@@ -47,8 +47,8 @@ pub struct Look<'a> {
 /// Writes the status if it differs, and an Event for each condition that changed.
 pub async fn report(context: &Context, mut look: Look<'_>, now: Timestamp) -> Result<Outcome, Error> {
     let failed = match look.failed.take() {
-        // An answer that is lost once is no news of a platform that is as its resource says.
-        Some(error) if error.class() == Class::Conflict || status::was_true(look.resource, ConditionType::Ready) => return Err(error),
+        // Somebody else was faster; the next look sees what came of it.
+        Some(error) if error.class() == Class::Conflict => return Err(error),
         failed => failed,
     };
     let mut parts = parts(&look);
@@ -63,12 +63,20 @@ pub async fn report(context: &Context, mut look: Look<'_>, now: Timestamp) -> Re
         .map(|(_, error)| apply::refusal(error))
         .chain((migration == migrate::State::Foreign).then(|| "the migration's Job is somebody else's".to_owned()))
         .collect();
-    let pending = if platform.spec.paused { apply::pending(observed, children)? } else { None };
+    let pending = if platform.spec.paused && hold.is_none() {
+        let surplus = prune::surplus(observed, platform, children, &migration);
+        let changed = apply::pending(&context.cluster, observed, children)?.map(|child| (&child.resource, &child.object));
+        let pending = changed.or_else(|| surplus.first().map(|(resource, object)| (resource, object)));
+        pending.map(|(resource, object)| format!("{} {}", resource.kind, object.name_any()))
+    } else {
+        None
+    };
     let ready = match (&failed, secrets, pending) {
-        (Some(error), ..) => status::failed(error),
-        (None, Some(secrets), _) => status::blocked(&secrets),
-        (None, None, Some(child)) => status::waits_for_the_end_of_the_pause(child),
-        (None, None, None) => status::ready(&parts, hold.as_ref()),
+        // Of a platform that was ready, its parts tell whether the request that failed leaves it without something.
+        (Some(error), ..) if !status::was_true(resource, ConditionType::Ready) => status::failed(error),
+        (_, Some(secrets), _) => status::blocked(&secrets),
+        (_, None, Some(object)) => status::waits_for_the_end_of_the_pause(&object),
+        (_, None, None) => status::ready(&parts, hold.as_ref()),
     };
     let settled = ready.status == Some(true);
     let mut wanted = vec![ready];

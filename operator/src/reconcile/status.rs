@@ -11,7 +11,6 @@ use crate::build::{Child, Part};
 use crate::crd::{ApiStatus, ConnectionsStatus, DatabaseStatus, DonationPlatform, DonationPlatformStatus};
 use crate::error::Error;
 use crate::resolve::Platform;
-use crate::telemetry::chain;
 
 /// How long an autoscaler may measure nothing before that is said.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(2);
@@ -143,7 +142,7 @@ pub fn failed(error: &Error) -> Wanted {
         type_: ConditionType::Ready,
         status: Some(false),
         reason: Reason::RequestFailed,
-        message: format!("{}; it is tried again", chain(error)),
+        message: format!("{}; it is tried again", error.brief()),
     }
 }
 
@@ -153,12 +152,8 @@ pub fn blocked(progress: &Progress) -> Wanted {
 }
 
 /// `Ready` of a paused platform whose resource asks for something else than there is.
-pub fn waits_for_the_end_of_the_pause(child: &Child) -> Wanted {
-    let message = format!(
-        "spec.paused is true, and {} {} is not as the resource says: it is brought to that when paused is false",
-        child.resource.kind,
-        child.object.name_any()
-    );
+pub fn waits_for_the_end_of_the_pause(object: &str) -> Wanted {
+    let message = format!("spec.paused is true, and {object} is not as the resource says: it is brought to that when paused is false");
     Wanted { type_: ConditionType::Ready, status: Some(false), reason: Reason::Paused, message }
 }
 
@@ -181,7 +176,13 @@ pub fn paused(platform: &Platform) -> Wanted {
 pub fn autoscaled(platform: &Platform, children: &[Child], observed: &Observed, now: Timestamp) -> Wanted {
     let type_ = ConditionType::Autoscaled;
     let scaler = children.iter().find(|child| child.resource.kind == "HorizontalPodAutoscaler");
-    if let Some(message) = scaler.and_then(|child| observed.find(child)).and_then(|live| blindness(&live.data, now)) {
+    // Of pods that do not run there is nothing to measure.
+    let runs = |child: &&Child| {
+        let workload =
+            observed.objects().find(|live| live.resource.kind == "Deployment" && live.object.metadata.name == child.object.metadata.name);
+        workload.is_some_and(|live| live.object.data.pointer("/status/readyReplicas").and_then(Value::as_i64) > Some(0))
+    };
+    if let Some(message) = scaler.filter(runs).and_then(|child| observed.find(child)).and_then(|live| blindness(&live.data, now)) {
         return Wanted { type_, status: Some(false), reason: Reason::MetricsMissing, message };
     }
     match &platform.spec.api.autoscaling {

@@ -6,7 +6,7 @@ use super::observe::Observed;
 use super::ownership::{Identity, Owner};
 use super::{Hold, Progress, Reason};
 use crate::build::secrets::Generated;
-use crate::build::{Child, Part};
+use crate::build::{Child, Part, postgres};
 use crate::crd::DonationPlatformStatus;
 use crate::resolve::Platform;
 
@@ -24,7 +24,9 @@ fn volume(identity: Identity<'_>, observed: &Observed, children: &[Child]) -> Op
     if !has_database(identity, observed, children) {
         return None;
     }
-    let claim = observed.claims.iter().find(|claim| claim.meta().deletion_timestamp.is_some())?;
+    let name = postgres::claim_name(identity.name);
+    let claim =
+        observed.claims.iter().find(|claim| claim.meta().deletion_timestamp.is_some() && claim.meta().name.as_ref() == Some(&name))?;
     Some(Hold {
         reason: Reason::VolumeBeingRemoved,
         message: format!(

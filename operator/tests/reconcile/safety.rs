@@ -78,9 +78,16 @@ async fn a_write_that_fails_is_said_where_nothing_was_ready_and_is_no_news_elsew
     ready.api("Service")?.delete(API, &DeleteParams::default()).await?;
     ready.faults.lose_one_to("services");
     assert!(ready.look().await.is_err());
-    assert_eq!(ready.condition("Ready").await?.0, "True/Available");
+    let (state, message) = ready.condition("Ready").await?;
+    assert_eq!(state, "False/Creating", "{message}");
     ready.settle().await?;
     assert!(ready.exists("Service", API).await?);
+    assert_eq!(ready.condition("Ready").await?.0, "True/Available");
+    // Where nothing is missing, an answer that is lost is no news.
+    ready.merge("Service", API, json!({"metadata": {"labels": {"app.kubernetes.io/part-of": "theirs"}}})).await?;
+    ready.faults.lose_one_to("services");
+    assert!(ready.look().await.is_err());
+    assert_eq!(ready.condition("Ready").await?.0, "True/Available");
     Ok(())
 }
 
@@ -167,6 +174,15 @@ async fn a_paused_platform_is_not_ready_while_changes_wait() -> Result {
     let (state, message) = world.condition("Ready").await?;
     assert_eq!(state, "False/Paused");
     assert!(message.contains("ConfigMap esperanca-redis"), "{message}");
+    world.change(json!({"redis": null, "networkPolicy": {"enabled": false}})).await?;
+    world.settle().await?;
+    let (state, message) = world.condition("Ready").await?;
+    assert_eq!(state, "False/Paused");
+    assert!(message.contains("NetworkPolicy"), "{message}");
+    // What is worse than the pause is said first.
+    world.api("Secret")?.delete(KEYS, &DeleteParams::default()).await?;
+    world.settle().await?;
+    assert_eq!(world.condition("Ready").await?.0, "False/KeysMissing");
     Ok(())
 }
 
@@ -272,6 +288,12 @@ async fn what_something_changes_on_its_way_is_written_once_and_said() -> Result 
         world.look().await?;
     }
     assert_eq!(world.writes(), writes, "no fight");
+    // What the resource asks for arrives all the same.
+    world.change(json!({"api": {"databasePoolSize": 9}})).await?;
+    world.settle().await?;
+    let pool = json!({"name": "DATABASE_POOL_SIZE", "value": "9"});
+    let env = world.get("Deployment", API).await?.data.pointer("/spec/template/spec/containers/0/env").cloned().unwrap_or_default();
+    assert!(env.as_array().is_some_and(|env| env.contains(&pool)), "{env}");
     // Somebody changes another field: that comes back.
     world.merge("Deployment", API, json!({"spec": {"progressDeadlineSeconds": 299}})).await?;
     world.settle().await?;
