@@ -28,10 +28,14 @@ def start():
     started = time.monotonic()
     up()
     print(f"platform: up took {time.monotonic() - started:.0f} s", file=sys.stderr)
-    # All donors of these tests have one address.
+    lift_limits()
+
+
+def lift_limits():
+    """All donors of these tests have one address."""
     change({"api": {"rateLimits": [{"rule": "*"}]}})
     # Those that know limits still serve for a while.
-    no_api_pod_is_leaving()
+    settled()
 
 
 def up():
@@ -64,6 +68,23 @@ def change(spec):
 
 def ready(seconds=300):
     eventually(f"the platform is ready, not {condition('Ready')}", lambda: condition("Ready")[0] == "True", seconds)
+
+
+def settled():
+    """Every pod is of the latest version and answers, and none is on its way out."""
+
+    def all_stay():
+        deployments = cluster.get("deployments", "--namespace", NAMESPACE)["items"]
+        current = all(
+            one["status"].get("observedGeneration") == one["metadata"]["generation"]
+            and one["status"].get("replicas") == one["status"].get("updatedReplicas") == one["status"].get("availableReplicas")
+            for one in deployments
+        )
+        leaving = [pod for pod in cluster.get("pods", "--namespace", NAMESPACE)["items"] if "deletionTimestamp" in pod["metadata"]]
+        return current and not leaving
+
+    ready()
+    eventually("all pods are current", all_stay, 240)
 
 
 def no_api_pod_is_leaving():

@@ -17,6 +17,7 @@ PASSWORD = "uma frase longa"
 
 def setUpModule():
     doacoes.start()
+    doacoes.lift_limits()
 
 
 def cnpj():
