@@ -43,7 +43,7 @@ pub(crate) async fn picture(world: &World) -> Result<BTreeMap<String, Value>> {
                 for key in ["uid", "clusterIP", "clusterIPs", "nodePort", "healthCheckNodePort", "namespace"] {
                     map.remove(key);
                 }
-                for key in ["doacoes.dev/rendered", "doacoes.dev/secrets"] {
+                for key in ["doacoes.dev/rendered", "doacoes.dev/secrets", "doacoes.dev/volume"] {
                     map.remove(key);
                 }
                 map.values_mut().for_each(clean);

@@ -9,8 +9,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
+use http_body_util::{Either, Full};
 use kube::client::Body;
+use serde_json::json;
 use tower::{BoxError, Layer, Service};
 
 /// The plan.
@@ -23,8 +26,10 @@ pub(crate) struct Faults {
     /// Whether that write still arrives.
     arrives: AtomicBool,
     ended: AtomicBool,
-    /// One request in so many fails; 0 for none.
+    /// One request in so many gets no answer; 0 for none.
     one_in: AtomicU64,
+    /// One request in so many fails in one of many ways; 0 for none.
+    any_one_in: AtomicU64,
     requests: AtomicU64,
     rights: Mutex<BTreeSet<Right>>,
     /// The plural of the kind whose next write gets no answer.
@@ -113,6 +118,30 @@ impl Faults {
         self.one_in.store(count, Ordering::SeqCst);
     }
 
+    /// Lets one request in `count` fail as requests to an API server can fail: cut off, refused with each of its passing errors, or
+    /// never answered.
+    pub(crate) fn fail_in_any_way_one_in(&self, count: u64) {
+        self.any_one_in.store(count, Ordering::SeqCst);
+    }
+
+    fn way(&self, number: u64, method: &Method) -> Option<Way> {
+        let one_in = self.any_one_in.load(Ordering::SeqCst);
+        let drawn = number.wrapping_mul(2_654_435_761) % 1000;
+        if one_in == 0 || drawn >= 1000 / one_in {
+            return None;
+        }
+        Some(match drawn % 40 {
+            // Rare, since a whole time limit passes.
+            0 => Way::Never,
+            way if way % 5 == 0 => Way::Lost,
+            way if way % 5 == 1 => Way::Refused(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests"),
+            way if way % 5 == 2 => Way::Refused(StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
+            way if way % 5 == 3 && method != Method::GET => Way::Refused(StatusCode::CONFLICT, "Conflict"),
+            way if way % 5 == 3 => Way::Refused(StatusCode::GATEWAY_TIMEOUT, "Timeout"),
+            _ => Way::Refused(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
+        })
+    }
+
     /// Lets the next write to objects of that plural fail before it arrives.
     pub(crate) fn lose_one_to(&self, plural: &'static str) {
         *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = Some(plural);
@@ -139,6 +168,29 @@ impl Faults {
     }
 }
 
+/// How a request fails.
+enum Way {
+    /// There is no answer, ever.
+    Never,
+    /// It arrives, and its answer does not.
+    Lost,
+    /// The API server refuses it.
+    Refused(StatusCode, &'static str),
+}
+
+type Answer<B> = Response<Either<B, Full<Bytes>>>;
+
+/// What the API server says when it refuses.
+fn refusal<B>(code: StatusCode, reason: &str) -> Result<Answer<B>, BoxError> {
+    let details = if code == StatusCode::TOO_MANY_REQUESTS { json!({"retryAfterSeconds": 1}) } else { json!(null) };
+    let status = json!({
+        "apiVersion": "v1", "kind": "Status", "status": "Failure", "code": code.as_u16(), "reason": reason, "message": "a fault of the tests",
+        "details": details,
+    });
+    let body = Either::Right(Full::new(Bytes::from(status.to_string())));
+    Ok(Response::builder().status(code).header("content-type", "application/json").body(body)?)
+}
+
 #[derive(Clone)]
 pub(crate) struct FaultLayer(pub(crate) Arc<Faults>);
 
@@ -161,9 +213,9 @@ where
     S::Future: Send + 'static,
     B: 'static,
 {
-    type Response = Response<B>;
+    type Response = Answer<B>;
     type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<B>, BoxError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Answer<B>, BoxError>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(context)
@@ -187,6 +239,12 @@ where
         if fails && !arrives {
             return Box::pin(async { Err("the connection was cut before the request was sent".into()) });
         }
+        let way = faults.way(number, request.method());
+        match way {
+            Some(Way::Never) => return Box::pin(std::future::pending()),
+            Some(Way::Refused(code, reason)) => return Box::pin(async move { refusal(code, reason) }),
+            Some(Way::Lost) | None => {}
+        }
         let last =
             request.method() != Method::GET && faults.writes.fetch_add(1, Ordering::SeqCst) + 1 == faults.end_at.load(Ordering::SeqCst);
         if last {
@@ -206,7 +264,7 @@ where
                 let create = Right { verb: "create".to_owned(), ..right };
                 faults.rights.lock().unwrap_or_else(PoisonError::into_inner).insert(create);
             }
-            if last || fails { Err("the answer was lost".into()) } else { answer }
+            if last || fails || way.is_some() { Err("the answer was lost".into()) } else { answer.map(|answer| answer.map(Either::Left)) }
         })
     }
 }

@@ -4,6 +4,7 @@
 #![expect(clippy::indexing_slicing, reason = "a test that cannot go on should stop where it is")]
 
 mod admission;
+mod controllers;
 mod crash;
 mod drift;
 mod faults;
@@ -14,7 +15,7 @@ mod safety;
 mod server;
 
 use std::future::IntoFuture as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use doacoes_operator::controller::{self, Scope, Watched};
 use doacoes_operator::crd::DonationPlatform;
@@ -652,11 +653,16 @@ async fn fetch(address: std::net::SocketAddr, path: &str) -> Result<String> {
 }
 
 async fn eventually(what: &str, condition: impl AsyncFn() -> Result<bool>) -> Result {
-    for _ in 0..100 {
+    within(Duration::from_secs(10), what, condition).await
+}
+
+async fn within(limit: Duration, what: &str, condition: impl AsyncFn() -> Result<bool>) -> Result {
+    let start = Instant::now();
+    while start.elapsed() < limit {
         if condition().await? {
             return Ok(());
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    Err(format!("not within 10 s: {what}").into())
+    Err(format!("not within {} s: {what}", limit.as_secs()).into())
 }

@@ -1,4 +1,5 @@
-//! A real etcd and kube-apiserver, without controllers: nothing but the operator changes anything.
+//! A real etcd and kube-apiserver. Most tests have one without controllers, where nothing but the operator changes anything;
+//! those of `controllers` have one with Kubernetes' own, its scheduler, and KWOK in the place of nodes.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -23,6 +24,7 @@ use kube::client::ClientBuilder;
 use kube::core::ApiResource;
 use kube::{Client, Config, CustomResourceExt as _, ResourceExt as _};
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
 use crate::faults::{FaultLayer, Faults};
 
@@ -30,15 +32,15 @@ pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn Error + Send + S
 
 /// The processes. They end when this process does: each is kept by a shell that waits for the end of its input.
 struct Server {
-    _processes: Vec<Child>,
-    _folder: tempfile::TempDir,
+    processes: Vec<Child>,
+    folder: tempfile::TempDir,
     url: String,
 }
 
-/// The folder of etcd and kube-apiserver, which are built when they are not there yet.
-fn programs() -> Result<PathBuf> {
+/// The folder of these programs, which are built when they are not there yet.
+fn programs(names: &[&str]) -> Result<PathBuf> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../hack/cluster.d/binaries");
-    let output = Command::new(script).args(["etcd", "kube-apiserver"]).stderr(Stdio::inherit()).output()?;
+    let output = Command::new(script).args(names).stderr(Stdio::inherit()).output()?;
     if !output.status.success() {
         return Err("hack/cluster.d/binaries failed".into());
     }
@@ -64,7 +66,7 @@ fn free_port() -> Result<u16> {
 
 impl Server {
     fn start() -> Result<Self> {
-        let programs = programs()?;
+        let programs = programs(&["etcd", "kube-apiserver"])?;
         let temporary = tempfile::tempdir()?;
         let folder = temporary.path();
         let (etcd, peer, port) = (free_port()?, free_port()?, free_port()?);
@@ -109,7 +111,64 @@ impl Server {
                 format!("--service-account-signing-key-file={}", at("sa.key")),
             ],
         )?);
-        Ok(Self { _processes: processes, url: format!("https://127.0.0.1:{port}"), _folder: temporary })
+        Ok(Self { processes, url: format!("https://127.0.0.1:{port}"), folder: temporary })
+    }
+
+    /// The same with Kubernetes' controllers and scheduler, nodes, and volumes.
+    async fn start_with_controllers() -> Result<Self> {
+        let programs = programs(&["kube-controller-manager", "kube-scheduler", "kwok"])?;
+        let mut server = Self::start()?;
+        // kube-controller-manager does not wait long for it.
+        let admin = server.answering().await?;
+        let folder = server.folder.path();
+        let kubeconfig = folder.join("kubeconfig");
+        let cluster = json!({"server": server.url, "insecure-skip-tls-verify": true});
+        let config = json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "admin",
+            "clusters": [{"name": "local", "cluster": cluster}],
+            "users": [{"name": "admin", "user": {"token": "admin"}}],
+            "contexts": [{"name": "admin", "context": {"cluster": "local", "user": "admin"}}],
+        });
+        fs::write(&kubeconfig, config.to_string())?;
+        let kubeconfig = format!("--kubeconfig={}", kubeconfig.display());
+        let stages = format!("--config={}/tests/reconcile/stages.yaml", env!("CARGO_MANIFEST_DIR"));
+        let key = format!("--service-account-private-key-file={}", folder.join("sa.key").display());
+        for (name, more) in [
+            ("kube-controller-manager", vec!["--leader-elect=false".to_owned(), "--secure-port=0".to_owned(), key]),
+            ("kube-scheduler", vec!["--leader-elect=false".to_owned(), "--secure-port=0".to_owned()]),
+            (
+                "kwok",
+                vec![
+                    "--manage-all-nodes=true".to_owned(),
+                    "--node-lease-duration-seconds=40".to_owned(),
+                    "--server-address=127.0.0.1:0".to_owned(),
+                    stages,
+                ],
+            ),
+        ] {
+            let arguments: Vec<String> = [kubeconfig.clone()].into_iter().chain(more).collect();
+            let child = start(&programs, folder, name, &arguments)?;
+            server.processes.push(child);
+        }
+        for object in nodes_and_volumes() {
+            let object: DynamicObject = serde_json::from_value(object)?;
+            let types = object.types.as_ref().ok_or("it has no kind")?;
+            let resource = ApiResource::from_gvk(&types.try_into()?);
+            Api::all_with(admin.clone(), &resource).create(&PostParams::default(), &object).await?;
+        }
+        Ok(server)
+    }
+
+    /// A client that may do everything, once the API server answers: it compiles nothing, but the machine may be busy.
+    async fn answering(&self) -> Result<Client> {
+        let admin = self.client("admin")?;
+        for _ in 0..600 {
+            if admin.apiserver_version().await.is_ok() && Api::<Namespace>::all(admin.clone()).get("default").await.is_ok() {
+                return Ok(admin);
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        Err("the API server does not answer".into())
     }
 
     fn config(&self, token: &str) -> Result<Config> {
@@ -127,6 +186,35 @@ impl Server {
 }
 
 static SERVER: OnceLock<std::result::Result<Server, String>> = OnceLock::new();
+static WITH_CONTROLLERS: OnceCell<std::result::Result<Server, String>> = OnceCell::const_new();
+
+/// Three nodes in as many zones, and volumes that nobody has to make first.
+fn nodes_and_volumes() -> Vec<Value> {
+    let node = |zone: &str| {
+        json!({
+            "apiVersion": "v1", "kind": "Node",
+            "metadata": {
+                "name": format!("node-{zone}"),
+                "labels": {"kubernetes.io/hostname": format!("node-{zone}"), "kubernetes.io/os": "linux", "topology.kubernetes.io/zone": zone},
+            },
+        })
+    };
+    let volume = |number: u32| {
+        json!({
+            "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": format!("volume-{number}")},
+            "spec": {
+                "capacity": {"storage": "100Gi"}, "accessModes": ["ReadWriteOnce"], "storageClassName": "standard",
+                "persistentVolumeReclaimPolicy": "Retain", "hostPath": {"path": "/nowhere"},
+            },
+        })
+    };
+    let class = json!({
+        "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass",
+        "metadata": {"name": "standard", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
+        "provisioner": "kubernetes.io/no-provisioner", "volumeBindingMode": "WaitForFirstConsumer",
+    });
+    ["a", "b", "c"].map(node).into_iter().chain([class]).chain((0..20).map(volume)).collect()
+}
 
 /// One platform in a namespace of its own, and the operator with exactly the rights of its role.
 pub(crate) struct World {
@@ -141,18 +229,17 @@ pub(crate) struct World {
 
 pub(crate) async fn world(namespace: &str) -> Result<World> {
     let server = SERVER.get_or_init(|| Server::start().map_err(|error| error.to_string()));
-    let server = server.as_ref().map_err(Clone::clone)?;
-    let admin = server.client("admin")?;
-    // Both programs compile nothing, but the machine may be busy.
-    for attempt in 0.. {
-        if admin.apiserver_version().await.is_ok() && Api::<Namespace>::all(admin.clone()).get("default").await.is_ok() {
-            break;
-        }
-        if attempt > 600 {
-            return Err("the API server does not answer".into());
-        }
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+    world_of(server.as_ref().map_err(Clone::clone)?, namespace).await
+}
+
+/// A world in which what the operator makes comes to life by itself.
+pub(crate) async fn world_with_controllers(namespace: &str) -> Result<World> {
+    let start = async || Server::start_with_controllers().await.map_err(|error| error.to_string());
+    world_of(WITH_CONTROLLERS.get_or_init(start).await.as_ref().map_err(Clone::clone)?, namespace).await
+}
+
+async fn world_of(server: &Server, namespace: &str) -> Result<World> {
+    let admin = server.answering().await?;
     let apply = PatchParams::apply("tests").force();
     define(&admin, &definition()?).await?;
     let role = json!({

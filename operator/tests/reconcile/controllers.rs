@@ -1,0 +1,236 @@
+//! The running operator among Kubernetes' own controllers: what it makes comes to life by itself, is written over by them where it is
+//! theirs, and is collected when its owner goes.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use doacoes_operator::controller::{self, Scope, Watched};
+use doacoes_operator::kinds;
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt as _;
+use kube::api::{Api, DeleteParams, ListParams, PostParams};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::crash::{picture, same};
+use crate::server::{Result, World, world_with_controllers};
+use crate::within;
+
+/// Busy machines are slow; a platform that is stuck does not become ready however long one waits.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// `operator run`, for the namespace of one world.
+struct Running {
+    task: JoinHandle<()>,
+    stop: watch::Sender<bool>,
+}
+
+impl Running {
+    fn start(world: &World) -> Self {
+        let (stop, stopping) = watch::channel(false);
+        let scopes = Scope::of(std::slice::from_ref(&world.namespace));
+        let task = tokio::spawn(controller::run(world.context.clone(), world.metrics.clone(), scopes, Watched::default(), stopping));
+        Self { task, stop }
+    }
+
+    async fn stop(self) -> Result {
+        self.stop.send(true)?;
+        Ok(self.task.await?)
+    }
+
+    /// Without finishing anything.
+    async fn kill(self) {
+        self.task.abort();
+        let _ = self.task.await;
+    }
+}
+
+/// A platform that needs nothing from outside.
+fn small() -> Value {
+    json!({"ingress": {"host": "doe.example.org", "managed": {"service": {"type": "ClusterIP"}}}, "deletionPolicy": "Delete"})
+}
+
+async fn is_ready(world: &World) -> Result<bool> {
+    let platform = world.platform().await?;
+    let status = platform.status.unwrap_or_default();
+    Ok(status.observed_generation == platform.metadata.generation
+        && status.conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True"))
+}
+
+async fn becomes_ready(world: &World) -> Result {
+    let ready = within(PATIENCE, "the platform is ready", async || is_ready(world).await).await;
+    match ready {
+        Ok(()) => Ok(()),
+        Err(error) => Err(format!("{error}: {:?}", world.condition("Ready").await).into()),
+    }
+}
+
+/// Names that are everything of the platform, with kinds.
+async fn left(world: &World) -> Result<BTreeSet<String>> {
+    let mut left = BTreeSet::new();
+    for resource in kinds::rendered().into_iter().chain([kinds::secret(), kinds::claim()]) {
+        let params = ListParams::default().labels("app.kubernetes.io/instance=esperanca");
+        for object in
+            Api::<kube::api::DynamicObject>::namespaced_with(world.admin.clone(), &world.namespace, &resource).list(&params).await?
+        {
+            left.insert(format!("{}/{}", resource.kind, object.name_any()));
+        }
+    }
+    let pods = Api::<Pod>::namespaced(world.admin.clone(), &world.namespace).list(&ListParams::default()).await?;
+    left.extend(pods.iter().map(|pod| format!("Pod/{}", pod.name_any())));
+    Ok(left)
+}
+
+/// What a load balancer's controller does, which only clouds have.
+async fn balance(world: &World) -> Result {
+    for service in world.api("Service")?.list(&ListParams::default()).await? {
+        let status = service.data.pointer("/status/loadBalancer/ingress");
+        if service.data.pointer("/spec/type") == Some(&json!("LoadBalancer")) && status.is_none() {
+            let address = json!({"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}});
+            world.merge_status("Service", &service.name_any(), address).await?;
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_samples_become_ready_no_sooner_than_their_pods_and_then_nothing_is_written() -> Result {
+    for sample in ["development", "production"] {
+        let world = world_with_controllers(sample).await?;
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../manifests/samples/{sample}.yaml"));
+        let resource: Value = serde_yaml::from_str(&fs::read_to_string(file)?)?;
+        for (name, type_, data) in [
+            ("doe-tls", "kubernetes.io/tls", json!({"tls.crt": "Yw==", "tls.key": "aw=="})),
+            ("doe-mail", "Opaque", json!({"url": "c210cHM6Ly9tYWlsLmV4YW1wbGUub3Jn"})),
+        ] {
+            let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "type": type_, "data": data});
+            world.api("Secret")?.create(&PostParams::default(), &serde_json::from_value(secret)?).await?;
+        }
+        let operator = Running::start(&world);
+        world.create(resource["spec"].clone()).await?;
+        within(PATIENCE, "the sample is ready", async || {
+            balance(&world).await?;
+            is_ready(&world).await
+        })
+        .await?;
+        let deployments = Api::<Deployment>::namespaced(world.admin.clone(), &world.namespace).list(&ListParams::default()).await?;
+        let sets = Api::<StatefulSet>::namespaced(world.admin.clone(), &world.namespace).list(&ListParams::default()).await?;
+        assert!(deployments.items.len() >= 3 && !sets.items.is_empty());
+        for deployment in deployments {
+            let (wanted, status) = (deployment.spec.as_ref().and_then(|spec| spec.replicas), deployment.status.clone().unwrap_or_default());
+            assert_eq!(status.ready_replicas, wanted, "{sample}: {}", deployment.name_any());
+        }
+        for set in sets {
+            let status = set.status.clone().unwrap_or_default();
+            assert_eq!(status.ready_replicas, set.spec.as_ref().and_then(|spec| spec.replicas), "{sample}: {}", set.name_any());
+        }
+        // The last statuses of others still come in.
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let (before, requests) = (world.writes(), world.faults.requests());
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        assert_eq!(world.writes(), before, "{sample}: something is written at rest");
+        println!("{sample}: {before} writes until ready, {} requests in 20 s at rest", world.faults.requests() - requests);
+        operator.stop().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn deleted_whether_the_operator_runs_or_not_only_what_is_retained_is_left() -> Result {
+    for (policy, runs) in [("Delete", true), ("Delete", false), ("Retain", true), ("Retain", false)] {
+        let when = format!("{policy}, the operator {}", if runs { "runs" } else { "has ended" });
+        let world = world_with_controllers(&format!("goes-{}-{runs}", policy.to_lowercase())).await?;
+        let mut spec = small();
+        spec["deletionPolicy"] = json!(policy);
+        let operator = Running::start(&world);
+        world.create(spec.clone()).await?;
+        becomes_ready(&world).await.map_err(|error| format!("{when}: {error}"))?;
+        let data: BTreeSet<String> = left(&world)
+            .await?
+            .into_iter()
+            .filter(|name| name.starts_with("Secret/") || name.starts_with("PersistentVolumeClaim/"))
+            .collect();
+        assert!(data.len() >= 3, "{data:?}");
+        let operator = if runs {
+            Some(operator)
+        } else {
+            operator.kill().await;
+            None
+        };
+        let before = world.writes();
+        world.platforms().delete("esperanca", &DeleteParams::default()).await?;
+        let expected = if policy == "Delete" { BTreeSet::new() } else { data.clone() };
+        within(PATIENCE, &format!("what is left, {when}, is {expected:?}"), async || Ok(left(&world).await? == expected))
+            .await
+            .map_err(|error| format!("{error}"))?;
+        // It does not come back, and nothing was left to a process that may have ended.
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert_eq!(left(&world).await?, expected, "{when}");
+        assert_eq!(world.writes(), before, "{when}: the garbage collector needs no help");
+
+        let operator = operator.unwrap_or_else(|| Running::start(&world));
+        world.create(spec).await?;
+        becomes_ready(&world).await.map_err(|error| format!("made again after {when}: {error}"))?;
+        assert!(left(&world).await?.is_superset(&data), "{when}");
+        operator.stop().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn killed_again_and_again_while_it_makes_a_platform_it_makes_the_same() -> Result {
+    let whole = world_with_controllers("unbroken").await?;
+    let operator = Running::start(&whole);
+    whole.create(small()).await?;
+    becomes_ready(&whole).await?;
+    operator.stop().await?;
+    let expected = picture(&whole).await?;
+
+    let world = world_with_controllers("broken").await?;
+    world.create(small()).await?;
+    let mut kills = 0;
+    while !is_ready(&world).await? {
+        kills += 1;
+        assert!(kills < 400, "{:?}", world.condition("Ready").await);
+        let operator = Running::start(&world);
+        // A little longer each time: from before its first write to after its last.
+        tokio::time::sleep(Duration::from_millis(100 + 15 * kills)).await;
+        operator.kill().await;
+    }
+    let operator = Running::start(&world);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    becomes_ready(&world).await?;
+    operator.stop().await?;
+    same(&picture(&world).await?, &expected, &format!("killed {kills} times"));
+    assert!(kills > 3, "{kills}");
+    println!("killed {kills} times");
+    Ok(())
+}
+
+#[tokio::test]
+async fn with_a_fifth_of_all_requests_failing_in_all_ways_it_becomes_ready_without_a_hot_loop() -> Result {
+    let world = world_with_controllers("unreliable").await?;
+    world.faults.fail_in_any_way_one_in(5);
+    let start = Instant::now();
+    let operator = Running::start(&world);
+    world.create(small()).await?;
+    if let Err(error) = within(PATIENCE * 3, "the platform is ready", async || is_ready(&world).await).await {
+        return Err(format!("{error}: {:?} after {} requests", world.condition("Ready").await, world.faults.requests()).into());
+    }
+    let (requests, seconds) = (world.faults.requests(), start.elapsed().as_secs_f64());
+    println!("ready after {requests} requests in {seconds:.0} s");
+    // Two looks a second, each of some twenty reads, would be one without a wait.
+    assert!(f64::from(u32::try_from(requests)?) < 400.0 + 20.0 * seconds, "{requests} requests in {seconds:.0} s");
+    world.faults.fail_in_any_way_one_in(0);
+    // The longest wait after failures, and what the watches then see.
+    tokio::time::sleep(Duration::from_secs(35)).await;
+    becomes_ready(&world).await?;
+    let before = world.writes();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(world.writes(), before);
+    operator.stop().await
+}
