@@ -13,10 +13,10 @@ use super::LoadError;
 use super::entry::Entry;
 use super::subject::{Subject, Tag};
 
-/// Bytes of answers.
-const CAPACITY: u64 = 24 * 1024 * 1024;
+/// Bytes of answers. With both caches full a process stays below 64 MiB: the benchmark's last row.
+const CAPACITY: u64 = 12 * 1024 * 1024;
 /// Bytes of answers for the time without stores; most of them are the same as those above.
-const KEPT_CAPACITY: u64 = 12 * 1024 * 1024;
+const KEPT_CAPACITY: u64 = 6 * 1024 * 1024;
 /// How long an answer may be shown while neither store can be asked.
 const KEPT: Duration = Duration::from_hours(1);
 /// How long a version is remembered: longer than a load and the longest life of its answer together.

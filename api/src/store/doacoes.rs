@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use sqlx::PgConnection;
 use time::OffsetDateTime;
+use time::macros::datetime;
 use uuid::Uuid;
 
 use super::StoreError;
@@ -289,6 +290,9 @@ pub async fn claim(db: &mut PgConnection, id: DoacaoId, pessoa: PessoaId, now: O
     Ok(done.rows_affected() == 1)
 }
 
+/// Later than any donation: where the newest page begins.
+const NEWEST: OffsetDateTime = datetime!(9999-12-31 23:59:59 UTC);
+
 /// The public feed of a public campaign, newest first; `None` where there is no such campaign.
 pub async fn feed(db: &mut PgConnection, slug: &str, after: Option<Position>, limit: i64) -> Result<Option<Vec<FeedRow>>, StoreError> {
     let campaign: Option<(CampanhaId, bool)> =
@@ -307,13 +311,13 @@ pub async fn feed(db: &mut PgConnection, slug: &str, after: Option<Position>, li
                 confirmada_em AS posicao_em, id AS posicao_id
          FROM doacoes
          WHERE campanha_id = $1 AND situacao IN ('confirmada', 'parcialmente_devolvida') AND visibilidade <> 'secreta'
-           AND ($3::timestamptz IS NULL OR (confirmada_em, id) < ($3, $4))
+           AND (confirmada_em, id) < ($3, $4)
          ORDER BY confirmada_em DESC, id DESC LIMIT $5",
     )
     .bind(campaign)
     .bind(shows_amounts)
-    .bind(after.map(|at| from_micros(at.key)))
-    .bind(after.map(|at| at.id))
+    .bind(after.map_or(NEWEST, |at| from_micros(at.key)))
+    .bind(after.map_or(Uuid::max(), |at| at.id))
     .bind(limit)
     .fetch_all(db)
     .await?;
@@ -322,15 +326,12 @@ pub async fn feed(db: &mut PgConnection, slug: &str, after: Option<Position>, li
 
 /// The donations of a person, newest first, from before `before`.
 pub async fn list_of(db: &mut PgConnection, pessoa: PessoaId, before: Option<Uuid>, limit: i64) -> Result<Vec<Doacao>, StoreError> {
-    Ok(sqlx::query_as(concat!(
-        select!("doacoes"),
-        "WHERE d.pessoa_id = $1 AND ($2::uuid IS NULL OR d.id < $2) ORDER BY d.id DESC LIMIT $3"
-    ))
-    .bind(pessoa)
-    .bind(before)
-    .bind(limit)
-    .fetch_all(db)
-    .await?)
+    Ok(sqlx::query_as(concat!(select!("doacoes"), "WHERE d.pessoa_id = $1 AND d.id < $2 ORDER BY d.id DESC LIMIT $3"))
+        .bind(pessoa)
+        .bind(before.unwrap_or(Uuid::max()))
+        .bind(limit)
+        .fetch_all(db)
+        .await?)
 }
 
 /// What settling a payment needs to know.

@@ -62,10 +62,10 @@ pub async fn role_in(db: &mut PgConnection, slug: &str, pessoa: PessoaId) -> Res
 pub async fn list(db: &mut PgConnection, organizadora: OrganizadoraId, after: Option<Uuid>, limit: i64) -> Result<Vec<Member>, StoreError> {
     Ok(sqlx::query_as(
         "SELECT m.pessoa_id, p.nome, m.papel, m.criado_em FROM organizadora_membros m JOIN pessoas p ON p.id = m.pessoa_id
-         WHERE m.organizadora_id = $1 AND ($2::uuid IS NULL OR m.pessoa_id > $2) ORDER BY m.pessoa_id LIMIT $3",
+         WHERE m.organizadora_id = $1 AND m.pessoa_id > $2 ORDER BY m.pessoa_id LIMIT $3",
     )
     .bind(organizadora)
-    .bind(after)
+    .bind(after.unwrap_or(Uuid::nil()))
     .bind(limit)
     .fetch_all(db)
     .await?)

@@ -112,9 +112,9 @@ pub async fn get(db: &mut PgConnection, slug: &str) -> Result<Option<Organizador
 pub async fn list(db: &mut PgConnection, before: Option<Uuid>, limit: i64) -> Result<Vec<Organizadora>, StoreError> {
     Ok(sqlx::query_as(
         "SELECT id, slug, nome, cnpj, situacao, versao, criada_em FROM organizadoras
-         WHERE situacao = 'verificada' AND ($1::uuid IS NULL OR id < $1) ORDER BY id DESC LIMIT $2",
+         WHERE situacao = 'verificada' AND id < $1 ORDER BY id DESC LIMIT $2",
     )
-    .bind(before)
+    .bind(before.unwrap_or(Uuid::max()))
     .bind(limit)
     .fetch_all(db)
     .await?)
@@ -125,10 +125,10 @@ pub async fn list_of(db: &mut PgConnection, pessoa: PessoaId, before: Option<Uui
     Ok(sqlx::query_as(
         "SELECT o.id, o.slug, o.nome, o.cnpj, o.situacao, o.versao, o.criada_em
          FROM organizadora_membros m JOIN organizadoras o ON o.id = m.organizadora_id
-         WHERE m.pessoa_id = $1 AND ($2::uuid IS NULL OR o.id < $2) ORDER BY o.id DESC LIMIT $3",
+         WHERE m.pessoa_id = $1 AND o.id < $2 ORDER BY o.id DESC LIMIT $3",
     )
     .bind(pessoa)
-    .bind(before)
+    .bind(before.unwrap_or(Uuid::max()))
     .bind(limit)
     .fetch_all(db)
     .await?)

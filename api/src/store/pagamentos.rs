@@ -177,11 +177,11 @@ pub async fn pending(
                 CASE WHEN d.visibilidade <> 'secreta' THEN d.nome_exibicao END AS nome_exibicao,
                 p.provedor, p.txid, p.valor_centavos, p.situacao, p.criado_em, p.expira_em
          FROM campanhas c JOIN doacoes d ON d.campanha_id = c.id JOIN pagamentos p ON p.doacao_id = d.id
-         WHERE c.organizadora_id = $1 AND {wanted} AND ($2::uuid IS NULL OR p.id < $2)
+         WHERE c.organizadora_id = $1 AND {wanted} AND p.id < $2
          ORDER BY p.id DESC LIMIT $3"
     )))
     .bind(organizadora)
-    .bind(before)
+    .bind(before.unwrap_or(Uuid::max()))
     .bind(limit)
     .fetch_all(db)
     .await?)

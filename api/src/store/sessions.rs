@@ -191,13 +191,13 @@ pub async fn list(
     Ok(sqlx::query_as(
         "SELECT s.id, s.agente, s.criada_em, s.visto_em, s.expira_em FROM sessoes s JOIN pessoas p ON p.id = s.pessoa_id
          WHERE s.pessoa_id = $1 AND s.expira_em > $2 AND s.visto_em > $3 AND s.versao_auth = p.versao_auth
-           AND ($4::uuid IS NULL OR s.id < $4)
+           AND s.id < $4
          ORDER BY s.id DESC LIMIT $5",
     )
     .bind(pessoa)
     .bind(now)
     .bind(now - IDLE)
-    .bind(before)
+    .bind(before.unwrap_or(Uuid::max()))
     .bind(limit)
     .fetch_all(db)
     .await?)
