@@ -11,6 +11,7 @@ import time
 import traceback
 from pathlib import Path
 
+import growth
 import machine
 import peer
 import plots
@@ -79,13 +80,13 @@ GROUPS = {
     "hot": lambda world: rows.hot_reads(world, cached=False),
     "cache": lambda world: rows.hot_reads(world, cached=True),
     "herd": rows.herd,
-    "processes": rows.growth_processes,
+    "processes": growth.processes,
     "created": rows.created,
     "confirmed": rows.confirmed,
     "books": rows.books,
     "memory": rows.memory,
     "peer": peer.compare,
-    "data": rows.growth_data,
+    "data": growth.data,
 }
 
 

@@ -1,5 +1,7 @@
 """Closed-loop load with wrk, and a herd of clients with one request each."""
 
+import contextlib
+import http.client
 import json
 import selectors
 import socket
@@ -95,8 +97,8 @@ def wrk(url: str, connections: int, seconds: int, script: str = "read", args: tu
 
 
 @dataclass
-class Herd:
-    """Times in milliseconds from the moment that the first client sent its request."""
+class Timed:
+    """Times of single requests in milliseconds."""
 
     times: list[float]
 
@@ -104,9 +106,56 @@ class Herd:
         ordered = sorted(self.times)
         return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
+    @property
+    def p50(self) -> float:
+        return self.percentile(0.5)
 
-def herd(url: str, clients: int, seconds: float = 10) -> Herd:
-    """`clients` connections, opened beforehand, send one GET each at the same moment; all must get the same 200."""
+
+class Client:
+    """One connection, on which one request follows the other; each has to be answered with 200."""
+
+    def __init__(self, url: str):
+        self.connection = http.client.HTTPConnection(urllib.parse.urlsplit(url).netloc, timeout=10)
+        self.timed = Timed([])
+
+    def get(self, target: str) -> bytes:
+        start = time.monotonic()
+        self.connection.request("GET", target)
+        answer = self.connection.getresponse()
+        body = answer.read()
+        self.timed.times.append((time.monotonic() - start) * 1e3)
+        if answer.status != 200:
+            raise BenchError(f"{target} answered {answer.status}: {body[:300]!r}")
+        return body
+
+
+def walk(url: str, pages: int) -> tuple[Timed, list[dict]]:
+    """A list page by page, to its end or so many pages far; the items too."""
+    client, path, items, cursor = Client(url), urllib.parse.urlsplit(url).path, [], None
+    with contextlib.closing(client.connection):
+        for _ in range(pages):
+            page = json.loads(client.get(f"{path}?{urllib.parse.urlencode({'cursor': cursor})}" if cursor else path))
+            items += page["itens"]
+            cursor = page.get("proximo_cursor")
+            if not page["tem_mais"]:
+                break
+    return client.timed, items
+
+
+def each(urls: list[str]) -> Timed:
+    """One after the other."""
+    client = Client(urls[0])
+    with contextlib.closing(client.connection):
+        for url in urls:
+            client.get(urllib.parse.urlsplit(url).path)
+    return client.timed
+
+
+def herd(url: str, clients: int, seconds: float = 10) -> Timed:
+    """`clients` connections, opened beforehand, send one GET each at the same moment; all must get the same 200.
+
+    Times are from the moment that the first client sent its request.
+    """
     parts = urllib.parse.urlsplit(url)
     request = f"GET {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n\r\n".encode()
     selector = selectors.DefaultSelector()
@@ -139,7 +188,7 @@ def herd(url: str, clients: int, seconds: float = 10) -> Herd:
                 bodies.add(body)
         if len(bodies) != 1:
             raise BenchError(f"herd: {len(bodies)} different answers")
-        return Herd(times)
+        return Timed(times)
     finally:
         selector.close()
         for connection in sockets:

@@ -161,7 +161,7 @@ def herd(world: World) -> list[Row]:
         if sum(grown) < 1:
             raise BenchError("herd: no process says that it asked the database, so the count cannot be believed")
         worst = max(worst, *grown)
-    p99 = load.Herd(times).percentile(0.99)
+    p99 = load.Timed(times).percentile(0.99)
     return [Row(
         "cold herd, one request each", settings.herd_clients,
         f"at most {worst:.0f} load(s) a process; p99 {p99:.0f} ms", f"{settings.herd_times} herds, longest {max(times):.0f} ms",
@@ -366,60 +366,6 @@ def memory(world: World) -> list[Row]:
         ceiling=f"{count(idle.rate)}/s, p99 {idle.p99:.1f} ms alone", ratio=f"p99 {beside.p99 / idle.p99:.1f} ×",
         data={"p99": beside.p99, "idle_p99": idle.p99, "log_ins": log_ins.success_rate},
     )]
-
-
-GROWTH_PATHS = (("hot read", None), ("list of campaigns", f"{API}/campanhas"))
-
-
-def growth_processes(world: World) -> list[Row]:
-    """h: the same machine with one, two and four processes."""
-    settings, rows = world.settings, []
-    for what, path in GROWTH_PATHS:
-        first = None
-        for number in (1, 2, settings.processes):
-            listener = world.listeners["api" if number == settings.processes else f"api_{number}"]
-            run = load.wrk(listener.url(path or world.campaign), settings.few, settings.growth_seconds)
-            run.require_clean(f"growth: {what}, {number} processes")
-            first = first or run.rate
-            rows.append(growth_row(f"growth: {what}, {number} process(es)", settings.few, run, first))
-    return rows
-
-
-def growth_row(name: str, connections: int, run: load.Run, first: float) -> Row:
-    return Row(
-        name, connections, f"{count(run.rate)}/s, p50 {run.p50:.1f} ms, p99 {run.p99:.1f} ms",
-        ratio=f"{run.rate / first:.2f} × the first", data={"growth": run.rate, "p99": run.p99},
-    )
-
-
-def growth_data(world: World) -> list[Row]:
-    """h: the same processes on ten and a hundred times the data, each in a database of its own."""
-    settings, stack, rows = world.settings, world.stack, []
-    first: dict[str, float] = {}
-    for times in (1, *settings.growth_data):
-        if times == 1:
-            listener, campaign, started = world.listeners["api"], world.campaign, []
-        else:
-            database = f"doacoes_{times}"
-            stack.services.sql(f"CREATE DATABASE {database} OWNER dono")
-            stack.run_api("migrate", database=database)
-            stack.run_api("seed", "--times", times, database=database, patience=600 * times)
-            stack.services.sql("VACUUM ANALYZE; CHECKPOINT;", database=database, patience=60 * times)
-            campaign = f"{API}/campanhas/{hot_slug(stack, database)}"
-            apis = stack.start_apis(settings.processes, database, f"api-{times}x")
-            listener = Listener("api", [api.public for api in apis])
-            edge = start_edge(stack, f"edge-{times}x", cores(), [listener])
-            started = [edge, *(api.process for api in apis)]
-        for what, path in GROWTH_PATHS:
-            run = load.wrk(listener.url(path or campaign), settings.few, settings.growth_seconds)
-            run.require_clean(f"growth: {what}, {times} × the data")
-            first.setdefault(what, run.rate)
-            rows.append(growth_row(f"growth: {what}, {times} × the data", settings.few, run, first[what]))
-        for process in started:
-            stack.stop_one(process)
-        if times != 1:
-            stack.services.sql(f"DROP DATABASE doacoes_{times} WITH (FORCE)")
-    return rows
 
 
 def hot_slug(stack: Stack, database: str = "doacoes") -> str:
