@@ -25,8 +25,8 @@ use crate::shutdown::Shutdown;
 use crate::stall::Stalling;
 use crate::telemetry::chain;
 
-/// A client has this long to send a request's head.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// A client has this long to send a request's head, so that it is cut within 10 s also where that is noticed late.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(8);
 /// A client that takes nothing of its answer for this long is cut.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// What was sent and is not acknowledged for this long is sent to nobody: a phone that left its network, or a client whose own

@@ -301,6 +301,7 @@ pub async fn feed(db: &mut PgConnection, slug: &str, after: Option<Position>, li
             .fetch_optional(&mut *db)
             .await?;
     let Some((campaign, shows_amounts)) = campaign else { return Ok(None) };
+    // Ordered by what is stored: the bare names would be those of what is shown, in which the anonymous are out of order.
     let rows = sqlx::query_as(
         "SELECT CASE WHEN visibilidade = 'publica' THEN id END AS id,
                 CASE WHEN visibilidade = 'publica' THEN nome_exibicao END AS nome_exibicao,
@@ -312,7 +313,7 @@ pub async fn feed(db: &mut PgConnection, slug: &str, after: Option<Position>, li
          FROM doacoes
          WHERE campanha_id = $1 AND situacao IN ('confirmada', 'parcialmente_devolvida') AND visibilidade <> 'secreta'
            AND (confirmada_em, id) < ($3, $4)
-         ORDER BY confirmada_em DESC, id DESC LIMIT $5",
+         ORDER BY doacoes.confirmada_em DESC, doacoes.id DESC LIMIT $5",
     )
     .bind(campaign)
     .bind(shows_amounts)

@@ -3,8 +3,8 @@
 //! Every statement goes through sqlx's named prepared statements. `persistent(false)` is never used: behind a pooler in
 //! transaction mode it returns other clients' rows.
 //!
-//! A page of a list begins after a row; the first one after a value that no row comes before. A condition such as `$1 IS NULL OR …`
-//! instead would keep the plan that PostgreSQL makes for all values from using the index for the place: the deeper, the slower.
+//! Where one statement is for all pages of a list, the first one begins at a value that no row comes before. A condition such as
+//! `$1 IS NULL OR …` instead would keep the plan that PostgreSQL makes for all values from using the index for the place.
 
 pub mod access_log;
 pub mod audit;

@@ -1,6 +1,7 @@
 //! What the database itself refuses, to the application's role and to its owner.
 
 use doacoes_api::store::consistency;
+use doacoes_api::store::doacoes::{self, FeedRow};
 use serde_json::json;
 use sqlx::postgres::PgPool;
 
@@ -143,7 +144,7 @@ async fn the_check_of_the_books_adds_up_pages_and_reads_the_last() {
     app.confirmed(&small, json!({})).await;
     app.fold().await;
     assert_eq!(app.count("SELECT max(doadores_qtd) FROM campanha_totais").await, 7);
-    let mut db = app.owner.acquire().await.unwrap();
+    let mut db = app.owner.begin().await.unwrap();
     assert_eq!(findings(&mut db).await, []);
 
     let last: uuid::Uuid = donations.last().unwrap()["id"].as_str().unwrap().parse().unwrap();
@@ -171,21 +172,57 @@ async fn the_check_of_the_books_sees_nothing_of_what_happens_meanwhile() {
     assert_eq!(app.count(donations).await, 4);
 }
 
-/// Without statistics, which only the owner collects, the planner would otherwise read whole tables for each donation.
+/// Without statistics, which only the owner collects, the planner would otherwise read whole tables for each page.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_check_of_the_books_needs_no_statistics() {
     let app = TestApp::start().await;
     let campaign = app.campaign().await;
     app.confirmed(&campaign, json!({})).await;
     app.fold().await;
-    let settings = "SELECT current_setting('enable_hashjoin') || current_setting('enable_mergejoin') || current_setting('jit')";
+    let settings = "SELECT concat_ws(' ', current_setting('enable_seqscan'), current_setting('enable_hashjoin'),
+                                     current_setting('enable_mergejoin'), current_setting('jit'), current_setting('join_collapse_limit'))";
     let mut tx = app.state.begin().await.unwrap();
     let before: String = sqlx::query_scalar(settings).fetch_one(&mut *tx).await.unwrap();
     assert_eq!(findings(&mut tx).await, []);
-    assert_eq!(sqlx::query_scalar::<_, String>(settings).fetch_one(&mut *tx).await.unwrap(), "offoffoff");
+    assert_eq!(sqlx::query_scalar::<_, String>(settings).fetch_one(&mut *tx).await.unwrap(), "off off off off 1");
     tx.commit().await.unwrap();
     // Nobody who gets the connection afterwards is bound by it.
     let mut tx = app.state.begin().await.unwrap();
     assert_eq!(sqlx::query_scalar::<_, String>(settings).fetch_one(&mut *tx).await.unwrap(), before);
-    assert_ne!(before, "offoffoff");
+    assert_ne!(before, "off off off off 1");
+}
+
+/// PostgreSQL makes one plan for all values of a statement that is used often, and that one has to begin at the place too. The order is
+/// that of the places, also where the time that is shown is cut to the minute.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_donations_reads_what_is_on_it_however_deep_it_is_and_leaves_none_out() {
+    const READ: &str = "SELECT (coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))::bigint FROM pg_stat_xact_user_tables
+                        WHERE relname = 'doacoes'";
+    let app = TestApp::start().await;
+    let campaign = app.campaign().await;
+    for number in 0..40 {
+        let visibility = if number % 3 == 0 { "publica" } else { "anonima" };
+        app.confirmed(&campaign, json!({"visibilidade": visibility})).await;
+    }
+    let mut tx = app.owner.begin().await.unwrap();
+    // So few rows would be read whole and sorted.
+    sqlx::raw_sql(
+        "SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off;
+         SET LOCAL enable_sort = off",
+    )
+    .execute(&mut *tx)
+    .await
+    .unwrap();
+    let (mut place, mut seen) = (None, vec![]);
+    for page in 0..8 {
+        let before: i64 = sqlx::query_scalar(READ).fetch_one(&mut *tx).await.unwrap();
+        let rows = doacoes::feed(&mut tx, &campaign.slug, place, 5).await.unwrap().unwrap();
+        let after: i64 = sqlx::query_scalar(READ).fetch_one(&mut *tx).await.unwrap();
+        assert_eq!(rows.len(), 5);
+        assert!((5..8).contains(&(after - before)), "page {page}: {} rows were read", after - before);
+        place = rows.last().map(FeedRow::position);
+        seen.extend(rows.iter().map(|row| (row.posicao_em, row.posicao_id)));
+    }
+    assert!(seen.is_sorted_by(|newer, older| newer > older), "{seen:?}");
+    assert_eq!(doacoes::feed(&mut tx, &campaign.slug, place, 5).await.unwrap().unwrap().len(), 0);
 }

@@ -1,79 +1,18 @@
 //! A process that stops goes on serving until proxies have heard of it; behind a real nginx no request fails.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use crate::harness::{Campaign, Fleet, FleetOptions, Options, Servers, TestApp, alone, create_database, servers, signal_all, until};
+use crate::harness::{
+    CLIENTS, Fleet, FleetOptions, Mix, Options, Outcome, Running, Servers, TestApp, alone, create_database, servers, signal_all,
+    stored_donations, until,
+};
 
 const REQUESTS: usize = 10_000;
-const CLIENTS: usize = 24;
-
-/// What all clients share.
-struct Load {
-    http: reqwest::Client,
-    base: String,
-    slug: String,
-    donation: Value,
-    sent: AtomicUsize,
-    stop: AtomicBool,
-}
-
-/// What came of a load.
-struct Outcome {
-    sent: usize,
-    /// The ids of acknowledged donations.
-    donations: BTreeSet<String>,
-    failures: Vec<String>,
-}
-
-/// Clients that ask one thing after another.
-struct Running {
-    load: Arc<Load>,
-    clients: Vec<JoinHandle<(Vec<String>, Vec<String>)>>,
-}
-
-impl Running {
-    fn start(app: &TestApp, fleet: &Fleet, campaign: &Campaign) -> Self {
-        let load = Arc::new(Load {
-            http: reqwest::Client::new(),
-            base: format!("{}/api/v1", fleet.base),
-            slug: campaign.slug.clone(),
-            donation: app.donation(json!({})),
-            sent: AtomicUsize::new(0),
-            stop: AtomicBool::new(false),
-        });
-        let clients = (0..CLIENTS).map(|number| tokio::spawn(client(Arc::clone(&load), number))).collect();
-        Self { load, clients }
-    }
-
-    fn sent(&self) -> usize {
-        self.load.sent.load(Ordering::Relaxed)
-    }
-
-    async fn stop(self) -> Outcome {
-        self.load.stop.store(true, Ordering::Relaxed);
-        let (mut donations, mut failures) = (BTreeSet::new(), vec![]);
-        for client in self.clients {
-            let (acknowledged, failed) = client.await.unwrap();
-            donations.extend(acknowledged);
-            failures.extend(failed);
-        }
-        Outcome { sent: self.load.sent.load(Ordering::Relaxed), donations, failures }
-    }
-}
-
-async fn stored(app: &TestApp) -> BTreeSet<String> {
-    let ids: Vec<Uuid> = sqlx::query_scalar("SELECT id FROM doacoes").fetch_all(&app.owner).await.unwrap();
-    ids.iter().map(Uuid::to_string).collect()
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rolling_restart_under_load_fails_no_request_and_loses_no_donation() {
@@ -83,7 +22,7 @@ async fn a_rolling_restart_under_load_fails_no_request_and_loses_no_donation() {
     let campaign = app.campaign().await;
     let mut fleet = Fleet::start(servers(), &database, FleetOptions::default()).await;
     let began = Instant::now();
-    let load = Running::start(&app, &fleet, &campaign);
+    let load = Running::start(&app, &fleet, &campaign, Mix::ReadsAndDonations);
     for number in 0..4 {
         fleet.stop(number, Duration::from_secs(25)).await;
         fleet.restart(number).await;
@@ -92,7 +31,7 @@ async fn a_rolling_restart_under_load_fails_no_request_and_loses_no_donation() {
     while load.sent() < REQUESTS && began.elapsed() < Duration::from_secs(150) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let Outcome { sent, donations, failures } = load.stop().await;
+    let Outcome { sent, donations, failures, .. } = load.stop().await;
     println!("{sent} requests, {} of them donations, in {:?}; four restarts in {restarted:?}", donations.len(), began.elapsed());
     let reasons = (0..4).map(|number| fleet.log(number)).collect::<String>();
     let reasons: Vec<&str> = reasons.lines().filter(|line| line.contains("\"WARN\"") || line.contains("\"ERROR\"")).collect();
@@ -101,7 +40,7 @@ async fn a_rolling_restart_under_load_fails_no_request_and_loses_no_donation() {
     assert_eq!(fleet.dropped(), Vec::<String>::new());
     assert!(sent >= REQUESTS, "only {sent} requests were sent");
     assert!(donations.len() * 10 >= sent * 3, "only {} donations", donations.len());
-    assert_eq!(stored(&app).await, donations);
+    assert_eq!(stored_donations(&app).await, donations);
     app.assert_books_agree().await;
 }
 
@@ -112,62 +51,22 @@ async fn a_killed_process_takes_along_no_more_than_it_was_working_on() {
     let app = TestApp::on(servers(), &database, Options { pool_size: 2, ..Options::default() }).await;
     let campaign = app.campaign().await;
     let mut fleet = Fleet::start(servers(), &database, FleetOptions::default()).await;
-    let load = Running::start(&app, &fleet, &campaign);
+    let load = Running::start(&app, &fleet, &campaign, Mix::ReadsAndDonations);
     tokio::time::sleep(Duration::from_secs(2)).await;
     fleet.kill(0).await;
     let killed = load.sent();
     tokio::time::sleep(Duration::from_secs(3)).await;
     fleet.restart(0).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let Outcome { sent, donations, failures } = load.stop().await;
+    let Outcome { sent, donations, failures, .. } = load.stop().await;
     println!("{sent} requests, {killed} before the kill, {} failed", failures.len());
     // So the log tells what nginx had to repeat, where there is something.
     assert!(!fleet.dropped().is_empty(), "a process was killed at work, and nginx noticed nothing: {}", fleet.nginx_log());
     assert!(failures.len() <= CLIENTS, "{} failed, like {:?}\nnginx: {}", failures.len(), failures.first(), fleet.nginx_log());
-    let stored = stored(&app).await;
+    let stored = stored_donations(&app).await;
     assert!(stored.is_superset(&donations), "acknowledged donations are lost");
     assert!(stored.len() <= donations.len() + failures.len(), "there are donations that nobody asked for");
     app.assert_books_agree().await;
-}
-
-/// One request after another, every third a donation; the ids of its donations, and what failed.
-async fn client(load: Arc<Load>, number: usize) -> (Vec<String>, Vec<String>) {
-    let (mut donations, mut failures) = (vec![], vec![]);
-    let campaign = format!("{}/campanhas/{}", load.base, load.slug);
-    for round in number.. {
-        if load.stop.load(Ordering::Relaxed) || failures.len() > 20 {
-            break;
-        }
-        let request = match round % 3 {
-            0 => load
-                .http
-                .post(format!("{campaign}/doacoes"))
-                .header("idempotency-key", Uuid::new_v4().to_string())
-                .header("content-type", "application/json")
-                .body(load.donation.to_string()),
-            1 => load.http.get(&campaign),
-            _ => load.http.get(format!("{campaign}/totais")),
-        };
-        let answer = match request.send().await {
-            Ok(answer) => {
-                let status = answer.status();
-                answer.text().await.map(|text| (status, text))
-            }
-            Err(error) => Err(error),
-        };
-        load.sent.fetch_add(1, Ordering::Relaxed);
-        match answer {
-            Ok((status, text)) if status.is_success() => {
-                if round % 3 == 0 {
-                    let donation: Value = serde_json::from_str(&text).unwrap();
-                    donations.push(donation["id"].as_str().unwrap().to_owned());
-                }
-            }
-            Ok((status, text)) => failures.push(format!("{} {status}: {text:.200}", round % 3)),
-            Err(error) => failures.push(format!("{} {error:?}", round % 3)),
-        }
-    }
-    (donations, failures)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -123,7 +123,7 @@ async fn five_hundred_slow_lorises_are_cut_while_others_are_served_as_ever() {
     let (idle, meanwhile, asked) = (p99(idle), p99(meanwhile.clone()), meanwhile.len());
     println!("p99 {idle:?} alone, {meanwhile:?} in {asked} requests among 500 slow heads, which were cut after {:?}", cut.iter().max());
     // They notice with their next byte.
-    assert!(cut.iter().all(|time| *time < Duration::from_secs(15)), "{:?}", cut.iter().max());
+    assert!(cut.iter().all(|time| *time < Duration::from_secs(10)), "{:?}", cut.iter().max());
     assert!(asked > 100, "only {asked} requests");
     // Other tests and programs take their part of the machine; a request that waits for a slow head would take seconds.
     assert!(meanwhile < idle * 3 + Duration::from_millis(250), "{idle:?} alone, {meanwhile:?} among them");

@@ -26,6 +26,7 @@ mod lists;
 mod mail;
 mod metrics;
 mod migrate;
+mod outage;
 mod overload;
 mod pooler;
 mod qr_code;

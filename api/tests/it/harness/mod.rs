@@ -4,6 +4,7 @@ mod binary;
 mod client;
 mod fixtures;
 mod fleet;
+mod load;
 mod operations;
 mod servers;
 
@@ -11,6 +12,7 @@ pub use binary::{refusal, serve};
 pub use client::{Answer, Request};
 pub use fixtures::{Campaign, Org, Person, cnpj, e2eid};
 pub use fleet::{Fleet, FleetOptions};
+pub use load::{CLIENTS, Mix, Outcome, Running, stored_donations};
 pub use operations::Operation;
 pub use servers::{Servers, servers, signal_all};
 
@@ -170,7 +172,7 @@ impl TestApp {
             clock: fixed,
             http: reqwest::Client::builder()
                 .redirect(reqwest::redirect::Policy::none())
-                // The server closes idle connections after 10 s; whoever sends on one at that moment finds it cut.
+                // The server closes idle connections after 8 s; whoever sends on one at that moment finds it cut.
                 .pool_idle_timeout(Duration::from_secs(5))
                 .build()
                 .unwrap(),
