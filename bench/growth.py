@@ -1,5 +1,8 @@
 """The rows of growth: more processes, and more data."""
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
 import load
 from edge import Listener, start_edge
 from processes import memory_mib
@@ -7,8 +10,9 @@ from report import Row, count, spread
 from rows import API, World, cores, hot_slug
 from stack import Api
 
+# What is read again and again; None is the campaign that most people gave to.
 READS = (("hot read", None), ("list of campaigns", f"{API}/campanhas"))
-# Campaigns that nobody has asked for before.
+# Campaigns that are read one after the other, each for the first time.
 COLD_CAMPAIGNS = 400
 # Pages of a list at most, enough that the last ones are far from the start.
 PAGES = 400
@@ -33,9 +37,8 @@ def data(world: World) -> list[Row]:
     settings, stack, rows = world.settings, world.stack, []
     first: dict[str, float] = {}
     for times in (1, *settings.growth_data):
-        if times == 1:
-            listener, campaign, apis, started = world.listeners["api"], world.campaign, world.apis, []
-        else:
+        database, campaign, listener, apis, started = "doacoes", world.campaign, world.listeners["api"], world.apis, []
+        if times != 1:
             database = f"doacoes_{times}"
             stack.services.sql(f"CREATE DATABASE {database} OWNER dono")
             stack.run_api("migrate", database=database)
@@ -46,78 +49,108 @@ def data(world: World) -> list[Row]:
             listener = Listener("api", [api.public for api in apis])
             edge = start_edge(stack, f"edge-{times}x", cores(), [listener])
             started = [edge, *(api.process for api in apis)]
-        label = f"{times} × the data"
-        found, slugs = measured(world, listener, campaign, label, first)
-        rows += found
-        rows.append(full_caches(world, listener, slugs, apis, label))
+        rows += Amount(world, listener, campaign, apis, f"{times} × the data", first).measure()
+        answer = stack.run_api("admin", "check-books", database=database, patience=600 * times)
+        world.notes.append(f"{times} × the data, after all donations `api admin check-books`: {answer.strip().splitlines()[-1]}")
         for process in started:
             stack.stop_one(process)
         if times != 1:
-            stack.services.sql(f"DROP DATABASE doacoes_{times} WITH (FORCE)")
+            stack.services.sql(f"DROP DATABASE {database} WITH (FORCE)")
     return rows
 
 
-def measured(world: World, listener: Listener, campaign: str, label: str, first: dict[str, float]):
-    """Rows of what is asked of each amount of data, and the campaigns there are.
+@dataclass
+class Amount:
+    """What is asked of one amount of data. `first` holds the numbers of the least amount, which fills it."""
 
-    `first` holds the least amount's numbers, and is filled with them.
-    """
-    settings, rows = world.settings, []
+    world: World
+    listener: Listener
+    campaign: str
+    apis: list[Api]
+    label: str
+    first: dict[str, float]
+    rows: list[Row] = field(default_factory=list)
 
-    def rate(what: str, run: load.Run, value: float) -> None:
-        rows.append(of_rate(f"growth: {what}, {label}", settings.few, run, value, first.setdefault(what, value)))
+    def measure(self) -> list[Row]:
+        settings = self.world.settings
+        for what, path in READS:
+            run = load.wrk(self.listener.url(path or self.campaign), settings.few, settings.growth_seconds)
+            self.add_rate(what, run.require_clean(f"growth: {what}, {self.label}"), run.rate)
+        slugs = self.walk_campaigns()
+        self.walk_donations()
+        self.read_cold(slugs)
+        self.read_many(slugs)
+        what = "donation created"
+        run = load.wrk(self.listener.url("/"), settings.few, settings.write_seconds, "create", (f"{self.campaign}/doacoes",))
+        self.add_rate(what, run.require_deliberate(f"growth: {what}, {self.label}"), run.success_rate)
+        self.fill_caches(slugs)
+        return self.rows
 
-    def time(what: str, timed: load.Timed, more: str) -> None:
-        rows.append(of_time(f"growth: {what}, {label}", timed, first.setdefault(what, timed.p50), more))
+    def walk_campaigns(self) -> list[str]:
+        """The list of campaigns page by page. The slugs that are on it, without the hot campaign's if there are others."""
+        walk, items = load.walk(self.listener.url(f"{API}/campanhas"), PAGES)
+        self.add_pages("page of campaigns", walk)
+        slugs = [item["slug"] for item in items]
+        return [slug for slug in slugs if not self.campaign.endswith(f"/{slug}")] or slugs
 
-    for what, path in READS:
-        run = load.wrk(listener.url(path or campaign), settings.few, settings.growth_seconds)
-        rate(what, run.require_clean(f"growth: {what}, {label}"), run.rate)
+    def walk_donations(self) -> None:
+        walk, _ = load.walk(self.listener.url(f"{self.campaign}/doacoes"), PAGES)
+        self.add_pages("page of donations", walk)
 
-    # One request at a time from here on, each for something that no cache holds: PostgreSQL answers.
-    slugs: list[str] = []
-    for what, path in (("page of campaigns", f"{API}/campanhas"), ("page of donations", f"{campaign}/doacoes")):
-        walk, items = load.walk(listener.url(path), PAGES)
-        time(what, walk, f"{len(walk.times)} pages by cursor, the last ten {load.Timed(walk.times[-10:]).p50:.1f} ms")
-        slugs = slugs or [item["slug"] for item in items if not campaign.endswith("/" + item["slug"])]
-    cold = load.each([listener.url(f"{API}/campanhas/{slug}") for slug in slugs[-COLD_CAMPAIGNS:]])
-    time("cold campaign", cold, f"{len(cold.times)} campaigns")
+    def read_cold(self, slugs: list[str]) -> None:
+        """One request at a time, each for a campaign that no cache holds: PostgreSQL answers."""
+        cold = load.each([self.listener.url(f"{API}/campanhas/{slug}") for slug in slugs[-COLD_CAMPAIGNS:]])
+        self.add_time("cold campaign", cold, f"{len(cold.times)} campaigns")
 
-    # Popularity as it is: the ones at the top are in every cache, the long tail in none.
-    paths = world.stack.folder / "paths"
-    paths.write_text("".join(f"{API}/campanhas/{slug}\n" for slug in slugs))
-    run = load.wrk(listener.url("/"), settings.few, settings.growth_seconds, "read_many", (paths, "zipf"))
-    rate(f"Zipf's share of {count(len(slugs))} campaigns", run.require_clean(f"growth: many campaigns, {label}"), run.rate)
+    def read_many(self, slugs: list[str]) -> None:
+        """All campaigns, the n-th of the list 1/n as often as the first: a few are in every cache, most in none for long."""
+        settings = self.world.settings
+        what = "campaigns by Zipf's law"
+        run = self.read(slugs, ("",), "zipf", settings.growth_seconds)
+        self.add_rate(what, run.require_clean(f"growth: {what}, {self.label}"), run.rate, f"; {count(len(slugs))} campaigns")
 
-    run = load.wrk(listener.url("/"), settings.few, settings.write_seconds, "create", (f"{campaign}/doacoes",))
-    rate("donation created", run.require_deliberate(f"growth: donation created, {label}"), run.success_rate)
-    return rows, slugs
+    def fill_caches(self, slugs: list[str]) -> None:
+        """f: the memory of processes that are asked for everything in turn, with log-ins beside it."""
+        world, kinds = self.world, ("", "/totais", "/doacoes")
+        settings, account = world.settings, world.account
+        arguments = (account.password, account.email_pattern, account.people)
+        url = self.listener.url("/")
+        with ThreadPoolExecutor() as pool:
+            log_ins = pool.submit(load.wrk, url, settings.few, settings.growth_seconds, "log_in", arguments)
+            run = self.read(slugs, kinds, "turn", settings.growth_seconds)
+            log_ins.result().require_deliberate("log-in beside reads of everything")
+        run.require_clean(f"everything in turn, {self.label}")
+        subjects = len(slugs) * len(kinds)
+        peaks = [memory_mib(api.pid)["VmHWM"] for api in self.apis]
+        self.rows.append(Row(
+            f"memory of an API process, caches filled and log-ins, {self.label}", settings.few,
+            f"at most {max(peaks):.1f} MiB; {count(min(run.requests, subjects))} of {count(subjects)} subjects, {count(run.rate)}/s",
+            spread(peaks, lambda value: f"{value:.1f}"), target="< 64 MiB", reached=max(peaks) < 64, data={"peak_mib": max(peaks)},
+        ))
+
+    def read(self, slugs: list[str], kinds: tuple[str, ...], order: str, seconds: int) -> load.Run:
+        paths = self.world.stack.folder / "paths"
+        paths.write_text("".join(f"{API}/campanhas/{slug}{kind}\n" for slug in slugs for kind in kinds))
+        return load.wrk(self.listener.url("/"), self.world.settings.few, seconds, "read_many", (paths, order))
+
+    def add_rate(self, what: str, run: load.Run, rate: float, more: str = "") -> None:
+        first = self.first.setdefault(what, rate)
+        self.rows.append(of_rate(f"growth: {what}, {self.label}", self.world.settings.few, run, rate, first, more))
+
+    def add_pages(self, what: str, walk: load.Timed) -> None:
+        last = load.Timed(walk.times[-10:])
+        self.add_time(f"{what} by cursor", walk, f"{len(walk.times)} pages, p50 of the last ten {last.p50:.1f} ms")
+
+    def add_time(self, what: str, timed: load.Timed, more: str) -> None:
+        first = self.first.setdefault(what, timed.p50)
+        self.rows.append(Row(
+            f"growth: {what}, {self.label}", 1, f"p50 {timed.p50:.1f} ms, p99 {timed.percentile(0.99):.1f} ms; {more}",
+            ratio=f"{timed.p50 / first:.2f} × the first", data={"p50": timed.p50},
+        ))
 
 
-def full_caches(world: World, listener: Listener, slugs: list[str], apis: list[Api], label: str) -> Row:
-    """f: the memory of processes that were asked for more than their caches hold."""
-    paths = world.stack.folder / "paths"
-    kinds = ("", "/totais", "/doacoes")
-    paths.write_text("".join(f"{API}/campanhas/{slug}{kind}\n" for kind in kinds for slug in slugs))
-    run = load.wrk(listener.url("/"), world.settings.few, world.settings.growth_seconds, "read_many", (paths, "turn"))
-    run.require_clean(f"all campaigns in turn, {label}")
-    peaks = [memory_mib(api.pid)["VmHWM"] for api in apis]
+def of_rate(name: str, connections: int, run: load.Run, rate: float, first: float, more: str = "") -> Row:
     return Row(
-        f"memory of an API process, {count(len(slugs) * len(kinds))} subjects in turn, {label}", world.settings.few,
-        f"at most {max(peaks):.1f} MiB; {count(run.rate)}/s, p99 {run.p99:.1f} ms", spread(peaks, lambda value: f"{value:.1f}"),
-        target="< 64 MiB", reached=max(peaks) < 64, data={"peak_mib": max(peaks)},
-    )
-
-
-def of_rate(name: str, connections: int, run: load.Run, rate: float, first: float) -> Row:
-    return Row(
-        name, connections, f"{count(rate)}/s, p50 {run.p50:.1f} ms, p99 {run.p99:.1f} ms",
+        name, connections, f"{count(rate)}/s, p50 {run.p50:.1f} ms, p99 {run.p99:.1f} ms{more}",
         ratio=f"{rate / first:.2f} × the first", data={"growth": rate, "p99": run.p99},
-    )
-
-
-def of_time(name: str, timed: load.Timed, first: float, more: str) -> Row:
-    return Row(
-        name, 1, f"p50 {timed.p50:.1f} ms, p99 {timed.percentile(0.99):.1f} ms; {more}",
-        ratio=f"{timed.p50 / first:.2f} × the first", data={"p50": timed.p50},
     )

@@ -1,4 +1,4 @@
-"""Closed-loop load with wrk, and a herd of clients with one request each."""
+"""Closed-loop load with wrk, single requests one after the other, and a herd of clients with one request each."""
 
 import contextlib
 import http.client

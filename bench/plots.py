@@ -60,16 +60,19 @@ def pairs(rows) -> str | None:
 
 
 def growth(rows) -> str | None:
-    """Requests per second by number of processes and by amount of data."""
+    """Requests per second by number of processes and by amount of data; each kind of request has a scale of its own."""
     shown = [row for row in rows if "growth" in row.data]
     if not shown:
         return None
     left, width, step = 330, 360, 24
-    most = max(row.data["growth"] for row in shown)
+    most: dict[str, float] = {}
+    for row in shown:
+        kind = row.name.rpartition(",")[0]
+        most[kind] = max(most.get(kind, 0), row.data["growth"])
     body = []
     for number, row in enumerate(shown):
         y = 34 + number * step
-        bar = width * row.data["growth"] / most
+        bar = width * row.data["growth"] / most[row.name.rpartition(",")[0]]
         body.append(text(left - 8, y + 13, row.name, "end"))
         body.append(f'<rect class="s" x="{left}" y="{y}" width="{bar:.1f}" height="16" rx="2"/>')
         body.append(text(left + bar + 6, y + 13, f"{row.data['growth']:,.0f}/s"))

@@ -146,6 +146,8 @@ class OwnImages(unittest.TestCase):
                 self.assertEqual(labels["licenses"], "Apache-2.0")
                 self.assertEqual(f"{name} {labels['version']}", f"{name} {references()[name].rpartition(':')[2]}")
                 self.assertIn(labels["revision"], {head, f"{head}-modified"})
+                # Of a clone of a folder it is empty.
+                self.assertRegex(labels["source"], r"^(https://[^@]+)?$")
                 manifest = (ROOT / name / "Cargo.toml").read_text()
                 self.assertEqual(labels["description"], re.search(r'^description = "(.*)"$', manifest, re.MULTILINE)[1])
                 self.assertEqual(archive.manifest["RepoTags"], [references()[name]])

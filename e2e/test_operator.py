@@ -129,6 +129,19 @@ class Operator(unittest.TestCase):
         kubectl("delete", "service", "doacoes-redis", "--wait=false")
         eventually("the next operator repairs", lambda: ("Service", "doacoes-redis") in children(), 60)
 
+    def test_a_password_that_somebody_changes_is_everybodys(self):
+        campaign = hot_campaign()
+        # Signs that mean something in a list of users of PgBouncer's or Redis', or in a URL.
+        password = 'um "segredo"@novo: #1/2%3A'
+        for secret, key in [("doacoes-database", "app-password"), ("doacoes-redis", "password")]:
+            before = names("api")
+            kubectl("patch", "secret", secret, "--type=merge", "--patch", json.dumps({"stringData": {key: password}}))
+            eventually(f"the pods that read {secret} are replaced", lambda: not set(before) & set(names("api")), 240)
+            settled()
+            eventually(f"donations are taken with the new {key} of {secret}", lambda: donate(campaign)[0] == 201, 30)
+        pong = kubectl("exec", "deployment/doacoes-redis", "--", "redis-cli", "--no-auth-warning", "--user", "api", "-a", password, "ping")
+        self.assertEqual(pong.strip(), "PONG")
+
     def test_an_image_that_is_not_there_leaves_the_old_version_serving_and_is_named(self):
         before, campaign = names("api"), hot_campaign()
         with restored("image"), Donors(campaign) as donors:

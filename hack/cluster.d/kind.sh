@@ -31,7 +31,8 @@ kind_up() {
     kind load image-archive --name "$cluster" "$scratch/images.tar" >&2
     rm -r "$scratch"
     kind_publish_kubeconfig
-    kind_kubectl apply --filename "$parts/addons/metrics-server.yaml" >/dev/null
+    # Not by its name: the node's own kubectl does not see this folder.
+    kind_kubectl apply --filename - <"$parts/addons/metrics-server.yaml" >/dev/null
     kind_kubectl --namespace kube-system rollout status deployment/metrics-server --timeout=120s >/dev/null
     trap forget_lock EXIT
     trap - INT TERM HUP

@@ -20,7 +20,7 @@ use crate::names::FIELD_MANAGER;
 /// How long a write that did not come to what was written is not tried again.
 const TRUCE: Duration = Duration::from_mins(10);
 /// How long a request may take. Watches have a limit of their own.
-const TIMEOUT: Duration = Duration::from_secs(10);
+pub const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Pauses before a read is tried again.
 const PAUSES: [Duration; 3] = [Duration::from_millis(100), Duration::from_millis(300), Duration::from_millis(900)];

@@ -1,6 +1,6 @@
 //! Watches, the queue, and how long to wait after a failure.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -151,7 +151,7 @@ async fn work(worker: Arc<Worker>, scope: Scope, watched: Watched, stop: watch::
     for resource in kinds::watched() {
         let config = watcher::Config::default().labels(&names::managed());
         let events = watched.track(watcher(scope.metadata(context, &resource), config).default_backoff().boxed());
-        triggers.push(trigger_with(events.touched_objects(), |object| platform_of(&object)).boxed());
+        triggers.push(trigger_with(events.touched_objects(), |object| platforms_of(&object)).boxed());
     }
     // Certificates belong to others, who renew them.
     let config = watcher::Config::default().fields("type=kubernetes.io/tls");
@@ -188,13 +188,17 @@ async fn stopped(mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// The platform that an object belongs to, by its labels: retained data has no owner.
-fn platform_of<K: Resource>(object: &K) -> Option<ReconcileRequest<Stored>>
+/// The platforms that an object belongs to by its labels, as retained data does, which has no owner; and by its owners, as an object
+/// does whose label was changed.
+fn platforms_of<K: Resource>(object: &K) -> Vec<ReconcileRequest<Stored>>
 where
     K::DynamicType: Hash + Eq,
 {
-    let name = object.labels().get(names::INSTANCE_LABEL)?;
-    Some(ObjectRef::new(name).within(&object.namespace()?).into())
+    let Some(namespace) = object.namespace() else { return Vec::new() };
+    let kind = DonationPlatform::kind(&());
+    let owners = object.owner_references().iter().filter(|owner| owner.kind == kind).map(|owner| &owner.name);
+    let names: BTreeSet<&String> = object.labels().get(names::INSTANCE_LABEL).into_iter().chain(owners).collect();
+    names.into_iter().map(|name| ObjectRef::new(name).within(&namespace).into()).collect()
 }
 
 /// The platforms whose donors see this certificate.

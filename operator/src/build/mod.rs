@@ -217,6 +217,8 @@ fn deployment_of(platform: &Platform, part: Part, strategy: DeploymentStrategy, 
     Deployment {
         metadata: metadata(platform, part),
         spec: Some(DeploymentSpec {
+            // Rendered, so that a rollout that somebody pauses ends all the same.
+            paused: Some(false),
             revision_history_limit: Some(2),
             selector: selector(platform, part),
             strategy: Some(strategy),

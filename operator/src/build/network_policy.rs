@@ -45,9 +45,11 @@ fn nothing(platform: &Platform) -> Child {
             ..ObjectMeta::default()
         },
         spec: Some(NetworkPolicySpec {
+            // Rendered, so that a rule that somebody adds does not stay.
+            egress: Some(Vec::new()),
+            ingress: Some(Vec::new()),
             pod_selector: Some(LabelSelector { match_labels: Some(labels::all_pods(platform)), match_expressions: None }),
             policy_types: Some(types()),
-            ..NetworkPolicySpec::default()
         }),
     };
     Child::of(platform, Part::Api, &policy)

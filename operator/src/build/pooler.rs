@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Container;
 
-use super::pod::{NODES, Pod, before_stop, command, config, container, mount_read_only, pace, port, secret, texts};
+use super::pod::{NODES, Pod, before_stop, command, config, container, memory, mount, mount_read_only, pace, port, secret, texts};
 use super::secrets::Generated;
 use super::template::fill;
 use super::{
@@ -43,7 +43,8 @@ fn files(platform: &Platform) -> BTreeMap<String, String> {
             ("SHARE", &platform.pooler_share().to_string()),
         ],
     );
-    BTreeMap::from([("pgbouncer.ini".to_owned(), configuration)])
+    let start = fill(include_str!("pooler/start.sh"), &[("DESCRIPTORS", &descriptors(platform).to_string())]);
+    BTreeMap::from([("pgbouncer.ini".to_owned(), configuration), ("start.sh".to_owned(), start)])
 }
 
 fn deployment(inputs: &Inputs<'_>, files: &BTreeMap<String, String>) -> Deployment {
@@ -55,7 +56,11 @@ fn deployment(inputs: &Inputs<'_>, files: &BTreeMap<String, String>) -> Deployme
         grace_seconds: Some(45),
         init_containers: Vec::new(),
         container: pgbouncer(platform),
-        volumes: vec![config(&labels::name(platform, PART)), secret("database", &Generated::Database.name(platform), &["userlist.txt"])],
+        volumes: vec![
+            config(&labels::name(platform, PART)),
+            secret("database", &Generated::Database.name(platform), &["app-password"]),
+            memory("run", "1Mi"),
+        ],
         files: Some(files),
         spread: &[NODES],
     };
@@ -69,9 +74,8 @@ fn descriptors(platform: &Platform) -> i32 {
 }
 
 fn pgbouncer(platform: &Platform) -> Container {
-    let start = format!("ulimit -n {} && exec pgbouncer /etc/doacoes/pooler/pgbouncer.ini", descriptors(platform));
     Container {
-        command: Some(texts(&["/bin/sh", "-c", &start])),
+        command: Some(texts(&["/bin/sh", "/etc/doacoes/pooler/start.sh"])),
         ports: Some(vec![port("pgbouncer", PORT)]),
         startup_probe: Some(pace(1, 1, 60).tcp("pgbouncer")),
         readiness_probe: Some(pace(5, 1, 2).tcp("pgbouncer")),
@@ -81,6 +85,7 @@ fn pgbouncer(platform: &Platform) -> Container {
         volume_mounts: Some(vec![
             mount_read_only("config", "/etc/doacoes/pooler"),
             mount_read_only("database", "/run/secrets/doacoes/database"),
+            mount("run", "/run/doacoes"),
         ]),
         ..container("pgbouncer", &platform.pooler.image, &platform.pooler.resources)
     }

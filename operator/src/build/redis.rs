@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentStrategy};
 use k8s_openapi::api::core::v1::Container;
 
-use super::pod::{Pod, config, container, folder, mount, mount_read_only, pace, port, secret, texts};
+use super::pod::{Pod, config, container, folder, memory, mount, mount_read_only, pace, port, secret, texts};
 use super::secrets::Generated;
 use super::template::fill;
 use super::{Balancing, Child, Inputs, Part, Scale, config_map, deployment_of, labels, service, service_account};
@@ -20,7 +20,8 @@ pub(super) const PORT: i32 = 6379;
 pub(super) fn children(inputs: &Inputs<'_>) -> Vec<Child> {
     let platform = inputs.platform;
     let configuration = fill(include_str!("redis/redis.conf"), &[("MAX_MEMORY", &platform.redis.max_memory.to_string())]);
-    let files = BTreeMap::from([("redis.conf".to_owned(), configuration)]);
+    let start = include_str!("redis/start.sh").to_owned();
+    let files = BTreeMap::from([("redis.conf".to_owned(), configuration), ("start.sh".to_owned(), start)]);
     vec![
         service_account(platform, PART),
         config_map(platform, PART, &files),
@@ -40,7 +41,8 @@ fn deployment(inputs: &Inputs<'_>, files: &BTreeMap<String, String>) -> Deployme
         container: server(platform),
         volumes: vec![
             config(&labels::name(platform, PART)),
-            secret("redis", &Generated::Redis.name(platform), &["users.acl"]),
+            secret("redis", &Generated::Redis.name(platform), &["password"]),
+            memory("run", "1Mi"),
             folder("tmp", "16Mi"),
         ],
         files: Some(files),
@@ -56,7 +58,7 @@ fn server(platform: &Platform) -> Container {
     // The default user may do nothing but this.
     let ping = ["redis-cli", "-e", "-t", "2", "ping"];
     Container {
-        command: Some(texts(&["redis-server", "/etc/doacoes/redis/redis.conf"])),
+        command: Some(texts(&["/bin/sh", "/etc/doacoes/redis/start.sh"])),
         ports: Some(vec![port("redis", PORT)]),
         startup_probe: Some(pace(1, 3, 60).exec(&ping)),
         readiness_probe: Some(pace(5, 3, 2).exec(&ping)),
@@ -64,6 +66,7 @@ fn server(platform: &Platform) -> Container {
         volume_mounts: Some(vec![
             mount_read_only("config", "/etc/doacoes/redis"),
             mount_read_only("redis", "/run/secrets/doacoes/redis"),
+            mount("run", "/run/doacoes"),
             mount("tmp", "/tmp"),
         ]),
         ..container("redis", &tier.image, &tier.resources)

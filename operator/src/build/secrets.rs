@@ -11,9 +11,9 @@ use crate::resolve::Platform;
 /// A Secret whose data is generated once.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Generated {
-    /// Passwords of the database roles, and the pooler's list of users.
+    /// Passwords of the database roles.
     Database,
-    /// Password of Redis, and its list of users.
+    /// Password of Redis.
     Redis,
     /// Keys that protect data. Never generated anew once there is any.
     Keys,
@@ -36,24 +36,15 @@ impl Generated {
     /// Its data. Each call of `random` gives that many random bytes in hex.
     pub fn data(self, mut random: impl FnMut(usize) -> String) -> BTreeMap<String, String> {
         match self {
-            Self::Database => {
-                let app = random(24);
-                BTreeMap::from([
-                    ("userlist.txt".to_owned(), format!("\"app\" \"{app}\"\n")),
-                    ("app-password".to_owned(), app),
-                    ("owner-password".to_owned(), random(24)),
-                ])
-            }
-            Self::Redis => {
-                let password = random(24);
-                BTreeMap::from([("users.acl".to_owned(), users(&password)), ("password".to_owned(), password)])
-            }
+            Self::Database => ["app-password", "owner-password"].into_iter().map(|file| (file.to_owned(), random(24))).collect(),
+            Self::Redis => BTreeMap::from([("password".to_owned(), random(24))]),
             Self::Keys => ["cursor.key", "token.key", "email.key", "body.key"]
                 .into_iter()
                 .map(|file| (file.to_owned(), format!("k1 {}\n", random(32))))
                 .collect(),
         }
     }
+
     /// The part that cannot run without it.
     fn part(self) -> Part {
         match self {
@@ -62,14 +53,6 @@ impl Generated {
             Self::Keys => Part::Api,
         }
     }
-}
-
-/// Redis' list of users. The default one may do nothing but answer a probe.
-fn users(password: &str) -> String {
-    format!(
-        "user default on nopass resetkeys resetchannels -@all +ping\n\
-         user api on >{password} ~* &* -@all +@read +@write +@scripting +@pubsub +@connection +time -@dangerous\n"
-    )
 }
 
 /// The Secrets, with placeholders for what is generated when they are made.

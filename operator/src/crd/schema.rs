@@ -479,8 +479,8 @@ pub(super) fn behavior(_: &mut SchemaGenerator) -> Schema {
                 "stabilizationWindowSeconds": number("Seconds for which a recommendation must have lasted, 0 to 3600.", 0, 3600),
             },
             "x-kubernetes-validations": [rule(
-                "has(self.policies) && self.policies.size() > 0",
-                "policies must hold at least one entry; for example: {type: Pods, value: 1, periodSeconds: 60}",
+                "!has(self.policies) || self.policies.size() > 0",
+                "policies must hold at least one entry, such as {type: Pods, value: 1, periodSeconds: 60}, or be left out for Kubernetes' own",
             )],
         })
     };

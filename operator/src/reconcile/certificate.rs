@@ -79,7 +79,10 @@ fn will_do(secret: &SecretState, host: &str, now: Timestamp) -> bool {
 fn signed(child: &Child, host: &str, now: Timestamp) -> Result<DynamicObject, Box<dyn std::error::Error + Send + Sync>> {
     let key = KeyPair::generate()?;
     let mut params = CertificateParams::new([host.to_owned()])?;
-    params.distinguished_name.push(rcgen::DnType::CommonName, host);
+    // X.509 gives a common name 64 signs, and clients read the subject's other names.
+    if host.len() <= 64 {
+        params.distinguished_name.push(rcgen::DnType::CommonName, host);
+    }
     let day = |time: Timestamp| -> Result<_, Box<dyn std::error::Error + Send + Sync>> {
         let date = time.to_zoned(TimeZone::UTC).date();
         Ok(date_time_ymd(date.year().into(), u8::try_from(date.month())?, u8::try_from(date.day())?))

@@ -6,7 +6,7 @@ use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 
 use super::Reason;
 use super::status::ConditionType;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, TIMEOUT};
 use crate::crd::DonationPlatform;
 use crate::telemetry::chain;
 
@@ -26,8 +26,10 @@ pub async fn publish(cluster: &Cluster, reporter: &Reporter, resource: &Donation
             action: condition.type_.clone(),
             secondary: None,
         };
-        if let Err(error) = recorder.publish(&event, &reference).await {
-            tracing::warn!(error = chain(&error), "an Event could not be written");
+        match tokio::time::timeout(TIMEOUT, recorder.publish(&event, &reference)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(error = chain(&error), "an Event could not be written"),
+            Err(_) => tracing::warn!(after = TIMEOUT.as_secs(), "an Event could not be written in time"),
         }
     }
 }

@@ -135,6 +135,11 @@ fn pods<'a>(job: &DynamicObject, observed: &'a Observed) -> impl DoubleEndedIter
     pods.into_iter()
 }
 
+/// Whether the Job is there and none of its pods is.
+pub fn has_no_pod(child: &Child, observed: &Observed) -> bool {
+    observed.find(child).is_some_and(|job| pods(job, observed).next().is_none())
+}
+
 fn termination_message(pod: &Pod) -> Option<String> {
     let statuses = pod.status.as_ref()?.container_statuses.iter().flatten();
     let terminated = statuses.into_iter().find_map(|status| status.state.as_ref()?.terminated.as_ref())?;

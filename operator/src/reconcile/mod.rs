@@ -93,7 +93,7 @@ pub async fn reconcile(context: &Context, resource: &DonationPlatform, now: Time
     let platform = resolve(resource);
     let mut observed = Observed::fetch(cluster, &platform).await?;
     let first = rendered(&platform, &observed);
-    observed.fetch_unlabelled(cluster, &first).await?;
+    observed.fetch_unlabelled(cluster, &platform, &first).await?;
     let hold = validate::hold(&platform, &observed, resource.status.as_ref(), &first);
     let mut written = Written::default();
     let failed = match hold {
@@ -139,8 +139,14 @@ async fn write(
     let children = rendered(platform, observed);
     let database_ready = is_ready(resource, Part::Postgres, &children, observed);
     let migration = migrate::state(platform, observed, &children);
-    written.retry = migrate::run(cluster, observed, &children, &migration, database_ready, now).await?;
-    written.applied.push(Applied::default());
+    let mut migrated = Applied::default();
+    match migrate::run(cluster, observed, &children, &migration, database_ready, now).await {
+        Ok(retry) => written.retry = retry,
+        // What serves is kept as it is all the same.
+        Err(error) if error.is_refusal() => migrated.refused.push((Part::Migrate, error)),
+        Err(error) => return Err(error),
+    }
+    written.applied.extend([migrated, Applied::default()]);
     if let Some(applied) = written.applied.last_mut() {
         apply::children(cluster, observed, platform, &children, &migration, applied).await?;
     }

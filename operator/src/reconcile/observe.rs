@@ -9,8 +9,8 @@ use kube::api::{DynamicObject, ListParams};
 use kube::core::{ApiResource, ObjectMeta};
 use serde_json::{Value, json};
 
-use crate::build::Child;
 use crate::build::secrets::Generated;
+use crate::build::{Child, postgres};
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::fingerprint::fingerprint;
@@ -58,6 +58,8 @@ pub struct Observed {
     pub secrets: BTreeMap<String, SecretState>,
     /// The platform's claims for volumes.
     pub claims: Vec<PersistentVolumeClaim>,
+    /// A claim without the platform's labels that its database would take for its own.
+    pub unlabelled_claim: Option<PersistentVolumeClaim>,
     /// The platform's pods.
     pub pods: Vec<Pod>,
 }
@@ -93,9 +95,14 @@ impl Observed {
         Ok(observed)
     }
 
-    /// Reads what is in the place of rendered objects without having the platform's labels: a foreign object, or one of ours
-    /// that lost them.
-    pub async fn fetch_unlabelled(&mut self, cluster: &Cluster, children: &[Child]) -> Result<(), Error> {
+    /// Reads what is in the place of rendered objects and of the database's claim without having the platform's labels: a foreign
+    /// object, or one of ours that lost them.
+    pub async fn fetch_unlabelled(&mut self, cluster: &Cluster, platform: &Platform, children: &[Child]) -> Result<(), Error> {
+        let claim = postgres::claim_name(&platform.name);
+        if self.claims.iter().all(|found| found.name_any() != claim) {
+            let params = ListParams::default().fields(&format!("metadata.name={claim}"));
+            self.unlabelled_claim = cluster.list_typed(&platform.namespace, &params).await?.pop();
+        }
         let missing = children.iter().filter(|child| child.resource != kinds::secret() && self.find(child).is_none());
         let found = try_join_all(missing.map(|child| async move {
             let namespace = child.object.namespace().unwrap_or_default();

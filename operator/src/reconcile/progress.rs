@@ -24,11 +24,11 @@ pub fn of_part(part: Part, children: &[Child], observed: &Observed, migration: &
         let progress = match (&child.scale, observed.find(child)) {
             (Some(scale), Some(live)) => of_workload(child, *scale, live, observed, was_ready),
             (None, Some(live)) if waits_for_address(live) => {
-                address = Some(Progress::Waiting {
+                address = Some(Progress::Ready {
                     reason: Reason::WaitingForAddress,
                     message: format!(
-                        "Service {} has no address yet: a load balancer of the cluster gives it one; where there is none, set \
-                         ingress.managed.service.type to NodePort or ClusterIP",
+                        "all its pods answer, and Service {} has no address yet: a load balancer of the cluster gives it one; where there \
+                         is none, set ingress.managed.service.type to NodePort or ClusterIP",
                         live.name_any()
                     ),
                 });
@@ -116,6 +116,8 @@ fn of_workload(child: &Child, scale: Scale, live: &DynamicObject, observed: &Obs
         Scale::Autoscaled(floor) => i64::from(floor),
     };
     let (ready, total) = (rollout.ready, rollout.wanted.max(wanted));
+    // Who reads it shall know what the database is not.
+    let alone = if child.part == Part::Postgres { "; it is a single instance, without a standby" } else { "" };
     let enough = if was_ready { (wanted - 1).max(1) } else { wanted };
     let cause = causes::of_pods(pods(live, observed));
     if rollout.rolled_out() && ready >= enough {
@@ -124,7 +126,7 @@ fn of_workload(child: &Child, scale: Scale, live: &DynamicObject, observed: &Obs
                 Progress::Ready { reason: Reason::Degraded, message: format!("{ready} of {total} pods answer: {cause}") }
             }
             _ if ready < wanted => Progress::Ready { reason: Reason::Degraded, message: format!("{ready} of {total} pods answer") },
-            _ => Progress::Ready { reason: Reason::Available, message: format!("{ready} of {total} pods answer") },
+            _ => Progress::Ready { reason: Reason::Available, message: format!("{ready} of {total} pods answer{alone}") },
         };
     }
     let what = if rollout.rolled_out() || rollout.present == 0 {

@@ -33,8 +33,12 @@ pub enum Reason {
     MigrationFailed,
     /// An object of that name is somebody else's.
     NameConflict,
+    /// Nothing of a site for real donors is backed up.
+    NoBackups,
     /// No object of somebody else is in the way.
     NoConflict,
+    /// Nothing is backed up, and nothing has to be.
+    NotBackedUp,
     /// The resource asks for being left alone.
     Paused,
     /// A container fails or does not start.
@@ -71,7 +75,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 34] = [
         Self::Active,
         Self::AutoscalerDecides,
         Self::Available,
@@ -87,7 +91,9 @@ impl Reason {
         Self::Migrating,
         Self::MigrationFailed,
         Self::NameConflict,
+        Self::NoBackups,
         Self::NoConflict,
+        Self::NotBackedUp,
         Self::Paused,
         Self::PodFailing,
         Self::PodsRefused,
@@ -124,7 +130,9 @@ impl Reason {
             Self::Migrating => "Migrating",
             Self::MigrationFailed => "MigrationFailed",
             Self::NameConflict => "NameConflict",
+            Self::NoBackups => "NoBackups",
             Self::NoConflict => "NoConflict",
+            Self::NotBackedUp => "NotBackedUp",
             Self::Paused => "Paused",
             Self::PodFailing => "PodFailing",
             Self::PodsRefused => "PodsRefused",
@@ -162,6 +170,7 @@ impl Reason {
             | Self::MailSecretMissing
             | Self::MigrationFailed
             | Self::NameConflict
+            | Self::NoBackups
             | Self::PodFailing
             | Self::PodsRefused
             | Self::Refused
@@ -178,6 +187,7 @@ impl Reason {
             | Self::Migrated
             | Self::Migrating
             | Self::NoConflict
+            | Self::NotBackedUp
             | Self::Paused
             | Self::RollingOut
             | Self::VolumePending

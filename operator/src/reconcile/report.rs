@@ -81,7 +81,12 @@ pub async fn report(context: &Context, mut look: Look<'_>, now: Timestamp) -> Re
     let settled = ready.status == Some(true);
     let mut wanted = vec![ready];
     wanted.extend(status::parts(&parts));
-    wanted.extend([status::autoscaled(platform, children, observed, now), status::name_conflict(&conflicts), status::paused(platform)]);
+    wanted.extend([
+        status::autoscaled(platform, children, observed, now),
+        status::name_conflict(&conflicts),
+        status::paused(platform),
+        status::backups(platform),
+    ]);
     let before = resource.status.clone().unwrap_or_default();
     let mut after = status::facts(resource, platform, children, observed, &migration);
     after.conditions = status::conditions(&before.conditions, &wanted, resource.metadata.generation, now);
@@ -137,7 +142,7 @@ fn contested(progress: Progress, part: Part, applied: &[Applied]) -> Progress {
     }
 }
 
-/// Adds what only Events tell: why a `StatefulSet` has no pod and a claim no volume.
+/// Adds what only Events tell: why a `StatefulSet` or a Job has no pod, and a claim no volume.
 async fn explain(cluster: &Cluster, look: &Look<'_>, parts: &mut [(Part, Progress)]) {
     let Look { platform, children, observed, .. } = look;
     let mut found: BTreeMap<Part, (Reason, String)> = BTreeMap::new();
@@ -150,6 +155,10 @@ async fn explain(cluster: &Cluster, look: &Look<'_>, parts: &mut [(Part, Progres
             },
             Reason::Creating => match children.iter().find(|child| child.part == *part && child.resource.kind == "StatefulSet") {
                 Some(child) if observed.find(child).is_some() => ("StatefulSet", child.object.name_any(), Reason::PodsRefused),
+                _ => continue,
+            },
+            Reason::Migrating => match migrate::job(children) {
+                Some(child) if migrate::has_no_pod(child, observed) => ("Job", child.object.name_any(), Reason::PodsRefused),
                 _ => continue,
             },
             _ => continue,

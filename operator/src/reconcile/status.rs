@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::observe::Observed;
 use super::{Hold, Progress, Reason, migrate, progress};
 use crate::build::{Child, Part};
-use crate::crd::{ApiStatus, ConnectionsStatus, DatabaseStatus, DonationPlatform, DonationPlatformStatus};
+use crate::crd::{ApiStatus, ConnectionsStatus, DatabaseStatus, DonationPlatform, DonationPlatformStatus, Profile};
 use crate::error::Error;
 use crate::resolve::Platform;
 
@@ -40,6 +40,8 @@ pub enum ConditionType {
     Autoscaled,
     /// An object of somebody else is in the way.
     NameConflict,
+    /// Backups are made.
+    BackupConfigured,
 }
 
 impl ConditionType {
@@ -56,6 +58,7 @@ impl ConditionType {
             Self::Paused => "Paused",
             Self::Autoscaled => "Autoscaled",
             Self::NameConflict => "NameConflict",
+            Self::BackupConfigured => "BackupConfigured",
         }
     }
 }
@@ -118,7 +121,8 @@ impl Wanted {
     }
 }
 
-/// `Ready`: the first part that is not, else True.
+/// `Ready`: the first part that is not, else True. For want of an address only it is True too: pods cannot give the site one, and
+/// clusters without load balancers never do.
 pub fn ready(parts: &[(Part, Progress)], hold: Option<&Hold>) -> Wanted {
     let type_ = ConditionType::Ready;
     if let Some(hold) = hold {
@@ -128,12 +132,25 @@ pub fn ready(parts: &[(Part, Progress)], hold: Option<&Hold>) -> Wanted {
         Progress::Waiting { reason, message } => Some((part, reason, message)),
         Progress::Ready { .. } => None,
     });
-    match blocking {
-        Some((part, reason, message)) => {
-            Wanted { type_, status: Some(false), reason: *reason, message: format!("{}: {message}", part.noun()) }
-        }
-        None => Wanted { type_, status: Some(true), reason: Reason::Available, message: "donors can donate".to_owned() },
+    if let Some((part, reason, message)) = blocking {
+        return Wanted { type_, status: Some(false), reason: *reason, message: format!("{}: {message}", part.noun()) };
     }
+    let unreachable = parts.iter().find_map(|(part, progress)| match progress {
+        Progress::Ready { reason: Reason::WaitingForAddress, message } => Some(format!("{}: {message}", part.noun())),
+        Progress::Ready { .. } | Progress::Waiting { .. } => None,
+    });
+    let reason = if unreachable.is_some() { Reason::WaitingForAddress } else { Reason::Available };
+    Wanted { type_, status: Some(true), reason, message: unreachable.unwrap_or_else(|| "donors can donate".to_owned()) }
+}
+
+/// Whether somebody makes backups. The operator does not; nor does it know who else does.
+pub fn backups(platform: &Platform) -> Wanted {
+    let message = "nothing is backed up by the operator: dump the database and keep the Secret with the keys, as operations.md says";
+    let reason = match platform.spec.profile {
+        Profile::Production => Reason::NoBackups,
+        Profile::Development => Reason::NotBackedUp,
+    };
+    Wanted { type_: ConditionType::BackupConfigured, status: Some(false), reason, message: message.to_owned() }
 }
 
 /// `Ready` where a request to the API server failed.
@@ -258,8 +275,8 @@ pub fn changed<'a>(before: &[Condition], after: &'a [Condition]) -> Vec<&'a Cond
         .filter(|condition| {
             match before.iter().find(|other| other.type_ == condition.type_) {
                 Some(other) => other.status != condition.status || other.reason != condition.reason,
-                // At the first visit `Ready` says it all.
-                None => condition.type_ == ConditionType::Ready.as_str(),
+                // At the first visit `Ready` says it all, but for what nobody would ask for.
+                None => condition.type_ == ConditionType::Ready.as_str() || condition.reason == Reason::NoBackups.as_str(),
             }
         })
         .collect()

@@ -8,6 +8,7 @@ use super::{Hold, Progress, Reason};
 use crate::build::secrets::Generated;
 use crate::build::{Child, Part, postgres};
 use crate::crd::DonationPlatformStatus;
+use crate::names::{INSTANCE_LABEL, MANAGED_BY, MANAGED_BY_LABEL};
 use crate::resolve::Platform;
 
 /// Why nothing may be written now, if so.
@@ -15,6 +16,7 @@ pub fn hold(platform: &Platform, observed: &Observed, status: Option<&DonationPl
     let identity = Identity { name: &platform.name, uid: &platform.uid };
     volume(identity, observed, children)
         .or_else(|| predecessor(identity, observed, children))
+        .or_else(|| taken(identity, observed, children))
         .or_else(|| keys(platform, identity, observed, status))
         .or_else(|| incomplete(platform, identity, observed))
 }
@@ -73,6 +75,22 @@ fn predecessor(identity: Identity<'_>, observed: &Observed, children: &[Child]) 
         reason: Reason::WaitingForRemoval,
         message: format!("{object} is being removed together with what it belonged to; everything is made anew when it is gone"),
         waiting: true,
+    })
+}
+
+/// A database would take a claim of that name for its own, whatever is on its volume.
+fn taken(identity: Identity<'_>, observed: &Observed, children: &[Child]) -> Option<Hold> {
+    let claim = observed.unlabelled_claim.as_ref().filter(|_| !has_database(identity, observed, children))?;
+    Some(Hold {
+        reason: Reason::NameConflict,
+        message: format!(
+            "PersistentVolumeClaim {} exists without this platform's labels: if the platform's own donations are on it, restore the Secret \
+             with their keys and label the claim {MANAGED_BY_LABEL}={MANAGED_BY} and {INSTANCE_LABEL}={}; else delete it, or give the \
+             DonationPlatform another name",
+            claim.meta().name.as_deref().unwrap_or_default(),
+            identity.name
+        ),
+        waiting: false,
     })
 }
 

@@ -11,17 +11,14 @@ use doacoes_operator::kinds;
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
-use kube::api::{Api, DeleteParams, ListParams, PostParams};
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams, PostParams};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::crash::{picture, same};
 use crate::server::{Result, World, world_with_controllers};
-use crate::within;
-
-/// Busy machines are slow; a platform that is stuck does not become ready however long one waits.
-const PATIENCE: Duration = Duration::from_secs(120);
+use crate::{PATIENCE, eventually, within};
 
 /// `operator run`, for the namespace of one world.
 struct Running {
@@ -61,40 +58,45 @@ async fn is_ready(world: &World) -> Result<bool> {
         && status.conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True"))
 }
 
-async fn becomes_ready(world: &World) -> Result {
-    let ready = within(PATIENCE, "the platform is ready", async || is_ready(world).await).await;
-    match ready {
+async fn becomes_ready(world: &World, limit: Duration) -> Result {
+    let ready = within(limit, "the platform is ready", async || {
+        world.balance().await?;
+        is_ready(world).await
+    });
+    match ready.await {
         Ok(()) => Ok(()),
-        Err(error) => Err(format!("{error}: {:?}", world.condition("Ready").await).into()),
+        Err(error) => Err(format!("{error}: {:?} after {} requests", world.condition("Ready").await, world.faults.requests()).into()),
     }
 }
 
-/// Names that are everything of the platform, with kinds.
+/// Nothing is written for five seconds: the last statuses of others have come in.
+async fn comes_to_rest(world: &World) -> Result {
+    let (start, mut last, mut since) = (Instant::now(), world.writes(), Instant::now());
+    while since.elapsed() < Duration::from_secs(5) {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        if world.writes() != last {
+            (last, since) = (world.writes(), Instant::now());
+        }
+        // Two minutes after the autoscaler first found no metrics, which there are none of here, the status says so.
+        if start.elapsed() > Duration::from_mins(1) {
+            return Err("something is written again and again".into());
+        }
+    }
+    Ok(())
+}
+
+/// Everything of the platform, as kind and name.
 async fn left(world: &World) -> Result<BTreeSet<String>> {
     let mut left = BTreeSet::new();
     for resource in kinds::rendered().into_iter().chain([kinds::secret(), kinds::claim()]) {
         let params = ListParams::default().labels("app.kubernetes.io/instance=esperanca");
-        for object in
-            Api::<kube::api::DynamicObject>::namespaced_with(world.admin.clone(), &world.namespace, &resource).list(&params).await?
-        {
+        for object in Api::<DynamicObject>::namespaced_with(world.admin.clone(), &world.namespace, &resource).list(&params).await? {
             left.insert(format!("{}/{}", resource.kind, object.name_any()));
         }
     }
     let pods = Api::<Pod>::namespaced(world.admin.clone(), &world.namespace).list(&ListParams::default()).await?;
     left.extend(pods.iter().map(|pod| format!("Pod/{}", pod.name_any())));
     Ok(left)
-}
-
-/// What a load balancer's controller does, which only clouds have.
-async fn balance(world: &World) -> Result {
-    for service in world.api("Service")?.list(&ListParams::default()).await? {
-        let status = service.data.pointer("/status/loadBalancer/ingress");
-        if service.data.pointer("/spec/type") == Some(&json!("LoadBalancer")) && status.is_none() {
-            let address = json!({"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}});
-            world.merge_status("Service", &service.name_any(), address).await?;
-        }
-    }
-    Ok(())
 }
 
 #[tokio::test]
@@ -112,11 +114,7 @@ async fn the_samples_become_ready_no_sooner_than_their_pods_and_then_nothing_is_
         }
         let operator = Running::start(&world);
         world.create(resource["spec"].clone()).await?;
-        within(PATIENCE, "the sample is ready", async || {
-            balance(&world).await?;
-            is_ready(&world).await
-        })
-        .await?;
+        becomes_ready(&world, PATIENCE).await.map_err(|error| format!("{sample}: {error}"))?;
         let deployments = Api::<Deployment>::namespaced(world.admin.clone(), &world.namespace).list(&ListParams::default()).await?;
         let sets = Api::<StatefulSet>::namespaced(world.admin.clone(), &world.namespace).list(&ListParams::default()).await?;
         assert!(deployments.items.len() >= 3 && !sets.items.is_empty());
@@ -128,8 +126,7 @@ async fn the_samples_become_ready_no_sooner_than_their_pods_and_then_nothing_is_
             let status = set.status.clone().unwrap_or_default();
             assert_eq!(status.ready_replicas, set.spec.as_ref().and_then(|spec| spec.replicas), "{sample}: {}", set.name_any());
         }
-        // The last statuses of others still come in.
-        tokio::time::sleep(Duration::from_secs(5)).await;
+        comes_to_rest(&world).await?;
         let (before, requests) = (world.writes(), world.faults.requests());
         tokio::time::sleep(Duration::from_secs(20)).await;
         assert_eq!(world.writes(), before, "{sample}: something is written at rest");
@@ -148,7 +145,8 @@ async fn deleted_whether_the_operator_runs_or_not_only_what_is_retained_is_left(
         spec["deletionPolicy"] = json!(policy);
         let operator = Running::start(&world);
         world.create(spec.clone()).await?;
-        becomes_ready(&world).await.map_err(|error| format!("{when}: {error}"))?;
+        becomes_ready(&world, PATIENCE).await.map_err(|error| format!("{when}: {error}"))?;
+        comes_to_rest(&world).await?;
         let data: BTreeSet<String> = left(&world)
             .await?
             .into_iter()
@@ -164,9 +162,7 @@ async fn deleted_whether_the_operator_runs_or_not_only_what_is_retained_is_left(
         let before = world.writes();
         world.platforms().delete("esperanca", &DeleteParams::default()).await?;
         let expected = if policy == "Delete" { BTreeSet::new() } else { data.clone() };
-        within(PATIENCE, &format!("what is left, {when}, is {expected:?}"), async || Ok(left(&world).await? == expected))
-            .await
-            .map_err(|error| format!("{error}"))?;
+        eventually(&format!("what is left, {when}, is {expected:?}"), async || Ok(left(&world).await? == expected)).await?;
         // It does not come back, and nothing was left to a process that may have ended.
         tokio::time::sleep(Duration::from_secs(3)).await;
         assert_eq!(left(&world).await?, expected, "{when}");
@@ -174,7 +170,7 @@ async fn deleted_whether_the_operator_runs_or_not_only_what_is_retained_is_left(
 
         let operator = operator.unwrap_or_else(|| Running::start(&world));
         world.create(spec).await?;
-        becomes_ready(&world).await.map_err(|error| format!("made again after {when}: {error}"))?;
+        becomes_ready(&world, PATIENCE).await.map_err(|error| format!("made again after {when}: {error}"))?;
         assert!(left(&world).await?.is_superset(&data), "{when}");
         operator.stop().await?;
     }
@@ -186,7 +182,7 @@ async fn killed_again_and_again_while_it_makes_a_platform_it_makes_the_same() ->
     let whole = world_with_controllers("unbroken").await?;
     let operator = Running::start(&whole);
     whole.create(small()).await?;
-    becomes_ready(&whole).await?;
+    becomes_ready(&whole, PATIENCE).await?;
     operator.stop().await?;
     let expected = picture(&whole).await?;
 
@@ -203,7 +199,7 @@ async fn killed_again_and_again_while_it_makes_a_platform_it_makes_the_same() ->
     }
     let operator = Running::start(&world);
     tokio::time::sleep(Duration::from_secs(3)).await;
-    becomes_ready(&world).await?;
+    becomes_ready(&world, PATIENCE).await?;
     operator.stop().await?;
     same(&picture(&world).await?, &expected, &format!("killed {kills} times"));
     assert!(kills > 3, "{kills}");
@@ -218,19 +214,15 @@ async fn with_a_fifth_of_all_requests_failing_in_all_ways_it_becomes_ready_witho
     let start = Instant::now();
     let operator = Running::start(&world);
     world.create(small()).await?;
-    if let Err(error) = within(PATIENCE * 3, "the platform is ready", async || is_ready(&world).await).await {
-        return Err(format!("{error}: {:?} after {} requests", world.condition("Ready").await, world.faults.requests()).into());
-    }
+    becomes_ready(&world, PATIENCE * 3).await?;
     let (requests, seconds) = (world.faults.requests(), start.elapsed().as_secs_f64());
     println!("ready after {requests} requests in {seconds:.0} s");
-    // Two looks a second, each of some twenty reads, would be one without a wait.
+    // What making a platform takes, and one look of some twenty reads a second; without waits it would be hundreds.
     assert!(f64::from(u32::try_from(requests)?) < 400.0 + 20.0 * seconds, "{requests} requests in {seconds:.0} s");
     world.faults.fail_in_any_way_one_in(0);
     // The longest wait after failures, and what the watches then see.
     tokio::time::sleep(Duration::from_secs(35)).await;
-    becomes_ready(&world).await?;
-    let before = world.writes();
-    tokio::time::sleep(Duration::from_secs(5)).await;
-    assert_eq!(world.writes(), before);
+    becomes_ready(&world, PATIENCE).await?;
+    comes_to_rest(&world).await?;
     operator.stop().await
 }

@@ -39,11 +39,9 @@ pub(crate) async fn picture(world: &World) -> Result<BTreeMap<String, Value>> {
     fn clean(value: &mut Value) {
         match value {
             Value::Object(map) => {
-                // Chosen by the API server, or at random.
-                for key in ["uid", "clusterIP", "clusterIPs", "nodePort", "healthCheckNodePort", "namespace"] {
-                    map.remove(key);
-                }
-                for key in ["doacoes.dev/rendered", "doacoes.dev/secrets", "doacoes.dev/volume"] {
+                // Chosen by the API server or at random, and what depends on that.
+                let chosen = ["uid", "clusterIP", "clusterIPs", "nodePort", "healthCheckNodePort", "namespace"];
+                for key in chosen.into_iter().chain(["doacoes.dev/rendered", "doacoes.dev/secrets", "doacoes.dev/volume"]) {
                     map.remove(key);
                 }
                 map.values_mut().for_each(clean);

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
@@ -15,6 +16,8 @@ use http_body_util::{Either, Full};
 use kube::client::Body;
 use serde_json::json;
 use tower::{BoxError, Layer, Service};
+
+const LONGER_THAN_ITS_LIMIT: Duration = Duration::from_secs(12);
 
 /// The plan.
 #[derive(Debug, Default)]
@@ -113,7 +116,7 @@ impl Faults {
         self.end_at.load(Ordering::SeqCst) > 0
     }
 
-    /// Lets one request in `count` fail.
+    /// Lets one request in `count` get no answer.
     pub(crate) fn fail_one_in(&self, count: u64) {
         self.one_in.store(count, Ordering::SeqCst);
     }
@@ -125,19 +128,17 @@ impl Faults {
     }
 
     fn way(&self, number: u64, method: &Method) -> Option<Way> {
-        let one_in = self.any_one_in.load(Ordering::SeqCst);
-        let drawn = number.wrapping_mul(2_654_435_761) % 1000;
-        if one_in == 0 || drawn >= 1000 / one_in {
-            return None;
+        let drawn = drawn(number, self.any_one_in.load(Ordering::SeqCst))?;
+        // Rare, since a whole time limit passes.
+        if drawn.is_multiple_of(40) {
+            return Some(Way::Never);
         }
-        Some(match drawn % 40 {
-            // Rare, since a whole time limit passes.
-            0 => Way::Never,
-            way if way % 5 == 0 => Way::Lost,
-            way if way % 5 == 1 => Way::Refused(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests"),
-            way if way % 5 == 2 => Way::Refused(StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
-            way if way % 5 == 3 && method != Method::GET => Way::Refused(StatusCode::CONFLICT, "Conflict"),
-            way if way % 5 == 3 => Way::Refused(StatusCode::GATEWAY_TIMEOUT, "Timeout"),
+        Some(match drawn % 5 {
+            0 => Way::Lost,
+            1 => Way::Refused(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests"),
+            2 => Way::Refused(StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
+            3 if method == Method::GET => Way::Refused(StatusCode::GATEWAY_TIMEOUT, "Timeout"),
+            3 => Way::Refused(StatusCode::CONFLICT, "Conflict"),
             _ => Way::Refused(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
         })
     }
@@ -168,9 +169,15 @@ impl Faults {
     }
 }
 
+/// A number below 1000 / `one_in` for one request in so many, else nothing. Not every n-th: the same requests would fail in each look.
+fn drawn(number: u64, one_in: u64) -> Option<u64> {
+    let drawn = number.wrapping_mul(2_654_435_761) % 1000;
+    (one_in > 0 && drawn < 1000 / one_in).then_some(drawn)
+}
+
 /// How a request fails.
 enum Way {
-    /// There is no answer, ever.
+    /// There is no answer for longer than the operator waits for one. Of a watch, which it does not limit, the connection breaks then.
     Never,
     /// It arrives, and its answer does not.
     Lost,
@@ -232,16 +239,19 @@ where
             return Box::pin(async { Err("the connection was cut before the request was sent".into()) });
         }
         let number = faults.requests.fetch_add(1, Ordering::SeqCst) + 1;
-        let one_in = faults.one_in.load(Ordering::SeqCst);
-        // Not every n-th: the same requests would fail in each look.
-        let fails = one_in > 0 && number.wrapping_mul(2_654_435_761) % 1000 < 1000 / one_in;
+        let fails = drawn(number, faults.one_in.load(Ordering::SeqCst)).is_some();
         let arrives = number.is_multiple_of(2);
         if fails && !arrives {
             return Box::pin(async { Err("the connection was cut before the request was sent".into()) });
         }
         let way = faults.way(number, request.method());
         match way {
-            Some(Way::Never) => return Box::pin(std::future::pending()),
+            Some(Way::Never) => {
+                return Box::pin(async {
+                    tokio::time::sleep(LONGER_THAN_ITS_LIMIT).await;
+                    Err("the connection broke".into())
+                });
+            }
             Some(Way::Refused(code, reason)) => return Box::pin(async move { refusal(code, reason) }),
             Some(Way::Lost) | None => {}
         }

@@ -3,7 +3,7 @@
 use doacoes_operator::error::Class;
 use doacoes_operator::reconcile::Outcome;
 use kube::ResourceExt as _;
-use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 
@@ -232,8 +232,10 @@ async fn a_site_without_an_address_and_an_autoscaler_without_metrics_are_told() 
     assert_eq!(state, "False/MetricsMissing");
     assert!(message.contains("no metrics API"), "{message}");
     let (state, message) = world.condition("EdgeReady").await?;
-    assert_eq!(state, "False/WaitingForAddress");
+    assert_eq!(state, "True/WaitingForAddress");
     assert!(message.contains("NodePort"), "{message}");
+    // It answers wherever an address is not needed, and clusters without load balancers never give one.
+    assert_eq!(world.condition("Ready").await?.0, "True/WaitingForAddress");
     Ok(())
 }
 
@@ -298,5 +300,117 @@ async fn what_something_changes_on_its_way_is_written_once_and_said() -> Result 
     world.merge("Deployment", API, json!({"spec": {"progressDeadlineSeconds": 299}})).await?;
     world.settle().await?;
     assert_eq!(world.get("Deployment", API).await?.data.pointer("/spec/progressDeadlineSeconds"), Some(&json!(300)));
+    Ok(())
+}
+
+/// A quota of nothing on one kind of object; its controller is not here, so its status is written too.
+async fn none_of(world: &World, what: &str) -> Result {
+    let hard = json!({what: "0"});
+    let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}, "spec": {"hard": hard}});
+    let resource = ApiResource::erase::<k8s_openapi::api::core::v1::ResourceQuota>(&());
+    let quotas: Api<DynamicObject> = Api::namespaced_with(world.admin.clone(), &world.namespace, &resource);
+    quotas.create(&PostParams::default(), &serde_json::from_value(quota)?).await?;
+    let status = Patch::Merge(json!({"status": {"hard": hard, "used": hard}}));
+    quotas.patch_status("none", &PatchParams::default(), &status).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_refused_migration_is_named_and_what_serves_is_kept_as_it_is() -> Result {
+    let world = ready("no-jobs", json!({})).await?;
+    none_of(&world, "count/jobs.batch").await?;
+    world.change(json!({"image": {"tag": "0.9.9"}})).await?;
+    let service = world.get("Service", API).await?.data["spec"].clone();
+    world.merge("Service", API, json!({"spec": {"selector": {"evil": "yes"}}})).await?;
+    let error = world.look().await.err().ok_or("the quota refuses the Job")?;
+    assert_eq!(error.class(), Class::Fault);
+    let (state, message) = world.condition("SchemaReady").await?;
+    assert_eq!(state, "False/Refused");
+    assert!(message.contains("quota"), "{message}");
+    assert_eq!(world.get("Service", API).await?.data["spec"], service);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_migration_whose_pods_are_refused_says_why() -> Result {
+    let world = ready("no-pods", json!({})).await?;
+    world.change(json!({"image": {"tag": "0.9.9"}})).await?;
+    world.settle().await?;
+    let (state, _) = world.condition("SchemaReady").await?;
+    assert_eq!(state, "False/Migrating");
+    let jobs = world.api("Job")?.list(&ListParams::default()).await?;
+    let running = jobs.iter().find(|job| job.data.pointer("/status/conditions").is_none()).ok_or("no Job is running")?;
+    // As the Job controller reports it.
+    let event = json!({
+        "apiVersion": "v1", "kind": "Event", "metadata": {"name": "refused", "namespace": world.namespace}, "type": "Warning",
+        "reason": "FailedCreate", "message": "pods is forbidden: exceeded quota: none", "lastTimestamp": "2026-11-01T00:00:00Z",
+        "involvedObject": {
+            "apiVersion": "batch/v1", "kind": "Job", "name": running.name_any(), "namespace": world.namespace, "uid": running.uid(),
+        },
+    });
+    let events: Api<k8s_openapi::api::core::v1::Event> = Api::namespaced(world.admin.clone(), &world.namespace);
+    events.create(&PostParams::default(), &serde_json::from_value(event)?).await?;
+    world.settle().await?;
+    let (state, message) = world.condition("SchemaReady").await?;
+    assert_eq!(state, "False/PodsRefused");
+    assert!(message.contains("exceeded quota"), "{message}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_claim_of_others_is_not_taken_for_the_databases() -> Result {
+    let world = world("claimed").await?;
+    let name = format!("data-{DATABASE}-0");
+    let claim = json!({
+        "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+    });
+    world.api("PersistentVolumeClaim")?.create(&PostParams::default(), &serde_json::from_value(claim)?).await?;
+    world.create(json!({})).await?;
+    world.settle().await?;
+    let (state, message) = world.condition("Ready").await?;
+    assert_eq!(state, "False/NameConflict");
+    assert!(message.contains(&name) && message.contains("label the claim"), "{message}");
+    assert!(!world.exists("StatefulSet", DATABASE).await? && !world.exists("Secret", KEYS).await?);
+    // Labelled it is the platform's own, whose keys are missing.
+    let labels = json!({"app.kubernetes.io/managed-by": "doacoes-operator", "app.kubernetes.io/instance": "esperanca"});
+    world.merge("PersistentVolumeClaim", &name, json!({"metadata": {"labels": labels}})).await?;
+    world.settle().await?;
+    assert_eq!(world.condition("Ready").await?.0, "False/KeysMissing");
+    // Without its finalizer, which a controller that is not here would take away.
+    world.merge("PersistentVolumeClaim", &name, json!({"metadata": {"finalizers": null}})).await?;
+    world.api("PersistentVolumeClaim")?.delete(&name, &DeleteParams::default()).await?;
+    world.settle().await?;
+    assert!(world.exists("StatefulSet", DATABASE).await? && world.exists("Secret", KEYS).await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_opened_or_paused_by_hand_does_not_stay_so() -> Result {
+    let world = ready("opened", json!({})).await?;
+    world.merge("NetworkPolicy", "esperanca-all", json!({"spec": {"ingress": [{}], "egress": [{}]}})).await?;
+    world.merge("Deployment", API, json!({"spec": {"paused": true}})).await?;
+    world.settle().await?;
+    let policy = world.get("NetworkPolicy", "esperanca-all").await?;
+    for direction in ["ingress", "egress"] {
+        let rules = policy.data["spec"].get(direction).and_then(Value::as_array);
+        assert!(rules.is_none_or(Vec::is_empty), "{direction}: {rules:?}");
+    }
+    assert_ne!(world.get("Deployment", API).await?.data.pointer("/spec/paused"), Some(&json!(true)));
+    Ok(())
+}
+
+#[tokio::test]
+async fn that_nothing_is_backed_up_is_said_with_a_warning_where_donors_are_real() -> Result {
+    for (profile, reason, warnings) in [("Production", "NoBackups", 1), ("Development", "NotBackedUp", 0)] {
+        let world = world(&format!("backups-{}", profile.to_lowercase())).await?;
+        world.create(json!({"profile": profile})).await?;
+        world.settle().await?;
+        assert_eq!(world.condition("BackupConfigured").await?.0, format!("False/{reason}"));
+        let events: Api<k8s_openapi::api::events::v1::Event> = Api::namespaced(world.admin.clone(), &world.namespace);
+        let said = events.list(&ListParams::default()).await?;
+        let said = said.iter().filter(|event| event.reason.as_deref() == Some(reason) && event.type_.as_deref() == Some("Warning"));
+        assert_eq!(said.count(), warnings, "{profile}");
+    }
     Ok(())
 }

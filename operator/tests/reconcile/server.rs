@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::ffi::OsStr;
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -30,10 +32,11 @@ use crate::faults::{FaultLayer, Faults};
 
 pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-/// The processes. They end when this process does: each is kept by a shell that waits for the end of its input.
+/// The processes. They end when this process does: each is kept by a shell that waits for the end of its input. That of etcd, which is
+/// the first, removes the folder.
 struct Server {
     processes: Vec<Child>,
-    folder: tempfile::TempDir,
+    folder: PathBuf,
     url: String,
 }
 
@@ -47,10 +50,20 @@ fn programs(names: &[&str]) -> Result<PathBuf> {
     Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim()))
 }
 
+/// The first argument is a folder to remove in the end, or empty.
+const END_WITH_THE_TESTS: &str = r#"
+    folder=$1; shift
+    "$@" </dev/null & process=$!
+    cat >/dev/null
+    kill -9 $process; wait $process
+    [ -z "$folder" ] || rm -rf "$folder"
+"#;
+
 fn start(programs: &Path, folder: &Path, name: &str, arguments: &[String]) -> Result<Child> {
     let log = fs::File::create(folder.join(format!("{name}.log")))?;
     let child = Command::new("sh")
-        .args(["-c", "\"$@\" </dev/null & process=$!; cat >/dev/null; kill -9 $process", "sh"])
+        .args(["-c", END_WITH_THE_TESTS, "sh"])
+        .arg(if name == "etcd" { folder.as_os_str() } else { OsStr::new("") })
         .arg(programs.join(name))
         .args(arguments)
         .stdin(Stdio::piped())
@@ -60,15 +73,23 @@ fn start(programs: &Path, folder: &Path, name: &str, arguments: &[String]) -> Re
     Ok(child)
 }
 
+/// A port below those that the kernel gives to outgoing connections, which may take one at any moment.
 fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = u16::try_from(std::process::id() % 500)? * 16;
+    for _ in 0..8_000 {
+        let port = 20_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 8_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err("no port is free".into())
 }
 
 impl Server {
     fn start() -> Result<Self> {
         let programs = programs(&["etcd", "kube-apiserver"])?;
-        let temporary = tempfile::tempdir()?;
-        let folder = temporary.path();
+        let folder = tempfile::tempdir()?.keep();
         let (etcd, peer, port) = (free_port()?, free_port()?, free_port()?);
         let etcd_url = format!("http://127.0.0.1:{etcd}");
         let at = |file: &str| folder.join(file).display().to_string();
@@ -79,7 +100,7 @@ impl Server {
         fs::write(folder.join("tokens.csv"), "admin,admin,admin,system:masters\noperator,operator,operator\n")?;
         let mut processes = vec![start(
             &programs,
-            folder,
+            &folder,
             "etcd",
             &[
                 format!("--data-dir={}", at("etcd")),
@@ -92,7 +113,7 @@ impl Server {
         )?];
         processes.push(start(
             &programs,
-            folder,
+            &folder,
             "kube-apiserver",
             &[
                 format!("--etcd-servers={etcd_url}"),
@@ -111,7 +132,7 @@ impl Server {
                 format!("--service-account-signing-key-file={}", at("sa.key")),
             ],
         )?);
-        Ok(Self { processes, url: format!("https://127.0.0.1:{port}"), folder: temporary })
+        Ok(Self { processes, url: format!("https://127.0.0.1:{port}"), folder })
     }
 
     /// The same with Kubernetes' controllers and scheduler, nodes, and volumes.
@@ -120,7 +141,7 @@ impl Server {
         let mut server = Self::start()?;
         // kube-controller-manager does not wait long for it.
         let admin = server.answering().await?;
-        let folder = server.folder.path();
+        let folder = server.folder.clone();
         let kubeconfig = folder.join("kubeconfig");
         let cluster = json!({"server": server.url, "insecure-skip-tls-verify": true});
         let config = json!({
@@ -147,7 +168,7 @@ impl Server {
             ),
         ] {
             let arguments: Vec<String> = [kubeconfig.clone()].into_iter().chain(more).collect();
-            let child = start(&programs, folder, name, &arguments)?;
+            let child = start(&programs, &folder, name, &arguments)?;
             server.processes.push(child);
         }
         for object in nodes_and_volumes() {
@@ -401,14 +422,21 @@ impl World {
         Ok((format!("{}/{}", condition.status, condition.reason), condition.message))
     }
 
-    /// The same for every workload that exists and whose pods do not run yet.
-    pub(crate) async fn run_all_pods(&self) -> Result {
+    /// What a load balancer's controller does, which only clouds have.
+    pub(crate) async fn balance(&self) -> Result {
         for service in self.api("Service")?.list(&kube::api::ListParams::default()).await? {
-            if service.data.pointer("/spec/type") == Some(&json!("LoadBalancer")) {
+            let is_new = service.data.pointer("/status/loadBalancer/ingress").is_none();
+            if is_new && service.data.pointer("/spec/type") == Some(&json!("LoadBalancer")) {
                 let address = json!({"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}});
                 self.merge_status("Service", &service.name_any(), address).await?;
             }
         }
+        Ok(())
+    }
+
+    /// The same for every workload that exists and whose pods do not run yet.
+    pub(crate) async fn run_all_pods(&self) -> Result {
+        self.balance().await?;
         for kind in ["StatefulSet", "Deployment"] {
             for name in self.names(kind).await? {
                 let live = self.get(kind, &name).await?;
