@@ -526,15 +526,22 @@ async fn what_a_deleted_platform_left_to_the_garbage_collector_is_waited_for() -
     Ok(())
 }
 
-#[tokio::test]
-async fn a_refused_object_is_named_and_the_others_are_written() -> Result {
-    let world = world("quota").await?;
-    let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}, "spec": {"hard": {"services": "0"}}});
+/// A quota of nothing on one kind of object; its controller is not here, so its status is written too.
+async fn none_of(world: &World, what: &str) -> Result {
+    let hard = json!({what: "0"});
+    let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}, "spec": {"hard": hard}});
     let resource = kube::core::ApiResource::erase::<k8s_openapi::api::core::v1::ResourceQuota>(&());
     let quotas: Api<DynamicObject> = Api::namespaced_with(world.admin.clone(), &world.namespace, &resource);
     quotas.create(&PostParams::default(), &serde_json::from_value(quota)?).await?;
-    let status = kube::api::Patch::Merge(json!({"status": {"hard": {"services": "0"}, "used": {"services": "0"}}}));
+    let status = kube::api::Patch::Merge(json!({"status": {"hard": hard, "used": hard}}));
     quotas.patch_status("none", &kube::api::PatchParams::default(), &status).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_refused_object_is_named_and_the_others_are_written() -> Result {
+    let world = world("quota").await?;
+    none_of(&world, "services").await?;
     world.create(json!({})).await?;
     let error = world.look().await.err().ok_or("the quota refuses the Service")?;
     assert_eq!(error.class(), Class::Fault);

@@ -8,7 +8,7 @@ use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 
 use crate::server::{Result, World, world};
-use crate::{API, DATABASE, POOLER, REDIS, claim, eventually, finish, migrate, ready};
+use crate::{API, DATABASE, POOLER, REDIS, claim, eventually, finish, migrate, none_of, ready};
 
 const KEYS: &str = "esperanca-keys";
 
@@ -300,18 +300,6 @@ async fn what_something_changes_on_its_way_is_written_once_and_said() -> Result 
     world.merge("Deployment", API, json!({"spec": {"progressDeadlineSeconds": 299}})).await?;
     world.settle().await?;
     assert_eq!(world.get("Deployment", API).await?.data.pointer("/spec/progressDeadlineSeconds"), Some(&json!(300)));
-    Ok(())
-}
-
-/// A quota of nothing on one kind of object; its controller is not here, so its status is written too.
-async fn none_of(world: &World, what: &str) -> Result {
-    let hard = json!({what: "0"});
-    let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}, "spec": {"hard": hard}});
-    let resource = ApiResource::erase::<k8s_openapi::api::core::v1::ResourceQuota>(&());
-    let quotas: Api<DynamicObject> = Api::namespaced_with(world.admin.clone(), &world.namespace, &resource);
-    quotas.create(&PostParams::default(), &serde_json::from_value(quota)?).await?;
-    let status = Patch::Merge(json!({"status": {"hard": hard, "used": hard}}));
-    quotas.patch_status("none", &PatchParams::default(), &status).await?;
     Ok(())
 }
 
