@@ -107,6 +107,7 @@ pub async fn hold_still(db: &mut PgConnection) -> Result<(), StoreError> {
 /// Has the checks of this transaction planned with indexes, and joined in the order that they are written in: from the donations of a
 /// page to what is theirs. A database that was just filled has no statistics yet, and only its owner may collect them; the planner
 /// then reads whole tables for each page, or begins at the account of a campaign, until the statement's time is over.
+/// With millions of donations it still does at times: docs/performance.md.
 async fn plan_with_indexes(db: &mut PgConnection) -> Result<(), StoreError> {
     sqlx::query(
         "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),

@@ -13,10 +13,6 @@ async fn loads(app: &TestApp, entity: &str) -> i64 {
     metric(app, "doacoes_cache_requests_total", &[r#"layer="postgres""#, &format!("entity=\"{entity}\"")]).await
 }
 
-async fn redis_of(servers: &Servers) -> redis::aio::MultiplexedConnection {
-    redis::Client::open(servers.env("REDIS_URL")).unwrap().get_multiplexed_async_connection().await.unwrap()
-}
-
 async fn read(app: &TestApp, campaign: &Campaign) -> Answer {
     app.get(&format!("campanhas/{}", campaign.slug)).send().await
 }
@@ -89,7 +85,7 @@ async fn readers_are_served_by_the_caches_and_redis_keeps_answers_for_their_time
     })
     .await;
 
-    let mut redis = redis_of(servers()).await;
+    let mut redis = servers().redis().await;
     let keys: Vec<String> = redis.keys(format!("{}:*", apps[0].database)).await.unwrap();
     let mut seen = BTreeMap::new();
     for key in keys {
@@ -117,7 +113,7 @@ async fn redis_keeps_one_page_of_donations_and_none_that_few_ask_for() {
     let app = TestApp::with(Options { redis_budget: Duration::from_secs(30), ..Options::default() }).await;
     let campaign = app.campaign().await;
     let donations = format!("campanhas/{}/doacoes", campaign.slug);
-    let redis = redis_of(servers()).await;
+    let redis = servers().redis().await;
     let keys_of = async |name: &str| -> Vec<String> { redis.clone().keys(format!("{}:{name}", app.database)).await.unwrap() };
     for count in 1..=5 {
         app.confirmed(&campaign, json!({})).await;
@@ -146,7 +142,7 @@ async fn what_another_release_left_in_redis_is_not_shown() {
     let campaign = apps[0].campaign().await;
     read(&apps[0], &campaign).await.expect(200);
     apps[0].get("campanhas").send().await.expect(200);
-    let redis = redis_of(servers()).await;
+    let redis = servers().redis().await;
     let key_of = async |name: &str| -> Option<String> {
         let keys: Vec<String> = redis.clone().keys(format!("{}:{name}", apps[0].database)).await.unwrap();
         keys.into_iter().next()
@@ -182,7 +178,7 @@ async fn a_thousand_readers_of_a_cold_campaign_are_one_load() {
         let app = Arc::clone(app);
         let _: () = redis::Script::new("for _, key in ipairs(redis.call('KEYS', ARGV[1])) do redis.call('DEL', key) end")
             .arg(format!("{}:*", app.database))
-            .invoke_async(&mut redis_of(servers()).await)
+            .invoke_async(&mut servers().redis().await)
             .await
             .unwrap();
         let before = loads(&app, "campanha").await;
@@ -200,7 +196,7 @@ async fn a_thousand_readers_of_a_cold_campaign_are_one_load() {
 async fn an_answer_that_expires_in_redis_is_renewed_before_anybody_misses_it() {
     let apps = exact_replicas(servers(), 3).await;
     let campaign = Arc::new(apps[0].campaign().await);
-    let redis = redis_of(servers()).await;
+    let redis = servers().redis().await;
     let key = format!("{}:campanha:{}", apps[0].database, campaign.slug);
     read(&apps[0], &campaign).await.expect(200);
     until(Duration::from_secs(5), "the answer is in Redis", async || redis.clone().exists(&key).await.unwrap()).await;
@@ -315,7 +311,7 @@ async fn redis_killed_frozen_flushed_and_back_is_noticed_by_nobody() {
     })
     .await;
     everything("resumed").await;
-    let _: () = redis::cmd("FLUSHALL").query_async(&mut redis_of(&servers).await).await.unwrap();
+    let _: () = redis::cmd("FLUSHALL").query_async(&mut servers.redis().await).await.unwrap();
     everything("flushed").await;
     servers.signal("REDIS_PID", "-KILL");
     everything("killed").await;
@@ -415,7 +411,7 @@ async fn a_change_is_seen_within_five_seconds_while_processes_do_not_hear_each_o
     let apps = replicas(&servers, 2).await;
     let campaign = apps[0].campaign().await;
     // Nobody may subscribe any more, and who listens is cut off.
-    let mut redis = redis_of(&servers).await;
+    let mut redis = servers.redis().await;
     let _: () = redis::cmd("CLIENT").arg("KILL").arg("TYPE").arg("pubsub").query_async(&mut redis).await.unwrap();
     let cutter = {
         let mut redis = redis.clone();

@@ -442,10 +442,6 @@ async fn donate_by(app: &TestApp, campaign: &Campaign, person: &Person) -> Answe
     app.post(&format!("campanhas/{}/doacoes", campaign.slug), app.donation(json!({}))).new_key().by(person).send().await
 }
 
-async fn redis() -> redis::aio::MultiplexedConnection {
-    redis::Client::open(servers().env("REDIS_URL")).unwrap().get_multiplexed_async_connection().await.unwrap()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_limit_that_is_reached_takes_nothing_from_the_others() {
     let app = TestApp::with(Options { limits: Some(slow(2)), ..exact() }).await;
@@ -454,7 +450,7 @@ async fn a_limit_that_is_reached_takes_nothing_from_the_others() {
     for _ in 0..2 {
         donate(&app, &campaign, device).await.expect(201);
     }
-    let mut redis = redis().await;
+    let mut redis = servers().redis().await;
     let keys: Vec<String> = redis::cmd("KEYS").arg(format!("{}:limite:donation_ip:*", app.database)).query_async(&mut redis).await.unwrap();
     let before: u64 = redis.get(&keys[0]).await.unwrap();
     for _ in 0..20 {
@@ -489,7 +485,7 @@ async fn redis_does_not_tell_whom_a_limit_counts() {
     let app = limited().await;
     app.post("sessoes", json!({"email": "ana@exemplo.org.br", "senha": "outra frase"})).send().await.expect(401);
     let pattern = format!("{}:limite:*", app.database);
-    let keys: Vec<String> = redis::cmd("KEYS").arg(pattern).query_async(&mut redis().await).await.unwrap();
+    let keys: Vec<String> = redis::cmd("KEYS").arg(pattern).query_async(&mut servers().redis().await).await.unwrap();
     let subject =
         |rule: &str| keys.iter().find_map(|key| key.strip_prefix(&format!("{}:limite:{rule}:", app.database))).unwrap().to_owned();
     for (rule, guess) in [("login_email", "ana@exemplo.org.br"), ("login_ip", "127.0.0.1")] {

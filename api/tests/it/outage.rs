@@ -6,12 +6,6 @@ use crate::harness::{
     Fleet, FleetOptions, Mix, Options, Outcome, Running, Servers, TestApp, alone, create_database, stored_donations, until,
 };
 
-async fn flush(servers: &Servers) {
-    let client = redis::Client::open(servers.env("REDIS_URL")).unwrap();
-    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-    let _: () = redis::cmd("FLUSHALL").query_async(&mut connection).await.unwrap();
-}
-
 async fn pause(seconds: u64) {
     tokio::time::sleep(Duration::from_secs(seconds)).await;
 }
@@ -37,7 +31,7 @@ async fn redis_frozen_flushed_killed_and_back_under_load_fails_no_request_and_lo
     assert_eq!(me().await, 200, "frozen");
     servers.signal("REDIS_PID", "-CONT");
     pause(1).await;
-    flush(&servers).await;
+    let _: () = redis::cmd("FLUSHALL").query_async(&mut servers.redis().await).await.unwrap();
     assert_eq!(me().await, 200, "flushed");
     pause(1).await;
     servers.signal("REDIS_PID", "-KILL");

@@ -476,7 +476,7 @@ async fn a_stream_goes_on_while_redis_is_away_and_asks_for_all_of_its_campaign()
     };
     give(&mut streams, "all is well", Duration::from_secs(4)).await;
     // Nobody hears anybody, for a moment in which the total moves.
-    let mut redis = redis::Client::open(servers.env("REDIS_URL")).unwrap().get_multiplexed_async_connection().await.unwrap();
+    let mut redis = servers.redis().await;
     for _ in 0..3 {
         let _: i64 = redis::cmd("CLIENT").arg("KILL").arg("TYPE").arg("pubsub").query_async(&mut redis).await.unwrap();
         give(&mut streams, "cut", AWAY).await;

@@ -18,6 +18,12 @@ async fn create_secret(world: &World, labels: Value, data: Value) -> Result {
     Ok(())
 }
 
+/// Says that data is the platform's own, as the status tells people to.
+async fn label(world: &World, kind: &str, name: &str) -> Result {
+    let labels = json!({"app.kubernetes.io/managed-by": "doacoes-operator", "app.kubernetes.io/instance": "esperanca"});
+    world.merge(kind, name, json!({"metadata": {"labels": labels}})).await
+}
+
 #[tokio::test]
 async fn without_its_secrets_no_database_is_made() -> Result {
     let world = world("secrets").await?;
@@ -48,8 +54,7 @@ async fn keys_from_a_backup_are_taken_when_they_have_the_labels() -> Result {
     create_secret(&world, json!({}), data).await?;
     assert!(world.look().await.is_err());
     assert_eq!(world.condition("Ready").await?.0, "False/NameConflict");
-    let labels = json!({"app.kubernetes.io/managed-by": "doacoes-operator", "app.kubernetes.io/instance": "esperanca"});
-    world.merge("Secret", KEYS, json!({"metadata": {"labels": labels}})).await?;
+    label(&world, "Secret", KEYS).await?;
     world.settle().await?;
     world.run_all_pods().await?;
     world.settle().await?;
@@ -361,8 +366,7 @@ async fn a_claim_of_others_is_not_taken_for_the_databases() -> Result {
     assert!(message.contains(&name) && message.contains("label the claim"), "{message}");
     assert!(!world.exists("StatefulSet", DATABASE).await? && !world.exists("Secret", KEYS).await?);
     // Labelled it is the platform's own, whose keys are missing.
-    let labels = json!({"app.kubernetes.io/managed-by": "doacoes-operator", "app.kubernetes.io/instance": "esperanca"});
-    world.merge("PersistentVolumeClaim", &name, json!({"metadata": {"labels": labels}})).await?;
+    label(&world, "PersistentVolumeClaim", &name).await?;
     world.settle().await?;
     assert_eq!(world.condition("Ready").await?.0, "False/KeysMissing");
     // Without its finalizer, which a controller that is not here would take away.

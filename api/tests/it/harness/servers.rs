@@ -82,6 +82,11 @@ impl Servers {
         signal_all(&[self.env(process)], signal);
     }
 
+    /// A connection to Redis that may do everything.
+    pub async fn redis(&self) -> redis::aio::MultiplexedConnection {
+        redis::Client::open(self.env("REDIS_URL")).unwrap().get_multiplexed_async_connection().await.unwrap()
+    }
+
     pub fn app_url(&self, database: &str) -> String {
         on_database(&self.env("DATABASE_URL"), database)
     }
