@@ -13,6 +13,7 @@ from pathlib import Path
 
 import growth
 import machine
+import mixes
 import peer
 import plots
 import report
@@ -83,6 +84,7 @@ GROUPS = {
     "processes": growth.processes,
     "created": rows.created,
     "confirmed": rows.confirmed,
+    "mixes": mixes.every,
     "books": rows.books,
     "memory": rows.memory,
     "peer": peer.compare,

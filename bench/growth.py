@@ -33,7 +33,7 @@ def processes(world: World) -> list[Row]:
 
 
 def data(world: World) -> list[Row]:
-    """h: the same processes on ten and a hundred times the data, each in a database of its own."""
+    """h: the same processes on several times the data, each amount in a database of its own."""
     settings, stack, rows = world.settings, world.stack, []
     first: dict[str, float] = {}
     for times in (1, *settings.growth_data):

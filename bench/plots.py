@@ -41,8 +41,8 @@ def ratios(rows) -> str | None:
 
 
 def pairs(rows) -> str | None:
-    """Every pair's ratio, so that the spread is seen and not only told."""
-    shown = [row for row in rows if row.data.get("ratios")]
+    """Every pair's ratio to its ceiling, so that the spread is seen and not only told."""
+    shown = [row for row in rows if row.data.get("ratios") and "target" in row.data]
     if not shown:
         return None
     left, width, step = 330, 420, 24

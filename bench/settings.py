@@ -102,5 +102,5 @@ def read() -> Settings:
         herd_clients=1000,
         herd_times=5,
         growth_seconds=5,
-        growth_data=(10, 100) if full else (),
+        growth_data=(10, 100) if full else (10,),
     )

@@ -162,6 +162,7 @@ pub async fn run(
     // The ledger's balance is due at COMMIT; asked for here, its failure is not taken for a lost connection's.
     sqlx::query("SET CONSTRAINTS ALL IMMEDIATE").execute(&mut *tx).await.map_err(StoreError::from)?;
     progress("every lancamento balances");
+    consistency::collect_statistics(&mut tx).await?;
     check(&mut tx).await?;
     progress("the books agree");
     tx.commit().await.map_err(StoreError::from)?;

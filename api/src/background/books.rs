@@ -37,6 +37,7 @@ pub(super) async fn watch(state: AppState) {
 async fn turn(core: &Core, pass: &mut Pass) -> Result<Option<Turn>, StoreError> {
     // The lock only keeps replicas from doing the same work; the checks read on a connection of their own.
     let Some(tx) = take_turn(core, Task::Books).await? else { return Ok(None) };
+    core.collect_missing_statistics().await?;
     let (campaigns, last) = core.next_campaigns(pass.after).await?;
     // A batch that fails is counted as such and met again on the next round; it must not keep the others from theirs.
     pass.after = last;

@@ -96,6 +96,7 @@ const PAGE: i64 = 5_000;
 
 /// Checks the books of every campaign.
 pub async fn check_books(db: &PgPool) -> Result<Vec<Finding>, StoreError> {
+    collect_missing_statistics(db).await?;
     let mut findings = Vec::new();
     let mut after = None;
     loop {
@@ -106,6 +107,13 @@ pub async fn check_books(db: &PgPool) -> Result<Vec<Finding>, StoreError> {
         }
         after = last;
     }
+}
+
+/// In a transaction of its own: others plan with statistics only once they are committed.
+async fn collect_missing_statistics(db: &PgPool) -> Result<(), StoreError> {
+    let mut tx = db.begin().await?;
+    consistency::collect_statistics_if_missing(&mut tx).await?;
+    commit(tx).await
 }
 
 async fn next_campaigns(db: &PgPool, after: Option<Uuid>) -> Result<(Vec<Uuid>, Option<Uuid>), StoreError> {
@@ -124,6 +132,11 @@ async fn check_campaigns(db: &PgPool, campaigns: &[Uuid]) -> Result<Vec<Finding>
 }
 
 impl Core {
+    /// Collects statistics where a database with rows has none, which checks need to be planned well.
+    pub async fn collect_missing_statistics(&self) -> Result<(), StoreError> {
+        collect_missing_statistics(&self.db).await
+    }
+
     /// The campaigns after `after` to check next, and the last of them, or nothing at the end.
     pub async fn next_campaigns(&self, after: Option<Uuid>) -> Result<(Vec<Uuid>, Option<Uuid>), StoreError> {
         next_campaigns(&self.db, after).await

@@ -104,17 +104,26 @@ pub async fn hold_still(db: &mut PgConnection) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Has the checks of this transaction planned with indexes, and joined in the order that they are written in: from the donations of a
-/// page to what is theirs. A database that was just filled has no statistics yet, and only its owner may collect them; the planner
-/// then reads whole tables for each page, or begins at the account of a campaign, until the statement's time is over.
-/// With millions of donations it still does at times: docs/performance.md.
-async fn plan_with_indexes(db: &mut PgConnection) -> Result<(), StoreError> {
-    sqlx::query(
-        "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
-                set_config('enable_mergejoin', 'off', true), set_config('join_collapse_limit', '1', true), set_config('jit', 'off', true)",
+/// Collects statistics, in this transaction, if there are rows but none of them: until autovacuum comes by, a database that was just
+/// restored has its checks planned so that they read whole tables for each page, which takes longer than a statement may.
+pub async fn collect_statistics_if_missing(db: &mut PgConnection) -> Result<(), StoreError> {
+    let missing: bool = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND reltuples < 0
+                        AND pg_relation_size(oid) > 0)",
     )
-    .execute(db)
+    .fetch_one(&mut *db)
     .await?;
+    if missing {
+        collect_statistics(db).await?;
+    }
+    Ok(())
+}
+
+/// Collects statistics of all tables, with what this transaction stored. Lifts the time limit of its later statements, which its end
+/// brings back.
+pub async fn collect_statistics(db: &mut PgConnection) -> Result<(), StoreError> {
+    sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *db).await?;
+    sqlx::query("SELECT coletar_estatisticas()").execute(db).await?;
     Ok(())
 }
 
@@ -130,7 +139,6 @@ pub async fn campaigns(db: &mut PgConnection, after: Option<Uuid>, limit: i64) -
 /// What breaks a rule in the books of `campaigns`, which are neighbours by id; `page` donations are read at a time, and of each
 /// rule some rows are told. Within a transaction.
 pub async fn check(db: &mut PgConnection, campaigns: &[Uuid], page: i64) -> Result<Vec<Finding>, StoreError> {
-    plan_with_indexes(db).await?;
     let mut findings = CHECKS.map(|check| Finding { check, rows: vec![] });
     let mut find = |name: &str, rows: Vec<Uuid>| {
         for finding in findings.iter_mut().filter(|finding| finding.check == name) {

@@ -1,13 +1,16 @@
 //! Clients that send too slowly, too much, or never read.
 
 use std::io::Write as _;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use doacoes_api::open_files;
+use doacoes_api::server::CONNECTIONS;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::harness::{Fleet, FleetOptions, Options, TestApp, alone, create_database, p99, servers};
+use crate::harness::{Campaign, Fleet, FleetOptions, Options, Reader, TestApp, alone, create_database, metric_at, p99, servers, until};
 
 async fn connect(app: &TestApp) -> TcpStream {
     TcpStream::connect(app.base.strip_prefix("http://").unwrap()).await.unwrap()
@@ -74,11 +77,13 @@ async fn a_body_that_is_slow_but_whole_in_time_is_taken() {
     assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
 }
 
-/// A head, one byte in a second, until the server has enough; when that was.
-async fn slow_loris(address: String) -> Duration {
+/// Sends its first bytes, and then one in a second until the server has enough; when that was.
+async fn trickle(address: String, number: u64, first: String) -> Duration {
+    // Many clients are no choir.
+    tokio::time::sleep(Duration::from_millis(number * 2)).await;
     let mut stream = TcpStream::connect(address).await.unwrap();
     let began = Instant::now();
-    stream.write_all(b"GET /api/v1/campanhas HTTP/1.1\r\nhost: localhost\r\nx: ").await.unwrap();
+    stream.write_all(first.as_bytes()).await.unwrap();
     let mut buffer = [0; 1024];
     loop {
         tokio::select! {
@@ -89,44 +94,107 @@ async fn slow_loris(address: String) -> Duration {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn five_hundred_slow_lorises_are_cut_while_others_are_served_as_ever() {
-    let _alone = alone().await;
+/// Sends all of it; when the server closed the connection.
+async fn burst(address: String, number: u64, request: Arc<Vec<u8>>) -> Duration {
+    tokio::time::sleep(Duration::from_millis(number * 10)).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let began = Instant::now();
+    let _ = stream.write_all(&request).await;
+    let answer = rest(&mut stream).await;
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
+    began.elapsed()
+}
+
+/// A megabyte of spaces, which is a kilobyte on its way.
+fn bomb() -> Vec<u8> {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    packed.write_all(&vec![b' '; 1024 * 1024]).unwrap();
+    let packed = packed.finish().unwrap();
+    assert!(packed.len() < 2048);
+    let head = format!("{HEAD}connection: close\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n\r\n", packed.len());
+    [head.as_bytes(), &packed].concat()
+}
+
+/// A process of its own, because of the number of files that one may open, and a campaign on it.
+async fn besieged() -> (TestApp, Fleet, Campaign) {
+    open_files::raise_limit();
     let database = create_database(servers()).await;
     let app = TestApp::on(servers(), &database, Options { pool_size: 2, ..Options::default() }).await;
     let campaign = app.campaign().await;
-    // A process of its own, because of the number of files that one may open.
     let fleet = Fleet::start(servers(), &database, FleetOptions { processes: 1, ..FleetOptions::default() }).await;
-    let url = format!("{}/api/v1/campanhas/{}", fleet.public(0), campaign.slug);
-    let ask = async || {
-        let began = Instant::now();
-        let answer = app.http.get(&url).send().await.unwrap();
-        assert_eq!(answer.status(), 200);
-        answer.bytes().await.unwrap();
-        began.elapsed()
-    };
-    let mut idle = vec![];
-    for _ in 0..500 {
-        idle.push(ask().await);
+    (app, fleet, campaign)
+}
+
+/// Fails unless each of the crowd is cut within ten seconds, and a reader of a hot page notices nothing of it.
+async fn assert_cut_and_unnoticed(
+    fleet: &Fleet,
+    campaign: &Campaign,
+    what: &str,
+    attack: impl Fn(String, u64) -> tokio::task::JoinHandle<Duration>,
+) {
+    const CROWD: u64 = 500;
+    let base = fleet.public(0);
+    let idle = Reader::calm(&base, campaign).await;
+    let reader = Reader::start(&base, campaign);
+    let crowd: Vec<_> = (0..CROWD).map(|number| attack(base.replace("http://", ""), number)).collect();
+    let mut longest = Duration::ZERO;
+    for client in crowd {
+        longest = longest.max(client.await.unwrap());
     }
+    let reads = reader.stop().await;
+    let (meanwhile, count) = (p99(reads.clone()), reads.len());
+    println!("{what} × {CROWD}: the last cut after {longest:?}; p99 {idle:?} alone, {meanwhile:?} in {count} reads");
+    assert!(longest < Duration::from_secs(10), "{what}: cut after {longest:?}");
+    assert!(count > 200, "{what}: only {count} reads");
+    // Other tests and programs take their part of the machine; a read that waits for a hostile client would take seconds.
+    assert!(meanwhile < idle * 2 + Duration::from_millis(20), "{what}: {idle:?} alone, {meanwhile:?} among them");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_hundred_slow_clients_are_cut_while_others_are_served_as_ever() {
+    let _alone = alone().await;
+    let (_app, fleet, campaign) = besieged().await;
+    let head = "GET /api/v1/campanhas HTTP/1.1\r\nhost: localhost\r\nx: ".to_owned();
+    let body = format!("{HEAD}content-length: 60\r\n\r\n");
+    for (what, first) in [("slow heads", head), ("slow bodies", body)] {
+        assert_cut_and_unnoticed(&fleet, &campaign, what, |address, number| tokio::spawn(trickle(address, number, first.clone()))).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_hundred_oversized_requests_are_refused_while_others_are_served_as_ever() {
+    let _alone = alone().await;
+    let (_app, fleet, campaign) = besieged().await;
+    let head = format!("GET /api/v1/campanhas HTTP/1.1\r\nhost: localhost\r\nx-filler: {}\r\n\r\n", "x".repeat(64 * 1024));
+    for (what, request) in [("heads of 64 KiB", head.into_bytes()), ("bombs", bomb())] {
+        let request = Arc::new(request);
+        assert_cut_and_unnoticed(&fleet, &campaign, what, |address, number| tokio::spawn(burst(address, number, Arc::clone(&request))))
+            .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_when_every_place_is_taken_waits_until_one_is_free() {
+    let _alone = alone().await;
+    let (app, fleet, campaign) = besieged().await;
     let address = fleet.public(0).replace("http://", "");
-    let lorises: Vec<_> = (0..500).map(|_| tokio::spawn(slow_loris(address.clone()))).collect();
-    let mut meanwhile = vec![];
-    while !lorises.iter().all(tokio::task::JoinHandle::is_finished) {
-        meanwhile.push(ask().await);
-        tokio::time::sleep(Duration::from_millis(5)).await;
+    let ask = format!("GET /api/v1/campanhas/{} HTTP/1.1\r\nhost: localhost\r\n\r\n", campaign.slug);
+    // All of it within the 8 s after which those that say nothing are cut.
+    let mut crowd = Vec::with_capacity(CONNECTIONS);
+    let open = async || metric_at(&fleet.admin(0), "doacoes_http_connections", &[r#"listener="public""#]).await;
+    while crowd.len() < CONNECTIONS {
+        crowd.push(TcpStream::connect(&address).await.unwrap());
     }
-    let mut cut = vec![];
-    for loris in lorises {
-        cut.push(loris.await.unwrap());
-    }
-    let (idle, meanwhile, asked) = (p99(idle), p99(meanwhile.clone()), meanwhile.len());
-    println!("p99 {idle:?} alone, {meanwhile:?} in {asked} requests among 500 slow heads, which were cut after {:?}", cut.iter().max());
-    // They notice with their next byte.
-    assert!(cut.iter().all(|time| *time < Duration::from_secs(10)), "{:?}", cut.iter().max());
-    assert!(asked > 100, "only {asked} requests");
-    // Other tests and programs take their part of the machine; a request that waits for a slow head would take seconds.
-    assert!(meanwhile < idle * 3 + Duration::from_millis(250), "{idle:?} alone, {meanwhile:?} among them");
+    until(Duration::from_secs(5), "every place is taken", async || open().await == i64::try_from(CONNECTIONS).unwrap()).await;
+    let mut late = TcpStream::connect(&address).await.unwrap();
+    late.write_all(ask.as_bytes()).await.unwrap();
+    let mut buffer = [0; 16 * 1024];
+    let silence = tokio::time::timeout(Duration::from_millis(500), late.read(&mut buffer)).await;
+    assert!(silence.is_err(), "answered beyond the last place: {silence:?}");
+    drop(crowd.pop());
+    let read = tokio::time::timeout(Duration::from_secs(2), late.read(&mut buffer)).await.expect("it has a place").unwrap();
+    assert!(buffer[..read].starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&buffer[..read]));
+    drop((crowd, app));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -231,7 +231,7 @@ fn start_nginx(folder: &Path, front: SocketAddr, upstreams: &[SocketAddr]) -> Ch
     let at = folder.display();
     let settings = format!(
         "{user} daemon off; worker_processes 1; pid {at}/nginx.pid; error_log {at}/nginx-error.log warn;
-events {{ worker_connections 2048; }}
+events {{ worker_connections 4096; }}
 http {{
     access_log off;
     client_body_temp_path {at}/body; proxy_temp_path {at}/proxy; fastcgi_temp_path {at}/fastcgi;

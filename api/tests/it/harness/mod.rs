@@ -6,6 +6,7 @@ mod fixtures;
 mod fleet;
 mod load;
 mod operations;
+mod reader;
 mod servers;
 
 pub use binary::{refusal, serve};
@@ -14,6 +15,7 @@ pub use fixtures::{Campaign, Org, Person, cnpj, e2eid};
 pub use fleet::{Fleet, FleetOptions};
 pub use load::{CLIENTS, Mix, Outcome, Running, stored_donations};
 pub use operations::Operation;
+pub use reader::Reader;
 pub use servers::{Servers, servers, signal_all};
 
 use std::net::SocketAddr;
@@ -343,7 +345,12 @@ pub fn p99(mut times: Vec<Duration>) -> Duration {
 
 /// The sum of a metric's series that have all of `labels`.
 pub async fn metric(app: &TestApp, name: &str, labels: &[&str]) -> i64 {
-    let text = app.http.get(format!("{}/metrics", app.admin)).send().await.unwrap().text().await.unwrap();
+    metric_at(&app.admin, name, labels).await
+}
+
+/// The same of the process whose probes and metrics are at this URL.
+pub async fn metric_at(admin: &str, name: &str, labels: &[&str]) -> i64 {
+    let text = reqwest::get(format!("{admin}/metrics")).await.unwrap().text().await.unwrap();
     let series = text.lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
     series
         .filter(|line| labels.iter().all(|label| line.contains(label)))
