@@ -84,9 +84,9 @@ GROUPS = {
     "processes": growth.processes,
     "created": rows.created,
     "confirmed": rows.confirmed,
+    "memory": rows.memory,
     "mixes": mixes.every,
     "books": rows.books,
-    "memory": rows.memory,
     "peer": peer.compare,
     "data": growth.data,
 }
