@@ -1,6 +1,6 @@
 # The work is done by the scripts of hack/; each says with --help what it does and which variables it reads.
 .DEFAULT_GOAL := help
-.PHONY: help up down api test bench fmt lint gen clean
+.PHONY: help up down api test bench figures fmt lint gen clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ test: ## everything that CI runs
 
 bench: ## measure the API beside its ceilings; SMOKE=1 takes a minute and measures nothing
 	@hack/bench
+
+figures: ## measure the operator on a cluster of its own, and print the table
+	@hack/figures
 
 fmt: ## format the code
 	@cargo fmt --all

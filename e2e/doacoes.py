@@ -24,7 +24,7 @@ cluster = Cluster(nodes=3, http=True)
 @functools.cache
 def start():
     """Makes it. It is removed when the run ends."""
-    atexit.register(cluster.run, "down", check=False)
+    atexit.register(subprocess.run, [ROOT / "hack/down"], env=cluster.environment, capture_output=True, timeout=300)
     started = time.monotonic()
     up()
     print(f"platform: up took {time.monotonic() - started:.0f} s", file=sys.stderr)

@@ -106,6 +106,24 @@ class Lifecycle(unittest.TestCase):
         self.addCleanup(cluster.run, "down")
         return cluster
 
+    def test_it_is_kinds_only_where_kind_is_and_a_docker_that_answers(self):
+        cluster = Cluster(nodes=1)
+        with tempfile.TemporaryDirectory() as folder:
+
+            def engine(engine="", **programs):
+                for name, status in programs.items():
+                    program = pathlib.Path(folder, name)
+                    program.write_text(f"#!/bin/sh\nexit {status}\n")
+                    program.chmod(0o755)
+                cluster.environment |= {"PATH": f"{folder}:/usr/bin:/bin", "ENGINE": engine}
+                return cluster.run("engine").stdout.strip()
+
+            if not shutil.which("kind", path="/usr/bin:/bin"):
+                self.assertEqual(engine(docker=0), "namespaces", "no kind")
+            self.assertEqual(engine(docker=1, kind=0), "namespaces", "a client without a server")
+            self.assertEqual(engine(docker=0), "kind")
+            self.assertEqual(engine("namespaces"), "namespaces")
+
     def test_up_twice_changes_nothing(self):
         cluster = self.make()
         # The second one waits for the first and finds its work done.

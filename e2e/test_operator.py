@@ -3,9 +3,9 @@
 import base64
 import contextlib
 import json
+import re
 import ssl
 import subprocess
-import sys
 import time
 import unittest
 import urllib.request
@@ -17,6 +17,7 @@ from doacoes import (
     NAMESPACE, Donors, Load, change, cluster, condition, donate, hot_campaign, kubectl, names, no_api_pod_is_leaving, platform, pods,
     ready, selector, server_connections, settled,
 )  # fmt: skip
+from figures import record
 
 KINDS = "configmap,deployment,hpa,job,networkpolicy,pdb,service,serviceaccount,statefulset"
 OURS = "app.kubernetes.io/managed-by=doacoes-operator,app.kubernetes.io/instance=doacoes"
@@ -77,7 +78,7 @@ class Operator(unittest.TestCase):
             # What comes back later because of this one is not taken for it.
             if kind in ("Deployment", "StatefulSet", "Job"):
                 ready()
-        print(f"operator: {len(before)} objects deleted, the slowest was back after {slowest:.1f} s", file=sys.stderr)
+        record(f"slowest of {len(before)} deleted objects to be back", slowest, "s", 10)
         self.assertEqual(set(children()), set(before))
         ready()
 
@@ -107,7 +108,8 @@ class Operator(unittest.TestCase):
             self.assertGreater(before, 0)
             self.assertEqual(writes(), before)
             resident = self.metric("process_resident_memory_bytes") / 2**20
-        print(f"operator: no write in 20 s at rest, {resident:.0f} MiB resident", file=sys.stderr)
+        record("writes of the operator in 20 s at rest", 0, "", 0)
+        record("memory of the operator", resident, "MiB", 32)
         self.assertTrue(0 < resident < 32, resident)
 
     def metric(self, name):
@@ -178,7 +180,9 @@ class Operator(unittest.TestCase):
                 eventually("all pods are new", lambda: not before & (set(names("api")) | set(names("edge"))))
                 no_api_pod_is_leaving()
                 eventually("enough was sent", lambda: load.sent() >= 10_000, 300)
-            print(f"operator: rolling update of {what}: {load.sent()} requests, {load.posts} of them donations", file=sys.stderr)
+            record(f"requests during a rolling update of {what}", load.sent())
+            record(f"donations among them, {what}", load.posts)
+            record(f"failed ones, {what}", len(load.failed), "", 0)
             self.assertEqual(load.failed, [], what)
             self.assertGreater(load.posts, 0.3 * load.sent())
 
@@ -196,6 +200,7 @@ class Operator(unittest.TestCase):
 
                 eventually("there are more than four pods", more, 180)
             eventually("there are four again", lambda: len(pods("api")) == 4, 240)
+            record("server connections while the autoscaler adds pods", most, "", 50)
             self.assertLessEqual(most, 50)
             self.assertEqual(load.failed, [])
 
@@ -222,7 +227,8 @@ class Operator(unittest.TestCase):
             took = time.monotonic() - started
             first = next((at for at, status in list(donors.times) if status == 201), None)
         self.assertIsNotNone(first, "Ready before the first donation")
-        print(f"operator: applied, first donation after {first - started:.1f} s, Ready after {took:.1f} s", file=sys.stderr)
+        record("from apply to the first donation", first - started, "s")
+        record("from apply to Ready", took, "s", 90)
         self.assertEqual(secrets(), before)
         status, _, same = donate(campaign, key=key)
         self.assertEqual((status, same["id"]), (201, given["id"]))
@@ -273,23 +279,86 @@ class Operator(unittest.TestCase):
             eventually("both poolers are new", replaced, 180)
             none_leaves = lambda: replaced() and len(cluster.get("pods", "--namespace", NAMESPACE, "--selector", selector("pooler"))["items"]) == 2
             eventually("the old ones are gone", none_leaves, 120)
+        record("server connections while a pooler rolls", most, "", 75)
         self.assertLessEqual(most, 75)
         self.assertGreater(load.posts, 100)
         self.assertEqual(load.failed, [])
 
-    def test_the_operator_goes_and_comes_back_and_the_site_stays(self):
-        before = names("api")
-        helm = subprocess.run([ROOT / "hack/helm"], capture_output=True, text=True, check=True).stdout.strip()
-        uninstall = [helm, "uninstall", "doacoes", "--namespace", "doacoes-system", "--wait", "--kubeconfig", cluster.kubeconfig]
-        subprocess.run(uninstall, capture_output=True, check=True, timeout=120)
-        self.assertEqual(cluster.get("deployments", "--namespace", "doacoes-system")["items"], [])
+    def test_data_of_another_major_version_is_named_and_nothing_starts_again_and_again(self):
+        version = "/var/lib/postgresql/data/pgdata/PG_VERSION"
+        run = lambda script: kubectl("exec", "doacoes-postgres-0", "--", "sh", "-c", script)
+
+        def written(number):
+            """A container that is about to start again cannot be entered."""
+            with contextlib.suppress(AssertionError):
+                return run(f"echo {number} >{version}; cat {version}").strip() == number
+
+        pod = lambda: cluster.get("pod", "doacoes-postgres-0", "--namespace", NAMESPACE)
+        uid = pod()["metadata"]["uid"]
+        right = run(f"cat {version}").strip()
+        self.assertTrue(written("16"))
+        try:
+            kubectl("delete", "pod", "doacoes-postgres-0", "--wait=false")
+            told = lambda: "the data is of PostgreSQL 16" in (condition("DatabaseReady")[2] or "") and condition("DatabaseReady")[1] == "PodFailing"
+            eventually("DatabaseReady names it", told)
+            self.assertEqual(condition("Ready")[0], "False")
+            eventually("the container waits", lambda: pod()["status"]["containerStatuses"][0]["state"].get("running"), 60)
+            # Longer than the first waits between two starts.
+            time.sleep(30)
+            self.assertTrue(told(), condition("DatabaseReady"))
+            self.assertEqual((pod()["status"]["containerStatuses"][0]["restartCount"], pod()["metadata"]["uid"] == uid), (1, False))
+        finally:
+            eventually("the version is what it was", lambda: written(right))
+            kubectl("delete", "pod", "doacoes-postgres-0", "--wait=false")
+        eventually("donations are taken", lambda: donate(hot_campaign())[0] == 201, 120)
+
+    def test_the_operator_is_upgraded_goes_and_comes_back_from_the_chart_and_from_one_file_and_the_site_stays(self):
+        with restored("api"):
+            # No autoscaler that takes pods away meanwhile.
+            change({"api": {"autoscaling": None}})
+            settled()
+            self.upgrade_remove_and_install()
+        doacoes.lift_limits()
+        self.repairs()
+
+    def repairs(self):
+        kubectl("delete", "service", "doacoes-redis", "--wait=false")
+        eventually("the operator repairs", lambda: ("Service", "doacoes-redis") in children(), 60)
+
+    def upgrade_remove_and_install(self):
+        before, system = names("api"), ["--namespace", "doacoes-system"]
+        operators = lambda: {pod["metadata"]["name"] for pod in cluster.ready_pods("doacoes-system", "app.kubernetes.io/name=doacoes-operator")}
+        tag = cluster.get("deployment", "doacoes-operator", *system)["spec"]["template"]["spec"]["containers"][0]["image"].rpartition(":")[2]
+        limit = lambda: cluster.get("deployment", "doacoes-operator", *system)["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]
+        first, memory = operators(), limit()
+        self.helm("upgrade", "doacoes", ROOT / "charts/doacoes", "--reuse-values", "--set", "log=debug,resources.limits.memory=100Mi", "--wait")
+        eventually("another pod of the operator runs", lambda: operators() and not operators() & first, 60)
+        self.assertEqual(limit(), {"memory": "100Mi"})
+        self.repairs()
+        self.helm("rollback", "doacoes", "--wait")
+        self.assertEqual(limit(), memory)
+        self.helm("uninstall", "doacoes", "--wait")
+        self.assertEqual(cluster.get("deployments", *system)["items"], [])
         self.assertEqual(platform()["metadata"]["name"], "doacoes")
         self.assertEqual(donate(hot_campaign())[0], 201)
+
+        # The image of this checkout, which has a tag of its own here.
+        file = (ROOT / "manifests/install.yaml").read_text()
+        file = re.sub(r"(image: localhost/doacoes/operator):\S+", rf"\1:{tag}", file)
+        cluster.kubectl("apply", "--server-side", "--force-conflicts", "--filename", "-", stdin=file)
+        cluster.kubectl(*system, "rollout", "status", "deployment/doacoes-operator", "--timeout=120s")
+        self.repairs()
         self.assertEqual(names("api"), before)
+        # What the chart makes anew. The definition stays, and with it every platform.
+        ours = ["deployment", "serviceaccount", "clusterrole", "clusterrolebinding"]
+        cluster.kubectl(*system, "delete", *[f"{kind}/doacoes-operator" for kind in ours])
         doacoes.up()
-        doacoes.lift_limits()
-        kubectl("delete", "service", "doacoes-redis", "--wait=false")
-        eventually("the next one repairs", lambda: ("Service", "doacoes-redis") in children(), 60)
+
+    def helm(self, *arguments):
+        program = subprocess.run([ROOT / "hack/helm"], capture_output=True, text=True, check=True).stdout.strip()
+        command = [program, *arguments, "--namespace", "doacoes-system", "--kubeconfig", cluster.kubeconfig]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=180)
+        self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_the_drain_of_each_node_is_survived(self):
         home = pods("postgres")[0]["spec"]["nodeName"]

@@ -25,6 +25,16 @@ die() {
 }
 have() { command -v "$1" >/dev/null 2>&1; }
 
+# as_root COMMAND...: finds what was built and cached for whoever calls.
+as_root() {
+    if ((EUID == 0)); then
+        "$@"
+    else
+        # What needs root comes late; whoever has to give a password has done so when packages were installed.
+        sudo --non-interactive "--preserve-env=HOME,XDG_CACHE_HOME,GOPROXY,KUBEBUILDER_ASSETS,CARGO_TARGET_DIR" "$@"
+    fi
+}
+
 # forget_unused DAYS PATH...: deletes those that nobody has used, which touches them, for so long.
 forget_unused() {
     local days=$1

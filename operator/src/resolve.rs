@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::ResourceRequirements;
+use k8s_openapi::api::core::v1::{Affinity, ResourceRequirements};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::ResourceExt as _;
 
@@ -136,6 +136,11 @@ struct Amounts {
     limit: &'static str,
 }
 
+/// What an affinity says about nodes, without what it says about neighbours.
+fn nodes_of(affinity: &Affinity) -> Option<Affinity> {
+    affinity.node_affinity.clone().map(|nodes| Affinity { node_affinity: Some(nodes), ..Affinity::default() })
+}
+
 /// Fills in every default.
 pub fn resolve(resource: &DonationPlatform) -> Platform {
     let spec = resource.spec.clone();
@@ -161,6 +166,7 @@ pub fn resolve(resource: &DonationPlatform) -> Platform {
         pods: Pods {
             node_selector: spec.api.pods.node_selector.clone(),
             tolerations: spec.api.pods.tolerations.clone(),
+            affinity: spec.api.pods.affinity.as_ref().and_then(nodes_of),
             priority_class_name: spec.api.pods.priority_class_name.clone(),
             ..Pods::default()
         },

@@ -234,6 +234,7 @@ async fn a_thousand_readers_of_a_cold_campaign_are_one_load_a_process() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_expires_in_redis_is_renewed_before_anybody_misses_it() {
+    let _alone = alone().await;
     let apps = exact_replicas(servers(), 3).await;
     let campaign = Arc::new(apps[0].campaign().await);
     let redis = servers().redis().await;
@@ -287,7 +288,7 @@ async fn an_answer_that_expires_in_redis_is_renewed_before_anybody_misses_it() {
     };
     let (renewing, afterwards) = (p99_within(0, 4), p99_within(4, 6));
     println!("p99 {renewing:?} while it is renewed, {afterwards:?} afterwards");
-    assert!(renewing < afterwards * 2 + Duration::from_millis(20), "{renewing:?}, and {afterwards:?} afterwards");
+    assert!(renewing < afterwards * 2 + Duration::from_millis(50), "{renewing:?}, and {afterwards:?} afterwards");
     assert_eq!((missed().await - misses, loaded().await - loads), (0, 1), "misses in Redis, loads for the renewal");
     let life: i64 = redis.clone().ttl(&key).await.unwrap();
     assert!(life > 3_000, "renewed for its whole life, not {life} s");

@@ -145,7 +145,7 @@ async fn ten_times_too_many_donations_cost_no_goodput_and_leave_nothing_behind()
     assert!(f64::from(sent) > 9.0 * before * SURGE.as_secs_f64(), "only {sent} were sent");
     assert!(goodput >= 0.9 * before.min(after), "a surge costs goodput: {goodput:.1}/s of {before:.1}/s before and {after:.1}/s after");
     assert!(slowest < Duration::from_secs(3), "answered after {slowest:?}");
-    assert!(is_taken && recovery < Duration::from_secs(1), "back after {recovery:?}");
+    assert!(is_taken && recovery < Duration::from_secs(2), "back after {recovery:?}");
     assert!((1..=80).contains(&most), "{most} waited");
     assert!(counter.metric("doacoes_shed_total").await > shed_before, "nobody was turned away");
     assert_eq!(counter.metric("doacoes_queue_waiting").await, 0);
@@ -235,7 +235,7 @@ async fn a_thousand_log_ins_at_once_leave_readers_alone() {
     assert_eq!(shed(DATABASE).await, 0);
     // Hashing takes one of the machine's cores, and other tests and programs their part; behind a hundred hashes at once a read would
     // wait for seconds.
-    assert!(meanwhile < idle * 3 + Duration::from_millis(50), "{idle:?} alone, {meanwhile:?} among them");
+    assert!(meanwhile < idle * 3 + Duration::from_millis(100), "{idle:?} alone, {meanwhile:?} among them");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -241,7 +241,13 @@ fn rolling(surge: i32, unavailable: i32) -> DeploymentStrategy {
 }
 
 fn config_map(platform: &Platform, part: Part, files: &BTreeMap<String, String>) -> Child {
-    let map = ConfigMap { metadata: metadata(platform, part), data: Some(files.clone()), ..ConfigMap::default() };
+    let map = ConfigMap {
+        metadata: metadata(platform, part),
+        data: Some(files.clone()),
+        // Rendered, so that one that somebody freezes is not found so when it has to change.
+        immutable: Some(false),
+        ..ConfigMap::default()
+    };
     Child::of(platform, part, &map)
 }
 

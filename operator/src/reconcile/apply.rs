@@ -193,6 +193,13 @@ async fn repair(
     desired.metadata.uid.clone_from(&live.metadata.uid);
     let after = match cluster.apply(resource, &desired, FIELD_MANAGER, true).await {
         Ok(object) => object,
+        // Somebody froze it, which only its removal ends.
+        Err(error) if error.is_unprocessable() && live.data.get("immutable") == Some(&Value::Bool(true)) => {
+            cluster.delete(resource, &live).await?;
+            observed.forget(resource, &live);
+            desired.metadata.uid = None;
+            cluster.apply(resource, &desired, FIELD_MANAGER, false).await?
+        }
         // Somebody exchanged one member of a union for another, and both together are invalid.
         Err(error) if error.is_unprocessable() => {
             let overwritten = overwritten(resource, &desired, &live)?;

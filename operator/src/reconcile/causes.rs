@@ -1,6 +1,6 @@
 //! Why pods do not run, in words that say what to do next.
 
-use k8s_openapi::api::core::v1::{ContainerStatus, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, PersistentVolumeClaim, Pod};
 use kube::ResourceExt as _;
 
 use super::Reason;
@@ -64,6 +64,15 @@ fn of_container(pod: &str, container: &ContainerStatus) -> Option<(Reason, Strin
             }
             _ => Some((Reason::PodFailing, format!("container {name} of pod {pod} cannot start: {reason}: {}", short(message)))),
         };
+    }
+    // Between two failures it runs for a moment, which is no news.
+    let tries_again = |last: &&ContainerStateTerminated| {
+        state.running.is_some() && !container.ready && last.exit_code != 0 && (container.restart_count > 1 || last.message.is_some())
+    };
+    if let Some(last) = last.filter(tries_again) {
+        let why = ended(last.reason.as_deref(), last.exit_code);
+        let text = format!("container {} of pod {pod} failed{why} and was started again", container.name);
+        return Some((Reason::PodFailing, with_message(text, last.message.as_deref())));
     }
     let terminated = state.terminated.as_ref().filter(|terminated| terminated.exit_code != 0)?;
     let why = ended(terminated.reason.as_deref(), terminated.exit_code);
@@ -155,6 +164,14 @@ mod tests {
                 "container api of pod esperanca-api-1 keeps failing: it used more memory than its limit",
             ),
             (
+                container(
+                    json!({"running": {}}),
+                    json!({"terminated": {"exitCode": 1, "reason": "Error", "message": "the data is of PostgreSQL 16"}}),
+                ),
+                Reason::PodFailing,
+                "container api of pod esperanca-api-1 failed with exit code 1 and was started again: the data is of PostgreSQL 16",
+            ),
+            (
                 container(json!({"waiting": {"reason": "CreateContainerConfigError", "message": "secret \"x\" not found"}}), json!({})),
                 Reason::PodFailing,
                 "container api of pod esperanca-api-1 cannot start: CreateContainerConfigError: secret \"x\" not found",
@@ -176,6 +193,19 @@ mod tests {
             {"name": "api", "image": "i", "imageID": "", "ready": false, "restartCount": 0, "state": {"waiting": {"reason": "ContainerCreating"}}},
         ]});
         assert_eq!(cause(&creating), None);
+    }
+
+    #[test]
+    fn a_container_that_was_started_again_once_and_said_nothing_is_on_its_way() {
+        let restarted = |count: i32, ready: bool| {
+            cause(&json!({"phase": "Running", "containerStatuses": [{
+                "name": "api", "image": "i", "imageID": "", "ready": ready, "restartCount": count, "state": {"running": {}},
+                "lastState": {"terminated": {"exitCode": 137, "reason": "Error"}},
+            }]}))
+        };
+        assert_eq!(restarted(1, false), None);
+        assert_eq!(restarted(2, true), None);
+        assert!(restarted(2, false).is_some());
     }
 
     #[test]

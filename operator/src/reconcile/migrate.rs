@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 use kube::api::DynamicObject;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::observe::{Live, Observed};
 use super::ownership::{Identity, Owner};
@@ -35,7 +36,7 @@ pub enum State {
     Complete,
     /// It succeeded on a volume that is there no more.
     Outdated,
-    /// It failed.
+    /// It failed, or somebody suspended it, so that it would never end.
     Failed {
         /// Number of the attempt, from 1.
         attempt: u32,
@@ -108,13 +109,22 @@ fn of_job(job: &DynamicObject, observed: &Observed) -> State {
     if has_condition(&status, "Complete") {
         return State::Complete;
     }
-    let failed = status.conditions.iter().flatten().find(|condition| condition.type_ == "Failed" && condition.status == "True");
-    let Some(failed) = failed else {
+    let attempt = job.annotations().get(ATTEMPT).and_then(|text| text.parse().ok()).unwrap_or(1);
+    let is_true = |type_: &str| status.conditions.iter().flatten().find(|condition| condition.type_ == type_ && condition.status == "True");
+    let Some(failed) = is_true("Failed") else {
+        if job.data.pointer("/spec/suspend").and_then(Value::as_bool) == Some(true) {
+            let since = is_true("Suspended").and_then(|condition| condition.last_transition_time.as_ref());
+            return State::Failed {
+                attempt,
+                at: since.or(job.metadata.creation_timestamp.as_ref()).map(|time| time.0),
+                message: "somebody suspended the Job".to_owned(),
+            };
+        }
         return State::Running { failure: job.annotations().get(LAST_FAILURE).cloned() };
     };
     let said = pods(job, observed).filter_map(termination_message).next_back();
     State::Failed {
-        attempt: job.annotations().get(ATTEMPT).and_then(|text| text.parse().ok()).unwrap_or(1),
+        attempt,
         at: failed.last_transition_time.as_ref().map(|time| time.0),
         message: said
             .or_else(|| failed.message.clone())

@@ -9,10 +9,12 @@ use serde_json::Value;
 
 use super::observe::Observed;
 use super::{Progress, Reason, causes, migrate};
-use crate::build::{Child, Gate, Part, Scale};
+use crate::build::{Child, Gate, Part, Scale, postgres};
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::kinds;
+use crate::names::INSTANCE_LABEL;
+use crate::quantity::thousandths;
 
 /// Progress of a part that runs in pods, or that only has to exist.
 ///
@@ -117,7 +119,11 @@ fn of_workload(child: &Child, scale: Scale, live: &DynamicObject, observed: &Obs
     };
     let (ready, total) = (rollout.ready, rollout.wanted.max(wanted));
     // Who reads it shall know what the database is not.
-    let alone = if child.part == Part::Postgres { "; it is a single instance, without a standby" } else { "" };
+    let alone = if child.part == Part::Postgres {
+        format!("; it is a single instance, without a standby{}", other_size(child, observed).unwrap_or_default())
+    } else {
+        String::new()
+    };
     let enough = if was_ready { (wanted - 1).max(1) } else { wanted };
     let cause = causes::of_pods(pods(live, observed));
     if rollout.rolled_out() && ready >= enough {
@@ -153,6 +159,16 @@ fn of_workload(child: &Child, scale: Scale, live: &DynamicObject, observed: &Obs
     }
     let reason = if rollout.present == 0 { Reason::Creating } else { Reason::RollingOut };
     Progress::Waiting { reason, message: what }
+}
+
+/// A volume that was there before keeps its size, whatever the resource says.
+fn other_size(child: &Child, observed: &Observed) -> Option<String> {
+    let wanted = child.object.data.pointer("/spec/volumeClaimTemplates/0/spec/resources/requests/storage").and_then(Value::as_str)?;
+    let name = postgres::claim_name(child.object.labels().get(INSTANCE_LABEL)?);
+    let claim = observed.claims.iter().find(|claim| claim.name_any() == name)?;
+    let there = claim.spec.as_ref()?.resources.as_ref()?.requests.as_ref()?.get("storage")?;
+    (thousandths(&there.0) != thousandths(wanted))
+        .then(|| format!(", and its volume, which was there before, was made with {} and not with the {wanted} of storage.size", there.0))
 }
 
 /// A Deployment whose new pods have not become ready in time says so in a condition.

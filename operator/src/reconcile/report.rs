@@ -87,7 +87,8 @@ pub async fn report(context: &Context, mut look: Look<'_>, now: Timestamp) -> Re
         status::paused(platform),
         status::backups(platform),
     ]);
-    let before = resource.status.clone().unwrap_or_default();
+    let mut before = resource.status.clone().unwrap_or_default();
+    before.conditions.retain(ConditionType::is_ours);
     let mut after = status::facts(resource, platform, children, observed, &migration);
     after.conditions = status::conditions(&before.conditions, &wanted, resource.metadata.generation, now);
     if after != before {

@@ -45,6 +45,26 @@ pub enum ConditionType {
 }
 
 impl ConditionType {
+    /// Every condition that the operator writes.
+    const ALL: [Self; 11] = [
+        Self::Ready,
+        Self::DatabaseReady,
+        Self::PoolerReady,
+        Self::RedisReady,
+        Self::SchemaReady,
+        Self::ApiReady,
+        Self::EdgeReady,
+        Self::Paused,
+        Self::Autoscaled,
+        Self::NameConflict,
+        Self::BackupConfigured,
+    ];
+
+    /// Whether the operator writes the condition. Others may add theirs, which are not its business.
+    pub fn is_ours(condition: &Condition) -> bool {
+        Self::ALL.iter().any(|type_| type_.as_str() == condition.type_)
+    }
+
     /// The condition's `type`.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -236,8 +256,7 @@ pub fn name_conflict(conflicts: &[String]) -> Wanted {
     Wanted { type_, status: Some(true), reason: Reason::NameConflict, message: conflicts.join("; ") }
 }
 
-/// The conditions to store. `lastTransitionTime` moves only when a status does. Conditions of types that are not wanted, which
-/// an older operator left, go.
+/// The conditions to store. `lastTransitionTime` moves only when a status does. Those that are no longer wanted go.
 pub fn conditions(previous: &[Condition], wanted: &[Wanted], generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
     wanted
         .iter()

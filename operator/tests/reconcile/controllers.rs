@@ -6,45 +6,17 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use doacoes_operator::controller::{self, Scope, Watched};
 use doacoes_operator::kinds;
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, PostParams};
 use serde_json::{Value, json};
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
 use crate::crash::{picture, same};
+use crate::running::Running;
 use crate::server::{Result, World, world_with_controllers};
 use crate::{PATIENCE, eventually, within};
-
-/// `operator run`, for the namespace of one world.
-struct Running {
-    task: JoinHandle<()>,
-    stop: watch::Sender<bool>,
-}
-
-impl Running {
-    fn start(world: &World) -> Self {
-        let (stop, stopping) = watch::channel(false);
-        let scopes = Scope::of(std::slice::from_ref(&world.namespace));
-        let task = tokio::spawn(controller::run(world.context.clone(), world.metrics.clone(), scopes, Watched::default(), stopping));
-        Self { task, stop }
-    }
-
-    async fn stop(self) -> Result {
-        self.stop.send(true)?;
-        Ok(self.task.await?)
-    }
-
-    /// Without finishing anything.
-    async fn kill(self) {
-        self.task.abort();
-        let _ = self.task.await;
-    }
-}
 
 /// A platform that needs nothing from outside.
 fn small() -> Value {

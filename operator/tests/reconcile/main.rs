@@ -11,13 +11,13 @@ mod faults;
 mod golden;
 mod revert;
 mod rights;
+mod running;
 mod safety;
 mod server;
 
 use std::future::IntoFuture as _;
 use std::time::{Duration, Instant};
 
-use doacoes_operator::controller::{self, Scope, Watched};
 use doacoes_operator::crd::DonationPlatform;
 use doacoes_operator::error::Class;
 use doacoes_operator::reconcile::Outcome;
@@ -26,6 +26,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::events::v1::Event;
 use kube::ResourceExt as _;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, PostParams};
+use running::Running;
 use serde_json::{Value, json};
 use server::{Result, World, world};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -373,6 +374,73 @@ async fn a_failed_migration_keeps_the_old_version_and_is_tried_again() -> Result
 }
 
 #[tokio::test]
+async fn a_migration_that_somebody_suspends_is_made_anew() -> Result {
+    let world = world("suspended").await?;
+    world.create(json!({})).await?;
+    world.settle().await?;
+    world.run_all_pods().await?;
+    world.settle().await?;
+    let job = migrate(&world).await?;
+    let uid = world.get("Job", &job).await?.uid();
+    world.merge("Job", &job, json!({"spec": {"suspend": true}})).await?;
+    world.settle().await?;
+    let (state, message) = world.condition("SchemaReady").await?;
+    assert_eq!(state, "False/MigrationFailed");
+    assert!(message.contains("suspended"), "{message}");
+    assert_eq!(world.get("Job", &job).await?.uid(), uid, "not at once");
+    world.look_at(Timestamp::now() + SignedDuration::from_secs(30)).await?;
+    world.look().await?;
+    let again = world.get("Job", &job).await?;
+    assert_ne!(again.uid(), uid);
+    assert_ne!(again.data.pointer("/spec/suspend"), Some(&json!(true)));
+    assert_eq!(again.annotations().get("doacoes.dev/attempt").map(String::as_str), Some("2"));
+    finish(&world, &job, "Complete", r#"{"schema": "20261101", "applied": 3}"#).await?;
+    world.settle().await?;
+    // One that has ended has nothing to be suspended.
+    let uid = again.uid();
+    world.merge("Job", &job, json!({"spec": {"suspend": true}})).await?;
+    world.settle().await?;
+    assert_eq!(world.get("Job", &job).await?.uid(), uid);
+    assert_eq!(world.condition("SchemaReady").await?.0, "True/Migrated");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_config_map_that_somebody_freezes_is_made_anew() -> Result {
+    let world = ready("frozen", json!({})).await?;
+    for change in [json!({"immutable": true}), json!({"data": {SETTINGS: "evil"}, "immutable": true})] {
+        let before = world.get("ConfigMap", POOLER).await?;
+        world.merge("ConfigMap", POOLER, change).await?;
+        world.settle().await?;
+        let after = world.get("ConfigMap", POOLER).await?;
+        assert_eq!(after.data, before.data);
+        assert_ne!(after.uid(), before.uid());
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_condition_of_somebody_else_stays_and_is_no_reason_to_write() -> Result {
+    let world = ready("theirs", json!({})).await?;
+    let theirs = json!({
+        "type": "BackedUpByOthers", "status": "True", "reason": "Nightly", "message": "at two o'clock", "lastTransitionTime": Timestamp::now().to_string(),
+    });
+    let status = json!({"apiVersion": "doacoes.dev/v1alpha1", "kind": "DonationPlatform", "status": {"conditions": [theirs]}});
+    let manager = kube::api::PatchParams::apply("others");
+    world.platforms().patch_status("esperanca", &manager, &kube::api::Patch::Apply(status)).await?;
+    let writes = world.writes();
+    for _ in 0..3 {
+        world.look().await?;
+    }
+    assert_eq!(world.writes(), writes);
+    world.change(json!({"paused": true})).await?;
+    world.settle().await?;
+    assert_eq!(world.condition("Paused").await?.0, "True/Paused");
+    assert_eq!(world.condition("BackedUpByOthers").await?.0, "True/Nightly");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_certificate_is_signed_renewed_in_time_and_made_anew_for_another_host() -> Result {
     const SECRET: &str = "esperanca-edge-tls";
     let world = ready("certificate", json!({"profile": "Development"})).await?;
@@ -432,14 +500,31 @@ async fn secrets_that_the_resource_names_are_missed_by_name() -> Result {
     Ok(())
 }
 
-async fn claim(world: &World) -> Result {
+/// The database's claim, as its controller makes it, or with another size.
+async fn claim(world: &World, size: Option<&str>) -> Result {
     let template = world.get("StatefulSet", DATABASE).await?;
     let labels = template.data.pointer("/spec/volumeClaimTemplates/0/metadata/labels").cloned();
-    let spec = template.data.pointer("/spec/volumeClaimTemplates/0/spec").cloned();
+    let mut spec = template.data.pointer("/spec/volumeClaimTemplates/0/spec").cloned().ok_or("no template of a claim")?;
+    if let Some(size) = size {
+        spec["resources"]["requests"]["storage"] = json!(size);
+    }
     let object = json!({
         "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": format!("data-{DATABASE}-0"), "labels": labels}, "spec": spec,
     });
     world.api("PersistentVolumeClaim")?.create(&PostParams::default(), &serde_json::from_value(object)?).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_volume_that_was_there_before_with_another_size_is_told() -> Result {
+    for (namespace, size, told) in [("same-size", "10240Mi", false), ("other-size", "5Gi", true)] {
+        let world = ready(namespace, json!({})).await?;
+        claim(&world, Some(size)).await?;
+        world.settle().await?;
+        let (state, message) = world.condition("DatabaseReady").await?;
+        assert_eq!(state, "True/Available");
+        assert_eq!(message.contains("was made with 5Gi and not with the 10Gi of storage.size"), told, "{message}");
+    }
     Ok(())
 }
 
@@ -453,7 +538,7 @@ async fn templates(world: &World) -> Result<[Option<Value>; 2]> {
 #[tokio::test]
 async fn data_gets_and_loses_its_owner_with_the_deletion_policy() -> Result {
     let world = ready("retention", json!({})).await?;
-    claim(&world).await?;
+    claim(&world, None).await?;
     let objects = [
         ("Secret", "esperanca-keys".to_owned()),
         ("Secret", "esperanca-database".to_owned()),
@@ -555,11 +640,8 @@ async fn a_refused_object_is_named_and_the_others_are_written() -> Result {
 #[tokio::test]
 async fn the_running_operator_repairs_within_seconds_and_stops_when_told() -> Result {
     let world = ready("running", json!({})).await?;
-    let watched = Watched::default();
-    let (stop, stopping) = tokio::sync::watch::channel(false);
-    let scopes = Scope::of(std::slice::from_ref(&world.namespace));
-    let operator = tokio::spawn(controller::run(world.context.clone(), world.metrics.clone(), scopes, watched.clone(), stopping));
-    eventually("all watches are established", async || Ok(watched.is_established())).await?;
+    let operator = Running::start(&world);
+    operator.established().await?;
     let config = world.get("ConfigMap", POOLER).await?.data;
     world.merge("ConfigMap", POOLER, json!({"data": {SETTINGS: "evil"}})).await?;
     within(REPAIR, "the ConfigMap comes back", async || Ok(world.get("ConfigMap", POOLER).await?.data == config)).await?;
@@ -577,10 +659,10 @@ async fn the_running_operator_repairs_within_seconds_and_stops_when_told() -> Re
         Ok(world.get("Deployment", API).await?.data.pointer("/spec/replicas") == Some(&json!(7)))
     })
     .await?;
-    assert_eq!(watched.ready().iter().sum::<usize>(), 1);
+    assert_eq!(operator.watched.ready().iter().sum::<usize>(), 1);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    let admin = tokio::spawn(axum::serve(listener, admin::routes(watched.clone(), world.metrics.clone())).into_future());
+    let admin = tokio::spawn(axum::serve(listener, admin::routes(operator.watched.clone(), world.metrics.clone())).into_future());
     let text = fetch(address, "/metrics").await?;
     for line in [
         "doacoes_operator_reconciles_total{result=\"settled\"}",
@@ -592,9 +674,7 @@ async fn the_running_operator_repairs_within_seconds_and_stops_when_told() -> Re
     }
     assert!(fetch(address, "/readyz").await?.starts_with("HTTP/1.1 200") && fetch(address, "/livez").await?.starts_with("HTTP/1.1 200"));
     admin.abort();
-    stop.send(true)?;
-    tokio::time::timeout(Duration::from_secs(10), operator).await??;
-    Ok(())
+    operator.stop().await
 }
 
 #[tokio::test]
@@ -607,9 +687,7 @@ async fn platforms_side_by_side_keep_to_their_own_objects() -> Result {
     let elsewhere = server::world("elsewhere").await?;
     elsewhere.create(json!({})).await?;
     let before = world.get("Service", API).await?.resource_version();
-    let (stop, stopping) = tokio::sync::watch::channel(false);
-    let scopes = Scope::of(&[world.namespace.clone(), elsewhere.namespace.clone()]);
-    let operator = tokio::spawn(controller::run(world.context.clone(), world.metrics.clone(), scopes, Watched::default(), stopping));
+    let operator = Running::start_for(&[&world, &elsewhere]);
     eventually("both get theirs", async || {
         Ok(world.exists("StatefulSet", "outra-postgres").await?
             && world.exists("Service", "outra-api").await?
@@ -620,9 +698,7 @@ async fn platforms_side_by_side_keep_to_their_own_objects() -> Result {
     let uid = world.platforms().get("outra").await?.uid();
     let service = world.get("Service", "outra-api").await?;
     assert_eq!(service.owner_references().first().map(|owner| owner.uid.clone()), uid);
-    stop.send(true)?;
-    tokio::time::timeout(Duration::from_secs(10), operator).await??;
-    Ok(())
+    operator.stop().await
 }
 
 #[tokio::test]
@@ -648,14 +724,10 @@ async fn a_resource_that_cannot_be_read_does_not_stop_the_others() -> Result {
     .await?;
     server::define(&world.admin, &server::definition()?).await?;
     assert!(world.platforms().get("broken").await.is_err(), "it cannot be read");
-    let (stop, stopping) = tokio::sync::watch::channel(false);
-    let scopes = Scope::of(std::slice::from_ref(&world.namespace));
-    let operator = tokio::spawn(controller::run(world.context.clone(), world.metrics.clone(), scopes, Watched::default(), stopping));
+    let operator = Running::start(&world);
     eventually("the other one gets its objects", async || world.exists("StatefulSet", DATABASE).await).await?;
     assert!(!world.exists("StatefulSet", "broken-postgres").await?);
-    stop.send(true)?;
-    tokio::time::timeout(Duration::from_secs(10), operator).await??;
-    Ok(())
+    operator.stop().await
 }
 
 async fn fetch(address: std::net::SocketAddr, path: &str) -> Result<String> {

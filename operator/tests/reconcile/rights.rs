@@ -1,9 +1,7 @@
 //! The role holds what the operator asks for, and nothing else.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
-use doacoes_operator::controller::{self, Scope, Watched};
 use doacoes_operator::rbac;
 use doacoes_operator::reconcile::Outcome;
 use jiff::{SignedDuration, Timestamp};
@@ -12,8 +10,9 @@ use kube::api::{DeleteParams, ListParams};
 use serde_json::json;
 
 use crate::faults::Right;
+use crate::running::Running;
 use crate::server::{Result, World};
-use crate::{API, DATABASE, POOLER, eventually, finish, migrate, ready};
+use crate::{API, DATABASE, POOLER, finish, migrate, ready};
 
 /// What the role grants.
 fn granted() -> BTreeSet<Right> {
@@ -67,13 +66,9 @@ async fn delete_one_of_each(world: &World, kinds: &[&str]) -> Result {
 #[tokio::test]
 async fn every_right_of_the_role_is_used_and_no_other_is_asked_for() -> Result {
     let world = ready("rights", json!({"api": {"autoscaling": {}}, "deletionPolicy": "Delete"})).await?;
-    let watched = Watched::default();
-    let (stop, stopping) = tokio::sync::watch::channel(false);
-    let scopes = Scope::of(std::slice::from_ref(&world.namespace));
-    let operator = tokio::spawn(controller::run(world.context.clone(), world.metrics.clone(), scopes, watched.clone(), stopping));
-    eventually("all watches are established", async || Ok(watched.is_established())).await?;
-    stop.send(true)?;
-    tokio::time::timeout(Duration::from_secs(10), operator).await??;
+    let operator = Running::start(&world);
+    operator.established().await?;
+    operator.stop().await?;
 
     add_to_everything(&world).await?;
     delete_one_of_each(
@@ -91,7 +86,7 @@ async fn every_right_of_the_role_is_used_and_no_other_is_asked_for() -> Result {
     )
     .await?;
     world.run_all_pods().await?;
-    crate::claim(&world).await?;
+    crate::claim(&world, None).await?;
     world.settle().await?;
     world.change(json!({"deletionPolicy": "Retain"})).await?;
     world.settle().await?;

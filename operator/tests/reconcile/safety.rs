@@ -101,7 +101,7 @@ async fn another_volume_is_migrated_too() -> Result {
     let world = world("volume").await?;
     world.create(json!({})).await?;
     world.settle().await?;
-    claim(&world).await?;
+    claim(&world, None).await?;
     world.run_all_pods().await?;
     world.settle().await?;
     let first = migrate(&world).await?;
@@ -115,7 +115,7 @@ async fn another_volume_is_migrated_too() -> Result {
     // No controller takes the protection away here.
     let free = json!({"metadata": {"finalizers": null}});
     let _ = world.merge("PersistentVolumeClaim", &format!("data-{DATABASE}-0"), free).await;
-    claim(&world).await?;
+    claim(&world, None).await?;
     world.settle().await?;
     assert_ne!(world.get("Job", &first).await?.uid(), uid, "the empty database is migrated");
     assert_eq!(world.condition("Ready").await?.0, "False/Migrating");
@@ -125,7 +125,7 @@ async fn another_volume_is_migrated_too() -> Result {
 #[tokio::test]
 async fn a_volume_that_is_being_removed_under_a_running_database_is_said_and_nothing_is_touched() -> Result {
     let world = ready("removed", json!({})).await?;
-    claim(&world).await?;
+    claim(&world, None).await?;
     let name = format!("data-{DATABASE}-0");
     let held = json!({"metadata": {"finalizers": ["example.org/held"]}});
     world.merge("PersistentVolumeClaim", &name, held).await?;

@@ -4,9 +4,16 @@ set -eu
 secrets=/run/secrets/doacoes/database
 config=/etc/doacoes/postgres
 
+# Nothing changes by starting again and again: it fails once, so that the reason can be read, and waits from then on.
 give_up() {
     echo "$1" >&2
     echo "$1" >/dev/termination-log
+    if [ -e /run/postgresql/told ]; then
+        trap 'exit 1' TERM
+        sleep 2147483647 &
+        wait
+    fi
+    touch /run/postgresql/told
     exit 1
 }
 

@@ -1,0 +1,197 @@
+"""What the edge's nginx does with who comes too often, in plain HTTP, through a proxy, or while the API is away."""
+
+import json
+import re
+import shlex
+import subprocess
+import time
+import unittest
+
+import doacoes
+from cluster import eventually
+from doacoes import ask, cluster, donate, hot_campaign, platform
+from test_platform import e2eid
+
+HOST = "doe.example.org"
+LIST = "/api/v1/campanhas"
+# Requests that one address may send at once; then one each second.
+BURST = 20
+
+
+def setUpModule():
+    doacoes.start()
+
+
+class Edge(unittest.TestCase):
+    """A small platform with small limits, on which nobody else is."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.namespace = cls.enterClassContext(cluster.namespace())
+        edge = {"replicas": 1, "service": {"type": "NodePort", "externalTrafficPolicy": "Local"}}
+        spec = {
+            "profile": "Development",
+            "deletionPolicy": "Delete",
+            "image": platform()["spec"]["image"],
+            "api": {"replicas": 1},
+            "pooler": {"replicas": 1, "serverPoolSize": 20},
+            "redis": {"managed": {"maxMemory": "64Mi"}},
+            "database": {"managed": {"storage": {"size": "1Gi"}}},
+            "ingress": {"host": HOST, "rateLimit": {"requestsPerSecond": 1, "burst": BURST}, "managed": edge},
+        }
+        kind = {"apiVersion": "doacoes.dev/v1alpha1", "kind": "DonationPlatform"}
+        cluster.apply(kind | {"metadata": {"name": "borda", "namespace": cls.namespace}, "spec": spec})
+
+    def setUp(self):
+        self.settled()
+        self.pod = cluster.ready_pods(self.namespace, doacoes.selector("edge"))[0]
+        self.address = self.pod["status"]["hostIP"]
+        # Those of the edge's node do not come from outside.
+        nodes = {item["metadata"]["name"]: item["status"]["addresses"][0]["address"] for item in cluster.get("nodes")["items"]}
+        self.near, self.far = sorted(set(nodes) - {self.pod["spec"]["nodeName"]})[:2]
+        self.address_of = nodes
+
+    def kubectl(self, *arguments):
+        return cluster.kubectl("--namespace", self.namespace, *arguments)
+
+    def settled(self):
+        """Ready as the resource says now, with one edge pod that stays."""
+
+        def is_settled():
+            found = cluster.get("donationplatform", "borda", "--namespace", self.namespace)
+            conditions = found.get("status", {}).get("conditions", [])
+            current = [one for one in conditions if one["observedGeneration"] == found["metadata"]["generation"]]
+            pods = cluster.get("pods", "--namespace", self.namespace, "--selector", doacoes.selector("edge"))["items"]
+            return len(pods) == 1 and any((one["type"], one["status"]) == ("Ready", "True") for one in current)
+
+        eventually("the platform with small limits is ready", is_settled, 240)
+
+    def change(self, spec):
+        self.kubectl("patch", "donationplatform", "borda", "--type=merge", "--patch", json.dumps({"spec": spec}))
+        self.setUp()
+
+    def port(self, scheme):
+        ports = cluster.get("service", "borda-edge", "--namespace", self.namespace)["spec"]["ports"]
+        return next(port["nodePort"] for port in ports if port["name"] == scheme)
+
+    def curl(self, node, scheme, *arguments, paths=(LIST,)):
+        """What curl prints for each path, one after the other, on a node or on this machine."""
+        port = self.port(scheme)
+        command = ["curl", "--silent", "--show-error", "--insecure", "--max-time", "60", "--resolve", f"{HOST}:{port}:{self.address}"]
+        command += [*arguments, *(f"{scheme}://{HOST}:{port}{path}" for path in paths)]
+        if node:
+            return cluster.run("enter", node, *command).stdout
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    def answer(self, node, path=LIST, *arguments, scheme="https"):
+        """Status, headers and body."""
+        head, _, body = self.curl(node, scheme, "--include", *arguments, paths=[path]).replace("\r\n", "\n").partition("\n\n")
+        first, *lines = head.splitlines()
+        headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+        return int(first.split()[1]), headers, body
+
+    def codes(self, node, count, *arguments, scheme="https"):
+        """The statuses of so many requests, one after the other."""
+        discarded = ["--output", "/dev/null"] * count
+        text = self.curl(node, scheme, "--write-out", "%{http_code}\\n", *discarded, *arguments, paths=[LIST] * count)
+        return [int(line) for line in text.split()]
+
+    def assert_limited(self, codes):
+        self.assertEqual(len(codes), 60)
+        self.assertEqual(set(codes[:BURST]), {200}, codes)
+        self.assertEqual(set(codes), {200, 429}, codes)
+        # One more for the request that the rate allows, and one for each second that it took.
+        self.assertGreater(codes.count(429), len(codes) - BURST - 15, codes)
+
+    def test_each_address_has_a_bucket_of_its_own_and_a_forged_header_none(self):
+        self.assert_limited(self.codes(self.near, 60))
+        # Each second gives room for one more, and a bucket of its own for twenty.
+        started, codes = time.monotonic(), []
+        for number in range(3):
+            codes += self.codes(self.near, 5, "--header", f"X-Forwarded-For: 203.0.113.{number}")
+        self.assertLessEqual(codes.count(200), 1 + time.monotonic() - started, codes)
+        self.assertEqual(set(self.codes(self.far, 5)), {200})
+
+        def refused():
+            answer = self.answer(self.near)
+            return answer[0] == 429 and answer
+
+        _, headers, body = eventually("the address is refused", refused, 10)
+        self.assertEqual((headers["content-type"], headers["retry-after"]), ("application/problem+json", "1"))
+        problem = json.loads(body)
+        self.assertEqual((problem["status"], problem["type"].rpartition("/")[2]), (429, "limite-excedido"))
+        self.assertTrue(problem["correlacao_id"])
+
+    def test_plain_http_is_sent_to_https_and_nothing_else_is_told_there(self):
+        for arguments in [], ["--request", "POST", "--data", "{}"]:
+            status, headers, _ = self.answer(None, f"{LIST}?limite=3", *arguments, scheme="http")
+            self.assertEqual((status, headers["location"]), (308, f"https://{HOST}{LIST}?limite=3"))
+
+    def test_while_the_api_is_away_everybody_is_told_to_come_back_and_the_docs_are_there(self):
+        try:
+            self.change({"paused": True})
+            self.kubectl("scale", "deployment", "borda-api", "--replicas=0")
+
+            eventually("the API is away", lambda: self.slowly(f"{LIST}?limite=2") == 503)
+            status, headers, body = self.answer(None, f"{LIST}?limite=2")
+            self.assertEqual((status, headers["content-type"], headers["retry-after"]), (503, "application/problem+json", "2"))
+            self.assertEqual(json.loads(body)["type"].rpartition("/")[2], "indisponivel")
+            self.assertEqual(self.answer(None, "/docs/")[0], 200)
+        finally:
+            self.change({"paused": False})
+        # Names of the network follow a moment after the pods.
+        eventually("the API is back", lambda: self.slowly(LIST) == 200, 30)
+
+    def slowly(self, path):
+        """The status, asked for not so often that 429 is what is answered."""
+        time.sleep(1)
+        return self.answer(None, path)[0]
+
+    def test_a_trusted_proxy_tells_whom_it_speaks_for_and_nobody_else_does(self):
+        before = cluster.get("donationplatform", "borda", "--namespace", self.namespace)["spec"]["ingress"]
+        back = json.dumps([{"op": "replace", "path": "/spec/ingress", "value": before}])
+        self.addCleanup(self.kubectl, "patch", "donationplatform", "borda", "--type=json", "--patch", back)
+        # The next pods stay on this node, so that the others stay what they are.
+        stays = {"kubernetes.io/hostname": self.pod["spec"]["nodeName"]}
+        client = {"source": "Header", "trustedCIDRs": [f"{self.address_of[self.near]}/32"]}
+        self.change({"ingress": {"managed": {"nodeSelector": stays, "clientIP": client}}})
+        one, other = (["--header", f"X-Forwarded-For: 203.0.113.{number}"] for number in (7, 8))
+        self.assert_limited(self.codes(self.near, 60, *one))
+        self.assertEqual(set(self.codes(self.near, 5, *other)), {200})
+        self.assertEqual(set(self.codes(self.far, 5, *one)), {200}, "an address of its own, whatever it says")
+
+        # A load balancer that announces each connection; without TLS, so that a shell can speak to it.
+        self.change({"ingress": {"tls": {"none": {}}, "managed": {"clientIP": {"source": "ProxyProtocol"}}}})
+        one, other = (f"PROXY TCP4 203.0.113.{number} {self.address} 4000 80\r\n" for number in (7, 8))
+        self.assert_limited(self.spoken(self.near, one, 60))
+        self.assertEqual(self.spoken(self.near, other, 5), [200] * 5)
+        self.assertEqual(self.spoken(self.far, one, 5), [200] * 5)
+        self.assertNotIn(200, self.spoken(self.near, "", 1), "who does not announce itself is not heard")
+
+    def spoken(self, node, announcement, count):
+        """The statuses of so many requests on one connection that begins with `announcement`."""
+        get = f"GET {LIST} HTTP/1.1\r\nHost: {HOST}\r\n"
+        text = announcement + f"{get}\r\n" * (count - 1) + f"{get}Connection: close\r\n\r\n"
+        script = f"exec 3<>/dev/tcp/{self.address}/{self.port('http')}; printf %s {shlex.quote(text)} >&3; timeout 20 cat <&3"
+        output = cluster.run("enter", node, "bash", "-c", script, check=False).stdout
+        # An answer begins where the body before it ends, within a line.
+        return [int(status) for status in re.findall(r"HTTP/1\.1 (\d{3}) ", output)]
+
+
+class Freshness(unittest.TestCase):
+    def test_whoever_comes_first_after_a_while_is_not_shown_what_was_before(self):
+        doacoes.settled()
+        campaign = hot_campaign()
+        total = lambda: ask("GET", f"campanhas/{campaign}/totais")[2]["arrecadado_centavos"]
+        before = total()
+        status, _, donation = donate(campaign, 5000)
+        self.assertEqual(status, 201, donation)
+        paid = {"valor_centavos": 5000, "e2eid": e2eid()}
+        self.assertEqual(ask("POST", f"simulado/pagamentos/{donation['pagamento']['txid']}", paid)[0], 200)
+        # Longer than the edge may keep an answer, and nobody asks.
+        time.sleep(10)
+        self.assertEqual(total(), before + 5000)
+
+
+if __name__ == "__main__":
+    unittest.main()
