@@ -265,6 +265,25 @@ class Operator(unittest.TestCase):
             eventually("nothing of it is left", lambda: not left(), 180)
         self.assertEqual((generations(), restarts(), names("api")), before)
 
+    def test_the_smallest_resource_of_production_becomes_ready_and_answers(self):
+        with cluster.namespace() as namespace:
+            # The image of this checkout has a tag of its own; a release needs the host alone.
+            spec = {"image": image(), "ingress": {"host": "doe.example.org"}}
+            kind = {"apiVersion": "doacoes.dev/v1alpha1", "kind": "DonationPlatform"}
+            cluster.apply(kind | {"metadata": {"name": "menor", "namespace": namespace}, "spec": spec})
+            cluster.kubectl("--namespace", namespace, "wait", "--for=condition=Ready", "--timeout=240s", "donationplatform/menor")
+            found = cluster.get("donationplatform", "menor", "--namespace", namespace)
+            reasons = {one["type"]: one["reason"] for one in found["status"]["conditions"]}
+            # Nobody gives load balancers addresses here.
+            self.assertEqual((reasons["Ready"], reasons["BackupConfigured"]), ("WaitingForAddress", "NoBackups"))
+            self.assertEqual(len(cluster.ready_pods(namespace, selector("api"))), 4)
+            events = cluster.get("events", "--namespace", namespace, "--field-selector", "type=Warning,reason=NoBackups")["items"]
+            self.assertEqual(len(events), 1)
+            node = cluster.ready_pods(namespace, selector("edge"))[0]["status"]["hostIP"]
+            port = cluster.get("service", "menor-edge", "--namespace", namespace)["spec"]["ports"][0]["nodePort"]
+            with urllib.request.urlopen(f"http://{node}:{port}/api/v1/campanhas", timeout=10) as answer:
+                self.assertEqual((answer.status, json.loads(answer.read())["itens"]), (200, []))
+
     def test_a_rolling_pooler_stays_within_its_budget_and_fails_no_request(self):
         before = set(names("pooler"))
         with restored("pooler"), Load(hot_campaign()) as load:
@@ -331,9 +350,11 @@ class Operator(unittest.TestCase):
         tag = cluster.get("deployment", "doacoes-operator", *system)["spec"]["template"]["spec"]["containers"][0]["image"].rpartition(":")[2]
         limit = lambda: cluster.get("deployment", "doacoes-operator", *system)["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]
         first, memory = operators(), limit()
-        self.helm("upgrade", "doacoes", ROOT / "charts/doacoes", "--reuse-values", "--set", "log=debug,resources.limits.memory=100Mi", "--wait")
+        self.helm("upgrade", "doacoes", ROOT / "charts/doacoes", "--reuse-values", "--set", f"resources.limits.memory=100Mi,watchNamespaces={{{NAMESPACE}}}", "--wait")
         eventually("another pod of the operator runs", lambda: operators() and not operators() & first, 60)
         self.assertEqual(limit(), {"memory": "100Mi"})
+        # Now by rights in that namespace alone.
+        self.assertNotIn("doacoes-operator", [item["metadata"]["name"] for item in cluster.get("clusterroles")["items"]])
         self.repairs()
         self.helm("rollback", "doacoes", "--wait")
         self.assertEqual(limit(), memory)

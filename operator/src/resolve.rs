@@ -11,7 +11,7 @@ use crate::crd::{
     SelfSigned, Storage, Tls, UtilizationMetric,
 };
 use crate::images;
-use crate::quantity::{thousandths, whole};
+use crate::quantity::{billionths, whole};
 
 /// One platform, complete.
 #[derive(Clone, Debug)]
@@ -248,9 +248,7 @@ fn redis(spec: &DonationPlatformSpec) -> Redis {
     let limits = given.limits.get_or_insert_default();
     let least = bytes(Platform::redis_limit(max_memory));
     let asked = given.requests.as_ref().and_then(|requests| requests.get("memory")).cloned();
-    limits
-        .entry("memory".to_owned())
-        .or_insert_with(|| asked.filter(|asked| thousandths(&asked.0) > thousandths(&least.0)).unwrap_or(least));
+    limits.entry("memory".to_owned()).or_insert_with(|| asked.filter(|asked| billionths(&asked.0) > billionths(&least.0)).unwrap_or(least));
     let amounts = match spec.profile {
         Profile::Development => Amounts { cpu: "20m", memory: "64Mi", limit: "" },
         Profile::Production => Amounts { cpu: "100m", memory: "256Mi", limit: "" },
@@ -276,7 +274,7 @@ fn resources(given: &ResourceRequirements, default: Amounts) -> ResourceRequirem
     let mut limits = given.limits.clone().unwrap_or_default();
     let mut requests = given.requests.clone().unwrap_or_default();
     if !limits.contains_key("memory") {
-        let limit = requests.get("memory").filter(|request| thousandths(&request.0) > thousandths(default.limit));
+        let limit = requests.get("memory").filter(|request| billionths(&request.0) > billionths(default.limit));
         limits.insert("memory".to_owned(), limit.cloned().unwrap_or_else(|| Quantity(default.limit.to_owned())));
     }
     for (name, amount) in [("cpu", default.cpu), ("memory", default.memory)] {
@@ -286,7 +284,7 @@ fn resources(given: &ResourceRequirements, default: Amounts) -> ResourceRequirem
 }
 
 fn request(requests: &mut BTreeMap<String, Quantity>, limits: &BTreeMap<String, Quantity>, name: &str, amount: &str) {
-    let limit = limits.get(name).filter(|limit| thousandths(&limit.0) < thousandths(amount));
+    let limit = limits.get(name).filter(|limit| billionths(&limit.0) < billionths(amount));
     requests.entry(name.to_owned()).or_insert_with(|| limit.cloned().unwrap_or_else(|| Quantity(amount.to_owned())));
 }
 

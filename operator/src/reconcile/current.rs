@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::quantity::thousandths;
+use crate::quantity::billionths;
 
 /// Maps in which a key that was not rendered changes what the object means.
 const WHOLE_MAPS: [&str; 7] = ["binaryData", "data", "limits", "matchLabels", "namespaceSelector", "nodeSelector", "podSelector"];
@@ -153,11 +153,11 @@ fn same_quantity(left: &Value, right: &Value) -> bool {
     }
 }
 
-/// A quantity in thousandths, if it is a whole number of them.
+/// A quantity in billionths.
 fn quantity(value: &Value) -> Option<i128> {
     match value {
-        Value::String(text) => thousandths(text),
-        Value::Number(number) => thousandths(&number.to_string()),
+        Value::String(text) => billionths(text),
+        Value::Number(number) => billionths(&number.to_string()),
         _ => None,
     }
 }

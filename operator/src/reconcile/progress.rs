@@ -14,7 +14,7 @@ use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::kinds;
 use crate::names::INSTANCE_LABEL;
-use crate::quantity::thousandths;
+use crate::quantity::billionths;
 
 /// Progress of a part that runs in pods, or that only has to exist.
 ///
@@ -167,7 +167,7 @@ fn other_size(child: &Child, observed: &Observed) -> Option<String> {
     let name = postgres::claim_name(child.object.labels().get(INSTANCE_LABEL)?);
     let claim = observed.claims.iter().find(|claim| claim.name_any() == name)?;
     let there = claim.spec.as_ref()?.resources.as_ref()?.requests.as_ref()?.get("storage")?;
-    (thousandths(&there.0) != thousandths(wanted))
+    (billionths(&there.0) != billionths(wanted))
         .then(|| format!(", and its volume, which was there before, was made with {} and not with the {wanted} of storage.size", there.0))
 }
 

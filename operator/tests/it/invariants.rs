@@ -177,7 +177,7 @@ fn every_container_says_what_it_needs_and_may_use() {
                 for pointer in ["/resources/requests/cpu", "/resources/requests/memory", "/resources/limits/memory"] {
                     let amount = text(container, pointer);
                     assert!(
-                        doacoes_operator::quantity::thousandths(&amount).is_some_and(|amount| amount > 0),
+                        doacoes_operator::quantity::billionths(&amount).is_some_and(|amount| amount > 0),
                         "{what}: {pointer} is {amount:?}"
                     );
                 }

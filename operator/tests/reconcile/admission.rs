@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use doacoes_operator::crd::DonationPlatform;
-use doacoes_operator::quantity::thousandths;
+use doacoes_operator::quantity::billionths;
 use futures_util::{Stream, StreamExt as _, stream};
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::ApiResource;
@@ -872,7 +872,7 @@ fn understood(nodes: &[Node], spec: &Value) -> Result {
     for node in nodes.iter().filter(|node| node.path.ends_with(".maxMemory") || node.schema.get("x-kubernetes-int-or-string").is_some()) {
         if let Some(amount) = locate(&written, &node.path).and_then(|place| written.pointer(&place.pointer)) {
             let amount = amount.as_str().ok_or("an amount is text")?;
-            thousandths(amount).ok_or_else(|| format!("{amount:?} is not understood"))?;
+            billionths(amount).ok_or_else(|| format!("{amount:?} is not understood"))?;
         }
     }
     Ok(())
