@@ -73,9 +73,11 @@ class Amount:
 
     def measure(self) -> list[Row]:
         settings = self.world.settings
+        postgres = {"postgres": [self.world.stack.services.postgres_pid]}
         for what, path in READS:
-            run = load.wrk(self.listener.url(path or self.campaign), settings.few, settings.growth_seconds)
-            self.add_rate(what, run.require_clean(f"growth: {what}, {self.label}"), run.rate)
+            run = load.wrk(self.listener.url(path or self.campaign), settings.few, settings.growth_seconds, groups=postgres)
+            busy = f"; PostgreSQL takes {run.cpu['postgres'] / run.seconds * 100:.0f} % of a core beside it"
+            self.add_rate(what, run.require_clean(f"growth: {what}, {self.label}"), run.rate, busy)
         slugs = self.walk_campaigns()
         self.walk_donations()
         self.read_cold(slugs)
