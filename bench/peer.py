@@ -15,7 +15,7 @@ from stack import clean_env
 # Fixed by its run.sh.
 HOME = Path("/tmp/django_peer")
 URL = "http://127.0.0.1:58080"
-PAIRS = 3
+PAIRS = 5
 
 
 def command(folder: Path, *words, patience: float, env: dict | None = None) -> str:
