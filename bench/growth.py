@@ -7,7 +7,7 @@ import load
 from edge import Listener, start_edge
 from processes import memory_mib
 from report import Row, count, spread
-from rows import API, World, cores, hot_slug
+from rows import API, World, cores, hot_slug, read_many
 from stack import Api
 
 # What is read again and again; None is the campaign that most people gave to.
@@ -131,9 +131,7 @@ class Amount:
         ))
 
     def read(self, slugs: list[str], kinds: tuple[str, ...], order: str, seconds: int) -> load.Run:
-        paths = self.world.stack.folder / "paths"
-        paths.write_text("".join(f"{API}/campanhas/{slug}{kind}\n" for slug in slugs for kind in kinds))
-        return load.wrk(self.listener.url("/"), self.world.settings.few, seconds, "read_many", (paths, order))
+        return read_many(self.world, self.listener, slugs, kinds, order, self.world.settings.few, seconds)
 
     def add_rate(self, what: str, run: load.Run, rate: float, more: str = "") -> None:
         first = self.first.setdefault(what, rate)

@@ -17,7 +17,7 @@ import load
 from edge import Listener, start_edge
 from processes import BenchError
 from report import Row, count
-from rows import API, World, cores, donate, pay
+from rows import API, World, cores, donate, pay, read_many
 from stack import http
 
 KINDS = ("", "/totais", "/doacoes")
@@ -39,11 +39,8 @@ def donations_wrk(world: World, connections: int) -> load.Run:
 
 
 def by_zipf(world: World, listener: Listener, slugs: list[str], connections: int, what: str) -> load.Run:
-    """Three pages of each campaign, the n-th as often as 1/n of the first."""
-    paths = world.stack.folder / "paths"
-    paths.write_text("".join(f"{API}/campanhas/{slug}{kind}\n" for slug in slugs for kind in KINDS))
-    run = load.wrk(listener.url("/"), connections, world.settings.write_seconds, "read_many", (paths, "zipf"))
-    return run.require_clean(what)
+    """Three pages of each campaign."""
+    return read_many(world, listener, slugs, KINDS, "zipf", connections, world.settings.write_seconds).require_clean(what)
 
 
 def reads_beside_donations(world: World, slugs: list[str]) -> list[Row]:

@@ -368,6 +368,13 @@ def memory(world: World) -> list[Row]:
     )]
 
 
+def read_many(world: World, listener: Listener, slugs: list[str], kinds: tuple[str, ...], order: str, connections: int, seconds: int) -> load.Run:
+    """Pages of many campaigns: `zipf`, the n-th campaign as often as 1/n of the first, or all in `turn`."""
+    paths = world.stack.folder / "paths"
+    paths.write_text("".join(f"{API}/campanhas/{slug}{kind}\n" for slug in slugs for kind in kinds))
+    return load.wrk(listener.url("/"), connections, seconds, "read_many", (paths, order))
+
+
 def hot_slug(stack: Stack, database: str = "doacoes") -> str:
     """The campaign that most people gave to."""
     found = stack.services.sql(

@@ -13,7 +13,7 @@ use super::LoadError;
 use super::entry::Entry;
 use super::subject::{Subject, Tag};
 
-/// Bytes of answers. Few enough that a process with both caches full and a password to hash is to stay below 64 MiB.
+/// Bytes of answers. Few, because a process is to stay below 64 MiB; docs/performance.md tells what it comes to.
 const CAPACITY: u64 = 12 * 1024 * 1024;
 /// Bytes of answers for the time without stores; most of them are the same as those above.
 const KEPT_CAPACITY: u64 = 6 * 1024 * 1024;

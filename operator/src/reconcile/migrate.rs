@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::batch::v1::JobStatus;
+use k8s_openapi::api::batch::v1::{JobCondition, JobStatus};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 use kube::api::DynamicObject;
@@ -101,7 +101,12 @@ fn status_of(job: &DynamicObject) -> JobStatus {
 }
 
 fn has_condition(status: &JobStatus, name: &str) -> bool {
-    status.conditions.iter().flatten().any(|condition| condition.type_ == name && condition.status == "True")
+    condition(status, name).is_some()
+}
+
+/// The condition of that type, if it is True.
+fn condition<'a>(status: &'a JobStatus, name: &str) -> Option<&'a JobCondition> {
+    status.conditions.iter().flatten().find(|condition| condition.type_ == name && condition.status == "True")
 }
 
 fn of_job(job: &DynamicObject, observed: &Observed) -> State {
@@ -110,10 +115,9 @@ fn of_job(job: &DynamicObject, observed: &Observed) -> State {
         return State::Complete;
     }
     let attempt = job.annotations().get(ATTEMPT).and_then(|text| text.parse().ok()).unwrap_or(1);
-    let is_true = |type_: &str| status.conditions.iter().flatten().find(|condition| condition.type_ == type_ && condition.status == "True");
-    let Some(failed) = is_true("Failed") else {
+    let Some(failed) = condition(&status, "Failed") else {
         if job.data.pointer("/spec/suspend").and_then(Value::as_bool) == Some(true) {
-            let since = is_true("Suspended").and_then(|condition| condition.last_transition_time.as_ref());
+            let since = condition(&status, "Suspended").and_then(|condition| condition.last_transition_time.as_ref());
             return State::Failed {
                 attempt,
                 at: since.or(job.metadata.creation_timestamp.as_ref()).map(|time| time.0),
