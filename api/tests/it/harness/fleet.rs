@@ -56,9 +56,10 @@ impl Fleet {
     /// Starts everything and waits until each process is ready.
     pub async fn start(servers: &Servers, database: &str, options: FleetOptions) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        // A build during the test would take the file from under those that start again.
+        // A build during the test would take the file from under those that start again. Copied by another process: what this one
+        // has open for writing, every program that another test starts meanwhile has too for a moment, and no file can be run then.
         let binary = folder.path().join("api");
-        std::fs::copy(env!("CARGO_BIN_EXE_api"), &binary).unwrap();
+        assert!(Command::new("cp").arg(env!("CARGO_BIN_EXE_api")).arg(&binary).status().unwrap().success());
         let secrets = servers.secrets();
         Keys::create_missing(&secrets).unwrap();
         let front = free_port();
