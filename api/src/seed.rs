@@ -13,23 +13,19 @@ mod world;
 
 use std::time::{Duration, Instant};
 
-use sqlx::{PgConnection, PgPool};
-use uuid::Uuid;
-
 use self::donations::Donations;
 use self::random::Random;
 use crate::keys::Keys;
 use crate::password::{Passwords, PasswordsError};
 use crate::store::StoreError;
-use crate::store::consistency::{self, Finding};
+use crate::store::consistency::{self, Finding, Size};
+use sqlx::{PgConnection, PgPool};
 
 /// The password of every person of the demonstration, `pessoa1@exemplo.org.br` and those that follow.
 pub const PASSWORD: &str = "demonstracao";
 
 /// Donations that are held in memory at once.
 const BATCH: u32 = 5_000;
-/// Campaigns that are checked at once, and donations in one statement.
-const CHECKED: (i64, i64) = (1_000, 5_000);
 
 /// How much to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,15 +194,12 @@ async fn add_up(db: &mut PgConnection) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Runs every check over every campaign.
+/// Runs every check.
 async fn check(db: &mut PgConnection) -> Result<(), SeedError> {
-    let mut findings = Vec::new();
-    let mut after: Option<Uuid> = None;
-    loop {
-        let campaigns = consistency::campaigns(db, after, CHECKED.0).await?;
-        let Some(last) = campaigns.last() else { break };
-        findings.extend(consistency::check(db, &campaigns, CHECKED.1).await?);
-        after = Some(*last);
+    let (mut findings, mut last, size) = (Vec::new(), None, Size::default());
+    while let Some(part) = consistency::next(db, last.as_ref(), size).await? {
+        findings.extend(consistency::check(db, &part, size).await?);
+        last = Some(part);
     }
     if findings.is_empty() { Ok(()) } else { Err(SeedError::Inconsistent(findings)) }
 }

@@ -1,22 +1,20 @@
-//! Checks the books, some campaigns a turn, round and round.
+//! Checks the books, a part of them a turn, round and round.
 
 use std::collections::HashMap;
 use std::time::Instant;
 
-use uuid::Uuid;
-
 use super::{Task, Turn, note, take_turn};
 use crate::state::{AppState, Core, commit};
 use crate::store::StoreError;
-use crate::store::consistency::{CHECKS, Finding};
+use crate::store::consistency::{CHECKS, Finding, Part};
 
 /// The part of a connection's time that checking takes, in each replica: one in so many.
 const SHARE: u32 = 50;
 
-/// How far a pass over all campaigns has come.
+/// How far a pass over all of them has come.
 #[derive(Default)]
 struct Pass {
-    after: Option<Uuid>,
+    last: Option<Part>,
     rows: HashMap<&'static str, usize>,
 }
 
@@ -38,16 +36,18 @@ async fn turn(core: &Core, pass: &mut Pass) -> Result<Option<Turn>, StoreError> 
     // The lock only keeps replicas from doing the same work; the checks read on a connection of their own.
     let Some(tx) = take_turn(core, Task::Books).await? else { return Ok(None) };
     core.collect_missing_statistics().await?;
-    let (campaigns, last) = core.next_campaigns(pass.after).await?;
-    // A batch that fails is counted as such and met again on the next round; it must not keep the others from theirs.
-    pass.after = last;
-    let findings = core.check_campaigns(&campaigns).await?;
+    // A part that fails is counted as such and met again on the next round; it must not keep the others from theirs.
+    pass.last = core.next_part_of_books(pass.last.as_ref()).await?;
+    let findings = match &pass.last {
+        Some(part) => core.check_part_of_books(part).await?,
+        None => vec![],
+    };
     commit(tx).await?;
     for Finding { check, rows } in findings {
         tracing::error!(check, ?rows, "the books do not agree");
         *pass.rows.entry(check).or_default() += rows.len();
     }
-    if last.is_none() {
+    if pass.last.is_none() {
         for check in CHECKS {
             core.metrics.findings(check, pass.rows.remove(check).unwrap_or(0));
         }

@@ -9,7 +9,7 @@ use crate::keys::KeyRing;
 use crate::mail::Letter;
 use crate::state::{Core, commit};
 use crate::store::audit::{self, Deed};
-use crate::store::consistency::{self, Finding};
+use crate::store::consistency::{self, Finding, Part, Size};
 use crate::store::{StoreError, organizadoras, outbox, pessoas, sessions};
 use sqlx::PgPool;
 use time::OffsetDateTime;
@@ -89,24 +89,15 @@ async fn record(
     audit::record(db, clock.new_id(), &deed, clock.now()).await
 }
 
-/// Campaigns that are checked in one snapshot.
-const BATCH: i64 = 5;
-/// Donations that one statement reads: a fraction of the second that a statement may take.
-const PAGE: i64 = 5_000;
-
-/// Checks the books of every campaign.
+/// Checks all of the books.
 pub async fn check_books(db: &PgPool) -> Result<Vec<Finding>, StoreError> {
     collect_missing_statistics(db).await?;
-    let mut findings = Vec::new();
-    let mut after = None;
-    loop {
-        let (campaigns, last) = next_campaigns(db, after).await?;
-        findings.extend(check_campaigns(db, &campaigns).await?);
-        if last.is_none() {
-            return Ok(findings);
-        }
-        after = last;
+    let (mut findings, mut last) = (Vec::new(), None);
+    while let Some(part) = next_part(db, last.as_ref()).await? {
+        findings.extend(check_part(db, &part).await?);
+        last = Some(part);
     }
+    Ok(findings)
 }
 
 /// In a transaction of its own: others plan with statistics only once they are committed.
@@ -116,17 +107,15 @@ async fn collect_missing_statistics(db: &PgPool) -> Result<(), StoreError> {
     commit(tx).await
 }
 
-async fn next_campaigns(db: &PgPool, after: Option<Uuid>) -> Result<(Vec<Uuid>, Option<Uuid>), StoreError> {
+async fn next_part(db: &PgPool, last: Option<&Part>) -> Result<Option<Part>, StoreError> {
     let mut connection = db.acquire().await?;
-    let campaigns = consistency::campaigns(&mut connection, after, BATCH).await?;
-    let last = campaigns.last().copied();
-    Ok((campaigns, last))
+    consistency::next(&mut connection, last, Size::default()).await
 }
 
-async fn check_campaigns(db: &PgPool, campaigns: &[Uuid]) -> Result<Vec<Finding>, StoreError> {
+async fn check_part(db: &PgPool, part: &Part) -> Result<Vec<Finding>, StoreError> {
     let mut tx = db.begin().await?;
     consistency::hold_still(&mut tx).await?;
-    let findings = consistency::check(&mut tx, campaigns, PAGE).await?;
+    let findings = consistency::check(&mut tx, part, Size::default()).await?;
     commit(tx).await?;
     Ok(findings)
 }
@@ -137,13 +126,13 @@ impl Core {
         collect_missing_statistics(&self.db).await
     }
 
-    /// The campaigns after `after` to check next, and the last of them, or nothing at the end.
-    pub async fn next_campaigns(&self, after: Option<Uuid>) -> Result<(Vec<Uuid>, Option<Uuid>), StoreError> {
-        next_campaigns(&self.db, after).await
+    /// The part of the books to check after `last`, or the first; nothing at the end.
+    pub async fn next_part_of_books(&self, last: Option<&Part>) -> Result<Option<Part>, StoreError> {
+        next_part(&self.db, last).await
     }
 
-    /// What is wrong with the books of `campaigns`.
-    pub async fn check_campaigns(&self, campaigns: &[Uuid]) -> Result<Vec<Finding>, StoreError> {
-        check_campaigns(&self.db, campaigns).await
+    /// What is wrong in a part of the books.
+    pub async fn check_part_of_books(&self, part: &Part) -> Result<Vec<Finding>, StoreError> {
+        check_part(&self.db, part).await
     }
 }

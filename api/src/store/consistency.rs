@@ -1,5 +1,6 @@
-//! Do the books agree? Donations are read a page at a time, so that no statement takes long however large a campaign is. What
-//! is summed over pages must all be of one snapshot: see [`hold_still`].
+//! Do the books agree? They are checked a part at a time, so that no statement takes long however large a database is: first the
+//! donations in the order of their ids, next to which in every table lies what belongs to them, then the totals of campaigns. Each
+//! donation agrees with its receipts, refunds, events and ledger, and the totals with the donations: so they agree with the ledger.
 
 use std::collections::{HashMap, HashSet};
 
@@ -24,13 +25,12 @@ pub struct Finding {
     pub rows: Vec<Uuid>,
 }
 
-const TOTALS_AND_LEDGER: &str = "totais_iguais_ao_razao";
 const TOTALS_AND_DONATIONS: &str = "totais_iguais_as_doacoes";
 
 /// Every rule's name, a metric label.
-pub const CHECKS: [&str; 6] = [TOTALS_AND_LEDGER, TOTALS_AND_DONATIONS, RULES[0].name, RULES[1].name, RULES[2].name, RULES[3].name];
+pub const CHECKS: [&str; 6] = [RULES[0].name, RULES[1].name, RULES[2].name, RULES[3].name, RULES[4].name, TOTALS_AND_DONATIONS];
 
-const RULES: [Rule; 4] = [
+const RULES: [Rule; 5] = [
     Rule {
         name: "lancamentos_balanceados",
         sql: "SELECT l.id FROM lancamentos l LEFT JOIN partidas p ON p.lancamento_id = l.id
@@ -53,25 +53,51 @@ const RULES: [Rule; 4] = [
         sql: "SELECT d.id FROM doacoes d WHERE d.id = ANY($1) AND d.situacao IS DISTINCT FROM (
                   SELECT e.para FROM doacao_eventos e WHERE e.doacao_id = d.id ORDER BY e.seq DESC LIMIT 1)",
     },
+    Rule {
+        name: "doacoes_iguais_ao_razao",
+        sql: "SELECT d.id FROM doacoes d WHERE d.id = ANY($1) AND (d.recebido_centavos, d.devolvido_centavos) <> (
+                  SELECT coalesce(-sum(p.valor_centavos) FILTER (WHERE l.tipo = 'confirmacao'), 0),
+                         coalesce(sum(p.valor_centavos) FILTER (WHERE l.tipo = 'devolucao'), 0)
+                  FROM lancamentos l JOIN partidas p ON p.lancamento_id = l.id JOIN contas c ON c.id = p.conta_id
+                  WHERE l.doacao_id = d.id AND c.tipo = 'campanha' AND c.dono = d.campanha_id)",
+    },
 ];
 
-/// What the confirmed donations of a page come to, by campaign.
-#[derive(sqlx::FromRow)]
-struct PageOfDonations {
-    campanha_id: Uuid,
-    arrecadado: i64,
-    declarado: i64,
-    devolvido: i64,
-    doacoes: i64,
-    doadores: Vec<[u8; 16]>,
+/// How much is read at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    /// Donations whose rules are checked by one statement each, a fraction of the second that it may take.
+    pub donations: i64,
+    /// Campaigns whose totals are checked in one snapshot.
+    pub campaigns: i64,
+    /// Donations of campaigns that one statement reads, which lie far from each other.
+    pub page: i64,
 }
 
-/// What the ledger says of the donations of a page, by campaign.
+impl Default for Size {
+    fn default() -> Self {
+        Self { donations: 5_000, campaigns: 20, page: 1_000 }
+    }
+}
+
+/// A part of the books, never an empty one: neighbours by id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Donations, each by itself.
+    Donations(Vec<Uuid>),
+    /// Campaigns, with the sum of their donations.
+    Campaigns(Vec<Uuid>),
+}
+
+/// What a confirmed donation adds to the totals of its campaign.
 #[derive(sqlx::FromRow)]
-struct PageOfLedger {
+struct Donation {
     campanha_id: Uuid,
-    arrecadado: i64,
+    id: Uuid,
+    recebido: i64,
     devolvido: i64,
+    e_declarada: bool,
+    doador: [u8; 16],
 }
 
 /// The totals of a campaign with what is not yet folded.
@@ -86,7 +112,7 @@ struct Totals {
     doadores: Option<i64>,
 }
 
-/// What the pages of a campaign come to.
+/// What the donations of a campaign come to.
 #[derive(Default)]
 struct Sums {
     raised: i64,
@@ -94,8 +120,6 @@ struct Sums {
     refunded: i64,
     donations: i64,
     donors: HashSet<[u8; 16]>,
-    raised_in_ledger: i64,
-    refunded_in_ledger: i64,
 }
 
 /// Lets a transaction see what was committed before its next statement, and nothing later. Its first statement.
@@ -127,54 +151,83 @@ pub async fn collect_statistics(db: &mut PgConnection) -> Result<(), StoreError>
     Ok(())
 }
 
-/// The next campaigns to check, by id, after `after`.
-pub async fn campaigns(db: &mut PgConnection, after: Option<Uuid>, limit: i64) -> Result<Vec<Uuid>, StoreError> {
-    Ok(sqlx::query_scalar("SELECT id FROM campanhas WHERE id > $1 ORDER BY id LIMIT $2")
-        .bind(after.unwrap_or(Uuid::nil()))
-        .bind(limit)
-        .fetch_all(db)
-        .await?)
+/// The part that comes after `last`, or the first; nothing after the last. Donations that are made meanwhile are met too.
+pub async fn next(db: &mut PgConnection, last: Option<&Part>, size: Size) -> Result<Option<Part>, StoreError> {
+    if !matches!(last, Some(Part::Campaigns(_))) {
+        let query = sqlx::query_scalar("SELECT id FROM doacoes WHERE id > $1 ORDER BY id LIMIT $2").bind(last_id(last));
+        let donations: Vec<Uuid> = query.bind(size.donations).fetch_all(&mut *db).await?;
+        if !donations.is_empty() {
+            return Ok(Some(Part::Donations(donations)));
+        }
+    }
+    let after = last_id(last.filter(|part| matches!(part, Part::Campaigns(_))));
+    let query = sqlx::query_scalar("SELECT id FROM campanhas WHERE id > $1 ORDER BY id LIMIT $2").bind(after);
+    let campaigns: Vec<Uuid> = query.bind(size.campaigns).fetch_all(db).await?;
+    Ok((!campaigns.is_empty()).then_some(Part::Campaigns(campaigns)))
 }
 
-/// What breaks a rule in the books of `campaigns`, which are neighbours by id; `page` donations are read at a time, and of each
-/// rule some rows are told. Within a transaction.
-pub async fn check(db: &mut PgConnection, campaigns: &[Uuid], page: i64) -> Result<Vec<Finding>, StoreError> {
-    let mut findings = CHECKS.map(|check| Finding { check, rows: vec![] });
-    let mut find = |name: &str, rows: Vec<Uuid>| {
-        for finding in findings.iter_mut().filter(|finding| finding.check == name) {
-            finding.rows.extend(rows.iter().take(20_usize.saturating_sub(finding.rows.len())));
-        }
+/// Before every other where there is no part.
+fn last_id(part: Option<&Part>) -> Uuid {
+    let ids = part.map(|(Part::Donations(ids) | Part::Campaigns(ids))| ids.as_slice()).unwrap_or_default();
+    ids.last().copied().unwrap_or(Uuid::nil())
+}
+
+/// What breaks a rule in a part of the books; of each rule some rows are told. Campaigns are checked in one snapshot if the transaction
+/// [holds still](hold_still).
+pub async fn check(db: &mut PgConnection, part: &Part, size: Size) -> Result<Vec<Finding>, StoreError> {
+    let broken = match part {
+        Part::Donations(ids) => broken_rules(db, ids).await?,
+        Part::Campaigns(ids) => vec![(TOTALS_AND_DONATIONS, wrong_totals(db, ids, size.page).await?)],
     };
-    let mut sums: HashMap<Uuid, Sums> = HashMap::new();
-    let mut after = campaigns.first().map(|first| (*first, Uuid::nil()));
-    while let (Some(place), Some(last)) = (after, campaigns.last()) {
-        let donations = donations(db, place, *last, page).await?;
-        let ids: Vec<Uuid> = donations.iter().map(|(_, id)| *id).collect();
-        for rule in &RULES {
-            find(rule.name, sqlx::query_scalar(rule.sql).bind(&ids).fetch_all(&mut *db).await?);
-        }
-        add_page(db, &ids, &mut sums).await?;
-        after = donations.last().copied();
+    let some = broken.into_iter().filter(|(_, rows)| !rows.is_empty());
+    Ok(some.map(|(check, rows)| Finding { check, rows: rows.into_iter().take(20).collect() }).collect())
+}
+
+async fn broken_rules(db: &mut PgConnection, donations: &[Uuid]) -> Result<Vec<(&'static str, Vec<Uuid>)>, StoreError> {
+    let mut broken = Vec::with_capacity(RULES.len());
+    for rule in &RULES {
+        broken.push((rule.name, sqlx::query_scalar(rule.sql).bind(donations).fetch_all(&mut *db).await?));
     }
+    Ok(broken)
+}
+
+/// The campaigns of `campaigns` whose totals are not what their donations come to.
+async fn wrong_totals(db: &mut PgConnection, campaigns: &[Uuid], page: i64) -> Result<Vec<Uuid>, StoreError> {
+    let mut sums: HashMap<Uuid, Sums> = HashMap::new();
+    let mut place = campaigns.first().map(|first| (*first, Uuid::nil()));
+    while let (Some(after), Some(last)) = (place, campaigns.last()) {
+        let donations = confirmed_donations(db, after, *last, page).await?;
+        place = donations.last().map(|donation| (donation.campanha_id, donation.id));
+        for donation in donations {
+            let sum = sums.entry(donation.campanha_id).or_default();
+            sum.raised += donation.recebido;
+            sum.declared += if donation.e_declarada { donation.recebido } else { 0 };
+            sum.refunded += donation.devolvido;
+            sum.donations += 1;
+            sum.donors.insert(donation.doador);
+        }
+    }
+    let mut wrong = Vec::new();
     for totals in totals(db, campaigns).await? {
         let sums = sums.remove(&totals.campanha_id).unwrap_or_default();
-        if (totals.arrecadado, totals.devolvido) != (sums.raised_in_ledger, sums.refunded_in_ledger) {
-            find(TOTALS_AND_LEDGER, vec![totals.campanha_id]);
-        }
         if (totals.arrecadado, totals.devolvido, totals.declarado, totals.doacoes)
             != (sums.raised, sums.refunded, sums.declared, sums.donations)
             || totals.doadores.is_some_and(|donors| usize::try_from(donors) != Ok(sums.donors.len()))
         {
-            find(TOTALS_AND_DONATIONS, vec![totals.campanha_id]);
+            wrong.push(totals.campanha_id);
         }
     }
-    Ok(findings.into_iter().filter(|finding| !finding.rows.is_empty()).collect())
+    Ok(wrong)
 }
 
-/// The next donations, by campaign and id, after `place` and of campaigns up to `last`.
-async fn donations(db: &mut PgConnection, place: (Uuid, Uuid), last: Uuid, limit: i64) -> Result<Vec<(Uuid, Uuid)>, StoreError> {
+/// The next confirmed donations, by campaign and id, after `place` and of campaigns up to `last`.
+async fn confirmed_donations(db: &mut PgConnection, place: (Uuid, Uuid), last: Uuid, limit: i64) -> Result<Vec<Donation>, StoreError> {
+    // Half of a keyed hash tells donors apart as well as the whole.
     Ok(sqlx::query_as(
-        "SELECT campanha_id, id FROM doacoes WHERE (campanha_id, id) > ($1, $2) AND campanha_id <= $3 ORDER BY campanha_id, id LIMIT $4",
+        "SELECT campanha_id, id, recebido_centavos AS recebido, devolvido_centavos AS devolvido,
+                evidencia IS NOT DISTINCT FROM 'declarada' AS e_declarada, substring(doador_chave FOR 16) AS doador
+         FROM doacoes WHERE (campanha_id, id) > ($1, $2) AND campanha_id <= $3 AND confirmada_em IS NOT NULL
+         ORDER BY campanha_id, id LIMIT $4",
     )
     .bind(place.0)
     .bind(place.1)
@@ -182,45 +235,6 @@ async fn donations(db: &mut PgConnection, place: (Uuid, Uuid), last: Uuid, limit
     .bind(limit)
     .fetch_all(db)
     .await?)
-}
-
-/// Adds what the donations with `ids` and their ledger come to.
-async fn add_page(db: &mut PgConnection, ids: &[Uuid], sums: &mut HashMap<Uuid, Sums>) -> Result<(), StoreError> {
-    // Half of a keyed hash tells donors apart as well as the whole.
-    let donations: Vec<PageOfDonations> = sqlx::query_as(
-        "SELECT campanha_id, sum(recebido_centavos)::bigint AS arrecadado,
-                coalesce(sum(recebido_centavos) FILTER (WHERE evidencia = 'declarada'), 0)::bigint AS declarado,
-                sum(devolvido_centavos)::bigint AS devolvido, count(*) AS doacoes,
-                array_agg(DISTINCT substring(doador_chave FOR 16)) AS doadores
-         FROM doacoes WHERE id = ANY($1) AND confirmada_em IS NOT NULL GROUP BY campanha_id",
-    )
-    .bind(ids)
-    .fetch_all(&mut *db)
-    .await?;
-    for page in donations {
-        let sum = sums.entry(page.campanha_id).or_default();
-        sum.raised += page.arrecadado;
-        sum.declared += page.declarado;
-        sum.refunded += page.devolvido;
-        sum.donations += page.doacoes;
-        sum.donors.extend(page.doadores);
-    }
-    let ledger: Vec<PageOfLedger> = sqlx::query_as(
-        "SELECT d.campanha_id, coalesce(-sum(p.valor_centavos) FILTER (WHERE l.tipo = 'confirmacao'), 0)::bigint AS arrecadado,
-                coalesce(sum(p.valor_centavos) FILTER (WHERE l.tipo = 'devolucao'), 0)::bigint AS devolvido
-         FROM doacoes d JOIN lancamentos l ON l.doacao_id = d.id JOIN partidas p ON p.lancamento_id = l.id
-              JOIN contas c ON c.id = p.conta_id AND c.tipo = 'campanha' AND c.dono = d.campanha_id
-         WHERE d.id = ANY($1) GROUP BY d.campanha_id",
-    )
-    .bind(ids)
-    .fetch_all(db)
-    .await?;
-    for page in ledger {
-        let sum = sums.entry(page.campanha_id).or_default();
-        sum.raised_in_ledger += page.arrecadado;
-        sum.refunded_in_ledger += page.devolvido;
-    }
-    Ok(())
 }
 
 async fn totals(db: &mut PgConnection, campaigns: &[Uuid]) -> Result<Vec<Totals>, StoreError> {
