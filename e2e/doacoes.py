@@ -51,6 +51,25 @@ def platform():
     return cluster.get("donationplatform", "doacoes", "--namespace", NAMESPACE)
 
 
+def apply_beside(name, namespace, spec):
+    """Another platform, of the same images."""
+    resource = {"apiVersion": "doacoes.dev/v1alpha1", "kind": "DonationPlatform", "metadata": {"name": name, "namespace": namespace}}
+    cluster.apply(resource | {"spec": {"image": platform()["spec"]["image"]} | spec})
+
+
+def small(host, edge, **ingress):
+    """The spec of a platform with one pod of each part, which goes with its data."""
+    return {
+        "profile": "Development",
+        "deletionPolicy": "Delete",
+        "api": {"replicas": 1},
+        "pooler": {"replicas": 1, "serverPoolSize": 20},
+        "redis": {"managed": {"maxMemory": "64Mi"}},
+        "database": {"managed": {"storage": {"size": "1Gi"}}},
+        "ingress": {"host": host, "managed": {"replicas": 1} | edge} | ingress,
+    }
+
+
 def condition(kind):
     """Status, reason and message of a condition, if it is of the latest generation."""
     found = platform()

@@ -9,7 +9,7 @@ import unittest
 
 import doacoes
 from cluster import eventually
-from doacoes import ask, cluster, donate, hot_campaign, platform
+from doacoes import ask, cluster, donate, hot_campaign
 from test_platform import e2eid
 
 HOST = "doe.example.org"
@@ -28,19 +28,9 @@ class Edge(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.namespace = cls.enterClassContext(cluster.namespace())
-        edge = {"replicas": 1, "service": {"type": "NodePort", "externalTrafficPolicy": "Local"}}
-        spec = {
-            "profile": "Development",
-            "deletionPolicy": "Delete",
-            "image": platform()["spec"]["image"],
-            "api": {"replicas": 1},
-            "pooler": {"replicas": 1, "serverPoolSize": 20},
-            "redis": {"managed": {"maxMemory": "64Mi"}},
-            "database": {"managed": {"storage": {"size": "1Gi"}}},
-            "ingress": {"host": HOST, "rateLimit": {"requestsPerSecond": 1, "burst": BURST}, "managed": edge},
-        }
-        kind = {"apiVersion": "doacoes.dev/v1alpha1", "kind": "DonationPlatform"}
-        cluster.apply(kind | {"metadata": {"name": "borda", "namespace": cls.namespace}, "spec": spec})
+        edge = {"service": {"type": "NodePort", "externalTrafficPolicy": "Local"}}
+        limit = {"requestsPerSecond": 1, "burst": BURST}
+        doacoes.apply_beside("borda", cls.namespace, doacoes.small(HOST, edge, rateLimit=limit))
 
     def setUp(self):
         self.settled()

@@ -38,10 +38,6 @@ def generations():
     return {item["metadata"]["name"]: item["metadata"]["generation"] for item in items}
 
 
-def image():
-    return platform()["spec"]["image"]
-
-
 def restarts():
     items = cluster.get("pods", "--namespace", NAMESPACE)["items"]
     return {
@@ -167,7 +163,7 @@ class Operator(unittest.TestCase):
         self.assertEqual(donors.failed(), [])
 
     def test_rolling_updates_of_image_and_settings_fail_no_request(self):
-        now = image()
+        now = platform()["spec"]["image"]
         other = f"{now['tag']}-again"
         cluster.run("tag-image", f"{now['repository']}:{now['tag']}", f"{now['repository']}:{other}")
         for what, spec in [
@@ -237,18 +233,8 @@ class Operator(unittest.TestCase):
     def test_a_second_platform_leaves_the_first_alone_and_goes_with_its_data(self):
         before = generations(), restarts(), names("api")
         with cluster.namespace() as namespace:
-            spec = {
-                "profile": "Development",
-                "deletionPolicy": "Delete",
-                "image": image(),
-                "api": {"replicas": 1},
-                "pooler": {"replicas": 1, "serverPoolSize": 20},
-                "redis": {"managed": {"maxMemory": "64Mi"}},
-                "database": {"managed": {"storage": {"size": "1Gi"}}},
-                "ingress": {"host": "outra.example.org", "managed": {"replicas": 1, "service": {"type": "NodePort", "externalTrafficPolicy": "Cluster"}}},
-            }
-            resource = {"apiVersion": "doacoes.dev/v1alpha1", "kind": "DonationPlatform", "metadata": {"name": "outra", "namespace": namespace}}
-            cluster.apply(resource | {"spec": spec})
+            service = {"type": "NodePort", "externalTrafficPolicy": "Cluster"}
+            doacoes.apply_beside("outra", namespace, doacoes.small("outra.example.org", {"service": service}))
             other = lambda *words: cluster.kubectl("--namespace", namespace, *words)
             other("wait", "--for=condition=Ready", "--timeout=180s", "donationplatform/outra")
             service = cluster.get("service", "outra-edge", "--namespace", namespace)
@@ -268,9 +254,7 @@ class Operator(unittest.TestCase):
     def test_the_smallest_resource_of_production_becomes_ready_and_answers(self):
         with cluster.namespace() as namespace:
             # The image of this checkout has a tag of its own; a release needs the host alone.
-            spec = {"image": image(), "ingress": {"host": "doe.example.org"}}
-            kind = {"apiVersion": "doacoes.dev/v1alpha1", "kind": "DonationPlatform"}
-            cluster.apply(kind | {"metadata": {"name": "menor", "namespace": namespace}, "spec": spec})
+            doacoes.apply_beside("menor", namespace, {"ingress": {"host": "doe.example.org"}})
             cluster.kubectl("--namespace", namespace, "wait", "--for=condition=Ready", "--timeout=240s", "donationplatform/menor")
             found = cluster.get("donationplatform", "menor", "--namespace", namespace)
             reasons = {one["type"]: one["reason"] for one in found["status"]["conditions"]}

@@ -1,5 +1,6 @@
 """What donors and organizers do on the platform, also while parts of it come and go."""
 
+import base64
 import concurrent.futures
 import random
 import re
@@ -74,6 +75,14 @@ class Platform(unittest.TestCase):
         refund = ask("POST", f"doacoes/{donation['id']}/devolucoes", {}, Cookie=cookie, Idempotency_Key=str(uuid.uuid4()))
         self.assertEqual(expect(201, refund)["situacao"], "devolvida")
         eventually("the total moves back", lambda: total() == 0, 10)
+
+    def test_the_first_administrator_logs_in_with_the_generated_password(self):
+        password = kubectl("get", "secret", "doacoes-admin", "--output", "jsonpath={.data.password}")
+        login = {"email": doacoes.platform()["spec"]["firstAdmin"]["email"], "senha": base64.b64decode(password).decode()}
+        status, headers, body = ask("POST", "sessoes", login)
+        self.assertEqual(status, 201, body)
+        status, _, account = ask("GET", "eu", Cookie=headers["Set-Cookie"].split(";")[0])
+        self.assertEqual((status, account["papel"]), (200, "admin"), account)
 
     def test_no_statement_is_mixed_up_among_64_connections_through_the_pooler(self):
         template = cluster.get("deployment", "doacoes-api", "--namespace", NAMESPACE)["spec"]["template"]

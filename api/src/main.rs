@@ -1,6 +1,6 @@
 //! `api serve | migrate | seed | admin | export-assets | openapi`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -8,14 +8,16 @@ use clap::{Args, Parser, Subcommand};
 use doacoes_api::app::App;
 use doacoes_api::clock::Clock;
 use doacoes_api::config::{Config, DatabaseArgs, OwnerArgs, Profile};
-use doacoes_api::domain::email::Email;
+use doacoes_api::credentials::read_secret;
+use doacoes_api::domain::email::{Email, Password};
 use doacoes_api::domain::slug::Slug;
+use doacoes_api::domain::text::Name;
 use doacoes_api::http::openapi;
 use doacoes_api::keys::Keys;
 use doacoes_api::metrics::Metrics;
 use doacoes_api::password::Passwords;
 use doacoes_api::seed::SeedError;
-use doacoes_api::service::administration::{self, WaitingLetter};
+use doacoes_api::service::administration::{self, AdminAccount, CreatedAdmin, WaitingLetter};
 use doacoes_api::shutdown::signalled;
 use doacoes_api::store::schema::{self, Migrated};
 use doacoes_api::store::{self, consistency};
@@ -76,6 +78,12 @@ struct MigrateArgs {
     /// `{"schema": "…", "applied": 0}` or `{"error": "…"}`.
     #[arg(long)]
     result: Option<PathBuf>,
+    /// E-mail of an administrator's account to make once the schema is there, if there is no administrator yet.
+    #[arg(long, requires = "first_admin_password_file")]
+    first_admin: Option<String>,
+    /// File with that account's password.
+    #[arg(long, requires = "first_admin")]
+    first_admin_password_file: Option<PathBuf>,
 }
 
 /// What a command needs that is only for development.
@@ -116,6 +124,16 @@ enum Admin {
         database: DatabaseArgs,
         /// Its slug.
         slug: String,
+    },
+    /// Make an account for an administrator. Its address is taken for proven.
+    Create {
+        #[command(flatten)]
+        database: DatabaseArgs,
+        /// Its e-mail.
+        email: String,
+        /// File with its password.
+        #[arg(long)]
+        password_file: PathBuf,
     },
     /// Make a person an administrator; ends their sessions.
     #[command(name = "grant-admin")]
@@ -203,7 +221,7 @@ async fn serve(config: Config) -> Result<(), AnyError> {
 
 /// Tells how it ended on standard output or error, and in the file of `--result` for whoever started the process.
 async fn migrate(args: MigrateArgs) -> Result<(), AnyError> {
-    let done = run_migrations(&args.owner, Duration::from_secs(args.wait)).await;
+    let done = run_migrations(&args).await;
     if let Some(file) = &args.result {
         migration_result::write(file, &done).map_err(|error| format!("{} cannot be written: {error}", file.display()))?;
     }
@@ -212,8 +230,30 @@ async fn migrate(args: MigrateArgs) -> Result<(), AnyError> {
     Ok(())
 }
 
-async fn run_migrations(owner: &OwnerArgs, wait: Duration) -> Result<Migrated, AnyError> {
-    Ok(schema::migrate(&owner.url()?, wait).await?)
+async fn run_migrations(args: &MigrateArgs) -> Result<Migrated, AnyError> {
+    let url = args.owner.url()?;
+    // What cannot be made must not be found out when the schema has changed.
+    let first = args.first_admin.as_deref().zip(args.first_admin_password_file.as_deref());
+    let first = first.map(|(email, file)| admin_account(email, file)).transpose()?;
+    let done = schema::migrate(&url, Duration::from_secs(args.wait)).await?;
+    if let Some(account) = first {
+        let db = store::pool(&url, 1)?;
+        let passwords = Passwords::new(&Metrics::new()?)?;
+        match administration::create_admin(&db, &Clock::System, &passwords, account, true).await? {
+            CreatedAdmin::Made => println!("the first administrator has an account"),
+            CreatedAdmin::NotTheFirst => {}
+            // No reason to keep a site from its new version.
+            CreatedAdmin::AddressTaken => tracing::warn!("the address of the first administrator {ADDRESS_TAKEN}"),
+        }
+    }
+    Ok(done)
+}
+
+const ADDRESS_TAKEN: &str = "has an account already, with a password of its own: make it an administrator with `api admin grant-admin`";
+
+/// An account with the password in `file`.
+fn admin_account(email: &str, file: &Path) -> Result<AdminAccount, AnyError> {
+    Ok(AdminAccount { nome: Name::parse("Administração")?, email: Email::parse(email)?, password: Password::parse(read_secret(file)?)? })
 }
 
 async fn fill(args: SeedArgs) -> Result<(), AnyError> {
@@ -253,6 +293,15 @@ async fn admin(command: Admin) -> Result<ExitCode, AnyError> {
                 return Err(format!("there is no organizadora {}", slug.as_str()).into());
             }
             println!("{} is verified", slug.as_str());
+        }
+        Admin::Create { database, email, password_file } => {
+            let account = admin_account(&email, &password_file)?;
+            let db = store::pool(&database.url()?, 1)?;
+            let passwords = Passwords::new(&Metrics::new()?)?;
+            match administration::create_admin(&db, &clock, &passwords, account, false).await? {
+                CreatedAdmin::Made | CreatedAdmin::NotTheFirst => println!("done"),
+                CreatedAdmin::AddressTaken => return Err(format!("this e-mail {ADDRESS_TAKEN}").into()),
+            }
         }
         Admin::Grant { database, email } => {
             let email = Email::parse(&email)?;

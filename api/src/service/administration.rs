@@ -1,15 +1,20 @@
 //! What only a person at the command line does. Audited.
 
 use super::Actor;
+use super::accounts::AccountError;
 use super::drops::Drops;
 use crate::cache::Tag;
 use crate::clock::Clock;
-use crate::domain::email::Email;
+use crate::domain::email::{Email, Password};
+use crate::domain::ids::PessoaId;
+use crate::domain::text::Name;
 use crate::keys::KeyRing;
 use crate::mail::Letter;
-use crate::state::{Core, commit};
+use crate::password::Passwords;
+use crate::state::{Core, PRIVACY_NOTICE, commit};
 use crate::store::audit::{self, Deed};
 use crate::store::consistency::{self, Finding, Part, Size};
+use crate::store::pessoas::NewAdmin;
 use crate::store::{StoreError, organizadoras, outbox, pessoas, sessions};
 use sqlx::PgPool;
 use time::OffsetDateTime;
@@ -36,6 +41,53 @@ pub async fn grant_admin(db: &PgPool, clock: &Clock, email: &Email) -> Result<bo
     announce(&mut tx, sessions.iter().map(|hash| Tag::session(hash)).chain([Tag::pessoa(id)]).collect(), now).await?;
     commit(tx).await?;
     Ok(true)
+}
+
+/// What became of an administrator's account that was to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CreatedAdmin {
+    /// It is there.
+    Made,
+    /// Only the first was to be made, and there is one.
+    NotTheFirst,
+    /// The address has an account already, whose owner chose its password.
+    AddressTaken,
+}
+
+/// An administrator's account that nobody signs up for.
+#[derive(Debug)]
+pub struct AdminAccount {
+    /// What others call it.
+    pub nome: Name,
+    /// Its address, which is taken for proven.
+    pub email: Email,
+    /// Its password.
+    pub password: Password,
+}
+
+/// Makes an administrator's account; with `only_first` not if there is an administrator already.
+pub async fn create_admin(
+    db: &PgPool,
+    clock: &Clock,
+    passwords: &Passwords,
+    account: AdminAccount,
+    only_first: bool,
+) -> Result<CreatedAdmin, AccountError> {
+    let AdminAccount { nome, email, password } = account;
+    let senha_hash = passwords.hash(password.into_secret()).await?;
+    let now = clock.now();
+    let mut tx = db.begin().await.map_err(StoreError::from)?;
+    if only_first && pessoas::has_admin(&mut tx).await? {
+        return Ok(CreatedAdmin::NotTheFirst);
+    }
+    let id = PessoaId(clock.new_id());
+    let new = NewAdmin { id, nome, email, senha_hash, aviso_privacidade: PRIVACY_NOTICE.to_owned() };
+    if !pessoas::insert_admin(&mut tx, &new, now).await? {
+        return Ok(CreatedAdmin::AddressTaken);
+    }
+    record(&mut tx, clock, "pessoa.admin", "pessoa", id.0).await?;
+    commit(tx).await?;
+    Ok(CreatedAdmin::Made)
 }
 
 /// A letter that has not been delivered.

@@ -220,6 +220,47 @@ pub async fn set_password(db: &mut PgConnection, id: PessoaId, hash: &str, now: 
     Ok(())
 }
 
+/// Whether anybody is an administrator.
+pub async fn has_admin(db: &mut PgConnection) -> Result<bool, StoreError> {
+    Ok(sqlx::query_scalar("SELECT EXISTS (SELECT FROM pessoas WHERE papel = 'admin' AND apagada_em IS NULL AND situacao = 'ativa')")
+        .fetch_one(db)
+        .await?)
+}
+
+/// An account that nobody signed up for.
+#[derive(Clone, Debug)]
+pub struct NewAdmin {
+    /// The id that it gets.
+    pub id: PessoaId,
+    /// What others call it.
+    pub nome: Name,
+    /// Its address, taken for proven.
+    pub email: Email,
+    /// PHC string of its password.
+    pub senha_hash: String,
+    /// Version of the privacy notice of that time.
+    pub aviso_privacidade: String,
+}
+
+/// Makes the account of an administrator; false where its address has one already.
+pub async fn insert_admin(db: &mut PgConnection, new: &NewAdmin, now: OffsetDateTime) -> Result<bool, StoreError> {
+    let done = sqlx::query(
+        "INSERT INTO pessoas (id, nome, email, email_verificado_em, senha_hash, papel, aviso_privacidade, consentimento_em, criada_em,
+                              atualizada_em)
+         VALUES ($1, $2, $3, $6, $4, 'admin', $5, $6, $6, $6)
+         ON CONFLICT (lower(email)) WHERE apagada_em IS NULL DO NOTHING",
+    )
+    .bind(new.id)
+    .bind(new.nome.as_str())
+    .bind(new.email.as_str())
+    .bind(&new.senha_hash)
+    .bind(&new.aviso_privacidade)
+    .bind(now)
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Makes the person of `email` an administrator; who that is, where there is one.
 pub async fn grant_admin(db: &mut PgConnection, email: &Email, now: OffsetDateTime) -> Result<Option<PessoaId>, StoreError> {
     Ok(sqlx::query_scalar(

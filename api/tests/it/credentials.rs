@@ -6,10 +6,11 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use doacoes_api::keys::Keys;
+use serde_json::json;
 use sqlx::Connection as _;
 use tempfile::TempDir;
 
-use crate::harness::{create_database, servers, until};
+use crate::harness::{Options, TestApp, create_database, servers, until};
 
 /// A folder as a pod sees it: keys, and a file for each password.
 struct Mounted {
@@ -106,7 +107,7 @@ async fn every_command_reaches_its_stores_with_passwords_from_files() {
     // Redis answered with the password, and mail goes where the file says.
     let metrics = async || reqwest::get(format!("http://{admin}/metrics")).await.unwrap().text().await.unwrap();
     until(Duration::from_secs(10), "Redis is used", async || metrics().await.contains("doacoes_cache_connected 1")).await;
-    let body = serde_json::json!({"nome": "Ana Souza", "email": "ana@exemplo.org.br", "senha": "uma frase longa",
+    let body = json!({"nome": "Ana Souza", "email": "ana@exemplo.org.br", "senha": "uma frase longa",
         "aviso_privacidade": "2026-11", "consentimento": true});
     let answer = reqwest::Client::new().post(format!("http://{public}/api/v1/pessoas")).json(&body).send().await.unwrap();
     assert_eq!(answer.status(), 202);
@@ -114,6 +115,47 @@ async fn every_command_reaches_its_stores_with_passwords_from_files() {
     until(Duration::from_secs(20), "a letter is delivered", async || letters() > 0).await;
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_administrator_is_made_with_the_schema_and_others_at_the_command_line() {
+    let database = create_database(servers()).await;
+    let mounted = Mounted::new(&database);
+    let file = mounted.path("admin").display().to_string();
+    let said = |arguments: &[&str]| {
+        let output = mounted.command(arguments).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+    };
+    let migrate = |email: &str| said(&["migrate", "--first-admin", email, "--first-admin-password-file", &file]);
+    // What cannot be used is found out before anything is changed.
+    mounted.write("admin", "curta");
+    let short = mounted.refusal(mounted.command(&["migrate", "--first-admin", "a@exemplo.org.br", "--first-admin-password-file", &file]));
+    assert!(short.contains("a senha tem de 8 a 150"), "{short}");
+    mounted.write("admin", "gerada por quem instala");
+    assert!(migrate("Primeira@Exemplo.org.br").contains("the first administrator has an account"));
+    assert!(!migrate("segunda@exemplo.org.br").contains("administrator"));
+    mounted.write("admin", "escolhida por uma pessoa");
+    let create = ["admin", "create", "terceira@exemplo.org.br", "--password-file", &file];
+    assert_eq!(said(&create), "done\n");
+    let taken = mounted.refusal(mounted.command(&create));
+    assert!(taken.contains("this e-mail has an account already") && taken.contains("grant-admin"), "{taken}");
+
+    let app = TestApp::on(servers(), &database, Options::default()).await;
+    for (email, password, status) in [
+        ("primeira@exemplo.org.br", "gerada por quem instala", 201),
+        ("terceira@exemplo.org.br", "escolhida por uma pessoa", 201),
+        ("segunda@exemplo.org.br", "gerada por quem instala", 401),
+    ] {
+        app.post("sessoes", json!({"email": email, "senha": password})).send().await.expect(status);
+    }
+    assert_eq!(app.count("SELECT count(*) FROM pessoas WHERE papel = 'admin' AND email_verificado_em IS NOT NULL").await, 2);
+    assert_eq!(app.count("SELECT count(*) FROM auditoria WHERE ator = 'cli' AND acao = 'pessoa.admin'").await, 2);
+    // Where somebody has signed up with the address, the password is theirs and the site gets its new version all the same.
+    let person = app.person().await;
+    sqlx::query("UPDATE pessoas SET papel = 'pessoa'").execute(&app.owner).await.unwrap();
+    assert!(migrate(&person.email).contains("has an account already, with a password of its own"));
+    assert_eq!(app.count("SELECT count(*) FROM pessoas WHERE papel = 'admin'").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

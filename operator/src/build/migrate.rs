@@ -23,6 +23,10 @@ pub(super) fn children(inputs: &Inputs<'_>) -> Vec<Child> {
 
 fn job(inputs: &Inputs<'_>) -> Job {
     let platform = inputs.platform;
+    let mut volumes = vec![secret("database", &Generated::Database.name(platform), &["owner-password"])];
+    if platform.spec.first_admin.is_some() {
+        volumes.push(secret("admin", &Generated::Admin.name(platform), &["password"]));
+    }
     let pod = Pod {
         part: PART,
         tier: &platform.migrate,
@@ -30,7 +34,7 @@ fn job(inputs: &Inputs<'_>) -> Job {
         grace_seconds: None,
         init_containers: Vec::new(),
         container: migrate(platform),
-        volumes: vec![secret("database", &Generated::Database.name(platform), &["owner-password"])],
+        volumes,
         files: None,
         spread: &[],
     };
@@ -58,14 +62,20 @@ fn migrate(platform: &Platform) -> Container {
     let tier = &platform.migrate;
     // The server itself: a pooler in transaction mode cannot hold the lock that keeps two apart.
     let url = format!("postgres://dono@{}:{}/doacoes", labels::name(platform, Part::Postgres), postgres::PORT);
+    let mut args = texts(&["migrate", "--wait", "120", "--result", "/dev/termination-log"]);
+    let mut mounts = vec![mount_read_only("database", "/run/secrets/doacoes/database")];
+    if let Some(admin) = &platform.spec.first_admin {
+        args.extend(texts(&["--first-admin", &admin.email, "--first-admin-password-file", "/run/secrets/doacoes/admin/password"]));
+        mounts.push(mount_read_only("admin", "/run/secrets/doacoes/admin"));
+    }
     Container {
-        args: Some(texts(&["migrate", "--wait", "120", "--result", "/dev/termination-log"])),
+        args: Some(args),
         env: Some(vec![
             variable("MIGRATION_DATABASE_URL", &url),
             variable("MIGRATION_DATABASE_PASSWORD_FILE", "/run/secrets/doacoes/database/owner-password"),
         ]),
         image_pull_policy: Some(pull_policy(platform)),
-        volume_mounts: Some(vec![mount_read_only("database", "/run/secrets/doacoes/database")]),
+        volume_mounts: Some(mounts),
         ..container("migrate", &tier.image, &tier.resources)
     }
 }

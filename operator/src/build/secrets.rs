@@ -17,11 +17,16 @@ pub enum Generated {
     Redis,
     /// Keys that protect data. Never generated anew once there is any.
     Keys,
+    /// Password of the first administrator.
+    Admin,
 }
 
 impl Generated {
-    /// Every one.
-    pub const ALL: [Self; 3] = [Self::Database, Self::Redis, Self::Keys];
+    /// Those that the platform has.
+    pub fn of(platform: &Platform) -> impl Iterator<Item = Self> + use<> {
+        let admin = platform.spec.first_admin.is_some().then_some(Self::Admin);
+        [Self::Database, Self::Redis, Self::Keys].into_iter().chain(admin)
+    }
 
     /// Name of the Secret.
     pub fn name(self, platform: &Platform) -> String {
@@ -29,6 +34,7 @@ impl Generated {
             Self::Database => "database",
             Self::Redis => "redis",
             Self::Keys => "keys",
+            Self::Admin => "admin",
         };
         format!("{}-{suffix}", platform.name)
     }
@@ -37,7 +43,7 @@ impl Generated {
     pub fn data(self, mut random: impl FnMut(usize) -> String) -> BTreeMap<String, String> {
         match self {
             Self::Database => ["app-password", "owner-password"].into_iter().map(|file| (file.to_owned(), random(24))).collect(),
-            Self::Redis => BTreeMap::from([("password".to_owned(), random(24))]),
+            Self::Redis | Self::Admin => BTreeMap::from([("password".to_owned(), random(24))]),
             Self::Keys => ["cursor.key", "token.key", "email.key", "body.key"]
                 .into_iter()
                 .map(|file| (file.to_owned(), format!("k1 {}\n", random(32))))
@@ -51,6 +57,7 @@ impl Generated {
             Self::Database => Part::Postgres,
             Self::Redis => Part::Redis,
             Self::Keys => Part::Api,
+            Self::Admin => Part::Migrate,
         }
     }
 }
@@ -74,5 +81,5 @@ pub(super) fn children(platform: &Platform) -> Vec<Child> {
         child.object.metadata.owner_references = None;
         child
     };
-    Generated::ALL.into_iter().map(child).collect()
+    Generated::of(platform).map(child).collect()
 }

@@ -15,6 +15,7 @@
 
 mod api;
 mod database;
+mod first_admin;
 mod image;
 mod ingress;
 mod mail;
@@ -28,6 +29,7 @@ mod status;
 
 pub use api::{Api, ApiRateLimit, Autoscaling, MetricResource, RateLimitRule, UtilizationMetric};
 pub use database::{Database, ManagedDatabase, Storage};
+pub use first_admin::FirstAdmin;
 pub use image::{Image, ImagePullSecret, PullPolicy};
 pub use ingress::{
     ClientIp, ClientIpSource, Controller, EdgeService, ExternalTrafficPolicy, Ingress, ManagedEdge, NoCertificate, NodePorts, RateLimit,
@@ -209,6 +211,10 @@ pub struct DonationPlatformSpec {
     /// profile Development `api admin mail` shows them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mail: Option<Mail>,
+    /// Whom the migration makes an administrator if the site has none. The password is generated into the key `password` of the
+    /// Secret NAME-admin; whoever logs in with it changes it, and the Secret may go once this field is gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_admin: Option<FirstAdmin>,
     /// Which connections the pods of the site may make and take.
     #[serde(default)]
     #[schemars(extend("default" = {}))]

@@ -61,7 +61,7 @@ pub async fn secrets(cluster: &Cluster, observed: &mut Observed, platform: &Plat
 
 async fn create_secret(cluster: &Cluster, platform: &Platform, child: &Child) -> Result<SecretState, Error> {
     let mut object = child.object.clone();
-    let generated = Generated::ALL.into_iter().find(|secret| secret.name(platform) == child.object.name_any());
+    let generated = Generated::of(platform).find(|secret| secret.name(platform) == child.object.name_any());
     if let (Some(generated), Value::Object(content)) = (generated, &mut object.data) {
         content.insert("stringData".to_owned(), json!(generated.data(random)));
     }

@@ -119,7 +119,7 @@ fn keys(platform: &Platform, identity: Identity<'_>, observed: &Observed, status
 
 /// A Secret that lost a key would start pods that cannot run.
 fn incomplete(platform: &Platform, identity: Identity<'_>, observed: &Observed) -> Option<Hold> {
-    Generated::ALL.into_iter().find_map(|secret| {
+    Generated::of(platform).find_map(|secret| {
         let name = secret.name(platform);
         // Somebody else's is a conflict of names, which comes later.
         let found = observed.secrets.get(&name).filter(|found| identity.owner_of_data(&found.metadata) == Owner::Ours)?;
@@ -128,7 +128,7 @@ fn incomplete(platform: &Platform, identity: Identity<'_>, observed: &Observed) 
             reason: if secret == Generated::Keys { Reason::KeysMissing } else { Reason::SecretIncomplete },
             message: match secret {
                 Generated::Keys => format!("Secret {name} has no {missing}: restore it from a backup; it is not generated anew"),
-                Generated::Database | Generated::Redis => {
+                Generated::Database | Generated::Redis | Generated::Admin => {
                     format!("Secret {name} has no {missing}: add it, or delete the Secret and it is generated anew")
                 }
             },

@@ -590,6 +590,38 @@ async fn keys_are_never_generated_anew_and_passwords_are() -> Result {
 }
 
 #[tokio::test]
+async fn the_first_administrators_password_is_generated_and_the_migration_told_of_it_once() -> Result {
+    let world = ready("first-admin", json!({"deletionPolicy": "Delete"})).await?;
+    assert!(!world.exists("Secret", "esperanca-admin").await?);
+    let (without, api) = (migrate(&world).await?, world.get("Deployment", API).await?);
+
+    world.change(json!({"firstAdmin": {"email": "admin@example.org"}})).await?;
+    world.settle().await?;
+    let secret = world.get("Secret", "esperanca-admin").await?;
+    assert!(secret.data.pointer("/data/password").and_then(Value::as_str).is_some_and(|password| password.len() > 40));
+    assert_eq!(secret.owner_references().first().map(|owner| owner.name.as_str()), Some("esperanca"));
+    let with = world.names("Job").await?.into_iter().find(|name| *name != without).ok_or("no other Job")?;
+    let job = world.get("Job", &with).await?;
+    let argument = |wanted: &str| {
+        let arguments = job.data.pointer("/spec/template/spec/containers/0/args").and_then(Value::as_array);
+        arguments.into_iter().flatten().any(|argument| argument == wanted)
+    };
+    assert!(argument("admin@example.org") && argument("/run/secrets/doacoes/admin/password"));
+    finish(&world, &with, "Complete", r#"{"schema": "20261101", "applied": 0}"#).await?;
+    world.settle().await?;
+    assert_eq!(world.condition("Ready").await?.0, "True/Available");
+    assert_eq!(world.get("Deployment", API).await?.resource_version(), api.resource_version(), "no pod is replaced for it");
+    assert_eq!(world.get("Secret", "esperanca-admin").await?.resource_version(), secret.resource_version());
+
+    world.change(json!({"firstAdmin": null})).await?;
+    world.settle().await?;
+    assert!(world.exists("Secret", "esperanca-admin").await?, "Secrets are never removed");
+    let again = world.names("Job").await?;
+    assert!(again.contains(&without), "{again:?}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_a_deleted_platform_left_to_the_garbage_collector_is_waited_for() -> Result {
     let world = ready("again", json!({})).await?;
     // No controller runs here, so its children stay.
