@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 pub const FIELD_MANAGER: &str = "doacoes-operator";
 /// Who owns `spec.replicas`, which is rendered with nothing else, so that an autoscaler can take it over.
 pub const SCALE_MANAGER: &str = "doacoes-scale";
+/// Who owns the labels of a certificate that somebody changed; its content has an owner already.
+pub const LABELS_MANAGER: &str = "doacoes-labels";
 /// Who owns the owner references of retained data, which come and go with `deletionPolicy`.
 pub const RETENTION_MANAGER: &str = "doacoes-retention";
 /// Who reports Events.

@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::ByteString;
 use kube::ResourceExt as _;
 use kube::api::DynamicObject;
+use kube::core::ObjectMeta;
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use serde_json::json;
 
@@ -15,7 +16,7 @@ use crate::build::{Child, Upkeep};
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::fingerprint::fingerprint;
-use crate::names::{CERTIFICATE_HOST, CONTENT, FIELD_MANAGER, RENEW_AFTER};
+use crate::names::{CERTIFICATE_HOST, CONTENT, FIELD_MANAGER, LABELS_MANAGER, RENEW_AFTER};
 use crate::resolve::Platform;
 
 /// How long a certificate holds.
@@ -47,7 +48,12 @@ pub async fn apply(
             applied.waiting.push(removal(child));
             return Ok(applied);
         }
-        Some(Owner::Ours) if live.is_some_and(|secret| will_do(secret, &platform.spec.ingress.host, now)) => return Ok(applied),
+        Some(Owner::Ours) if live.is_some_and(|secret| will_do(secret, &platform.spec.ingress.host, now)) => {
+            if let Some(secret) = observed.secrets.get_mut(&name) {
+                relabel(cluster, child, &mut secret.metadata).await?;
+            }
+            return Ok(applied);
+        }
         Some(Owner::Ours) | None => {}
     }
     tracing::info!(object = name, host = platform.spec.ingress.host, "signing a certificate");
@@ -65,6 +71,24 @@ pub async fn apply(
         Err(error) => return Err(error),
     }
     Ok(applied)
+}
+
+/// Brings labels back that somebody changed, without a new certificate, for which nginx would roll.
+async fn relabel(cluster: &Cluster, child: &Child, live: &mut ObjectMeta) -> Result<(), Error> {
+    let has = |(key, value): (&String, &String)| live.labels.as_ref().and_then(|labels| labels.get(key)) == Some(value);
+    if child.object.labels().iter().all(has) {
+        return Ok(());
+    }
+    let metadata = ObjectMeta {
+        name: live.name.clone(),
+        namespace: live.namespace.clone(),
+        uid: live.uid.clone(),
+        labels: child.object.metadata.labels.clone(),
+        ..ObjectMeta::default()
+    };
+    let patch = DynamicObject { types: child.object.types.clone(), metadata, data: json!({}) };
+    *live = cluster.apply(&child.resource, &patch, LABELS_MANAGER, true).await?.metadata;
+    Ok(())
 }
 
 fn will_do(secret: &SecretState, host: &str, now: Timestamp) -> bool {
@@ -106,7 +130,7 @@ fn signed(child: &Child, host: &str, now: Timestamp) -> Result<DynamicObject, Bo
 #[cfg(test)]
 mod tests {
     use k8s_openapi::api::core::v1::Secret;
-    use kube::core::{ApiResource, ObjectMeta};
+    use kube::core::ApiResource;
 
     use super::*;
     use crate::build::{Gate, Part};

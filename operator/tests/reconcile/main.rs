@@ -469,6 +469,13 @@ async fn a_certificate_is_signed_renewed_in_time_and_made_anew_for_another_host(
     world.settle().await?;
     let repaired = content().await?.ok_or("no data")?;
     assert_ne!(repaired["tls.key"], json!("ZXZpbA=="));
+    let labels = world.get("Secret", SECRET).await?.metadata.labels;
+    let changed = json!({"app.kubernetes.io/instance": null, "app.kubernetes.io/component": "other", "team": "a"});
+    world.merge("Secret", SECRET, json!({"metadata": {"labels": changed}})).await?;
+    world.settle().await?;
+    let mut back = world.get("Secret", SECRET).await?.metadata.labels.unwrap_or_default();
+    assert_eq!(back.remove("team").as_deref(), Some("a"), "somebody else's stays");
+    assert_eq!((Some(back), content().await?), (labels, Some(repaired)), "without a new key");
     Ok(())
 }
 
