@@ -208,7 +208,7 @@ class Operator(unittest.TestCase):
             item["metadata"]["name"]: item["data"] for item in cluster.get("secrets", "--namespace", NAMESPACE, "--selector", OURS)["items"]
         }
         before, resource = secrets(), platform()
-        self.assertEqual(len(before), 3)
+        self.assertEqual(len(before), 4)
         kubectl("delete", "donationplatform", "doacoes")
         eventually("its objects are gone", lambda: not children() and not cluster.get("pods", "--namespace", NAMESPACE)["items"], 180)
         self.assertEqual(secrets(), before)

@@ -23,6 +23,7 @@ use doacoes_api::store::schema::{self, Migrated};
 use doacoes_api::store::{self, consistency};
 use doacoes_api::{assets, migration_result, open_files, seed, telemetry};
 use mimalloc::MiMalloc;
+use sqlx::PgPool;
 use time::format_description::well_known::Rfc3339;
 
 /// glibc's never gave back what connections and passwords needed once; docs/performance.md has the numbers.
@@ -232,21 +233,25 @@ async fn migrate(args: MigrateArgs) -> Result<(), AnyError> {
 
 async fn run_migrations(args: &MigrateArgs) -> Result<Migrated, AnyError> {
     let url = args.owner.url()?;
-    // What cannot be made must not be found out when the schema has changed.
-    let first = args.first_admin.as_deref().zip(args.first_admin_password_file.as_deref());
-    let first = first.map(|(email, file)| admin_account(email, file)).transpose()?;
     let done = schema::migrate(&url, Duration::from_secs(args.wait)).await?;
-    if let Some(account) = first {
-        let db = store::pool(&url, 1)?;
-        let passwords = Passwords::new(&Metrics::new()?)?;
-        match administration::create_admin(&db, &Clock::System, &passwords, account, true).await? {
-            CreatedAdmin::Made => println!("the first administrator has an account"),
-            CreatedAdmin::NotTheFirst => {}
-            // No reason to keep a site from its new version.
-            CreatedAdmin::AddressTaken => tracing::warn!("the address of the first administrator {ADDRESS_TAKEN}"),
-        }
+    if let (Some(email), Some(file)) = (&args.first_admin, &args.first_admin_password_file) {
+        println!("{}", make_first_admin(&store::pool(&url, 1)?, email, file).await?);
     }
     Ok(done)
+}
+
+/// What became of it. Only where there is no administrator has the account to be one that can be made.
+async fn make_first_admin(db: &PgPool, email: &str, password_file: &Path) -> Result<String, AnyError> {
+    if administration::has_admin(db).await? {
+        return Ok("there is an administrator already; no account was made".to_owned());
+    }
+    let account = admin_account(email, password_file)?;
+    let passwords = Passwords::new(&Metrics::new()?)?;
+    Ok(match administration::create_admin(db, &Clock::System, &passwords, account).await? {
+        CreatedAdmin::Made => "the first administrator has an account".to_owned(),
+        // No reason to keep a site from its new version.
+        CreatedAdmin::AddressTaken => format!("the address of the first administrator {ADDRESS_TAKEN}"),
+    })
 }
 
 const ADDRESS_TAKEN: &str = "has an account already, with a password of its own: make it an administrator with `api admin grant-admin`";
@@ -298,8 +303,8 @@ async fn admin(command: Admin) -> Result<ExitCode, AnyError> {
             let account = admin_account(&email, &password_file)?;
             let db = store::pool(&database.url()?, 1)?;
             let passwords = Passwords::new(&Metrics::new()?)?;
-            match administration::create_admin(&db, &clock, &passwords, account, false).await? {
-                CreatedAdmin::Made | CreatedAdmin::NotTheFirst => println!("done"),
+            match administration::create_admin(&db, &clock, &passwords, account).await? {
+                CreatedAdmin::Made => println!("done"),
                 CreatedAdmin::AddressTaken => return Err(format!("this e-mail {ADDRESS_TAKEN}").into()),
             }
         }

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use super::{Task, Turn, note, take_turn};
+use super::{Task, Turn, note};
 use crate::state::{AppState, Core, commit};
-use crate::store::StoreError;
-use crate::store::consistency::{CHECKS, Finding, Part};
+use crate::store::consistency::{self, CHECKS, Finding, Part, Size};
+use crate::store::{LockClass, StoreError, try_lock};
 
 /// The part of a connection's time that checking takes, in each replica: one in so many.
 const SHARE: u32 = 50;
@@ -33,24 +33,28 @@ pub(super) async fn watch(state: AppState) {
 }
 
 async fn turn(core: &Core, pass: &mut Pass) -> Result<Option<Turn>, StoreError> {
-    // The lock only keeps replicas from doing the same work; the checks read on a connection of their own.
-    let Some(tx) = take_turn(core, Task::Books).await? else { return Ok(None) };
+    // The lock only keeps replicas from doing the same work.
+    let mut tx = core.begin_in_background().await?;
+    consistency::hold_still(&mut tx).await?;
+    if !try_lock(&mut tx, LockClass::Background, Task::Books.lock()).await? {
+        return Ok(None);
+    }
     core.collect_missing_statistics().await?;
     // A part that fails is counted as such and met again on the next round; it must not keep the others from theirs.
-    pass.last = core.next_part_of_books(pass.last.as_ref()).await?;
-    let findings = match &pass.last {
-        Some(part) => core.check_part_of_books(part).await?,
-        None => vec![],
-    };
-    commit(tx).await?;
-    for Finding { check, rows } in findings {
-        tracing::error!(check, ?rows, "the books do not agree");
-        *pass.rows.entry(check).or_default() += rows.len();
-    }
-    if pass.last.is_none() {
-        for check in CHECKS {
-            core.metrics.findings(check, pass.rows.remove(check).unwrap_or(0));
+    pass.last = consistency::next(&mut tx, pass.last.as_ref(), Size::default()).await?;
+    match &pass.last {
+        Some(part) => {
+            for Finding { check, rows } in consistency::check(&mut tx, part, Size::default()).await? {
+                tracing::error!(check, ?rows, "the books do not agree");
+                *pass.rows.entry(check).or_default() += rows.len();
+            }
+        }
+        None => {
+            for check in CHECKS {
+                core.metrics.findings(check, pass.rows.remove(check).unwrap_or(0));
+            }
         }
     }
+    commit(tx).await?;
     Ok(Some(Turn::Done))
 }

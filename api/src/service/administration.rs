@@ -48,8 +48,6 @@ pub async fn grant_admin(db: &PgPool, clock: &Clock, email: &Email) -> Result<bo
 pub enum CreatedAdmin {
     /// It is there.
     Made,
-    /// Only the first was to be made, and there is one.
-    NotTheFirst,
     /// The address has an account already, whose owner chose its password.
     AddressTaken,
 }
@@ -65,21 +63,18 @@ pub struct AdminAccount {
     pub password: Password,
 }
 
-/// Makes an administrator's account; with `only_first` not if there is an administrator already.
-pub async fn create_admin(
-    db: &PgPool,
-    clock: &Clock,
-    passwords: &Passwords,
-    account: AdminAccount,
-    only_first: bool,
-) -> Result<CreatedAdmin, AccountError> {
+/// Whether anybody is an administrator.
+pub async fn has_admin(db: &PgPool) -> Result<bool, StoreError> {
+    let mut connection = db.acquire().await?;
+    pessoas::has_admin(&mut connection).await
+}
+
+/// Makes an administrator's account.
+pub async fn create_admin(db: &PgPool, clock: &Clock, passwords: &Passwords, account: AdminAccount) -> Result<CreatedAdmin, AccountError> {
     let AdminAccount { nome, email, password } = account;
     let senha_hash = passwords.hash(password.into_secret()).await?;
     let now = clock.now();
     let mut tx = db.begin().await.map_err(StoreError::from)?;
-    if only_first && pessoas::has_admin(&mut tx).await? {
-        return Ok(CreatedAdmin::NotTheFirst);
-    }
     let id = PessoaId(clock.new_id());
     let new = NewAdmin { id, nome, email, senha_hash, aviso_privacidade: PRIVACY_NOTICE.to_owned() };
     if !pessoas::insert_admin(&mut tx, &new, now).await? {
@@ -176,15 +171,5 @@ impl Core {
     /// Collects statistics where a database with rows has none, which checks need to be planned well.
     pub async fn collect_missing_statistics(&self) -> Result<(), StoreError> {
         collect_missing_statistics(&self.db).await
-    }
-
-    /// The part of the books to check after `last`, or the first; nothing at the end.
-    pub async fn next_part_of_books(&self, last: Option<&Part>) -> Result<Option<Part>, StoreError> {
-        next_part(&self.db, last).await
-    }
-
-    /// What is wrong in a part of the books.
-    pub async fn check_part_of_books(&self, part: &Part) -> Result<Vec<Finding>, StoreError> {
-        check_part(&self.db, part).await
     }
 }

@@ -84,12 +84,20 @@ impl Default for Size {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
     /// Donations, each by itself.
-    Donations(Vec<Uuid>),
+    Donations {
+        /// Which.
+        ids: Vec<Uuid>,
+        /// The newest when the first part was asked for. Who went on to what is made meanwhile would not come to the campaigns.
+        newest: Uuid,
+    },
     /// Campaigns, with the sum of their donations.
-    Campaigns(Vec<Uuid>),
+    Campaigns {
+        /// Which.
+        ids: Vec<Uuid>,
+    },
 }
 
-/// What a confirmed donation adds to the totals of its campaign.
+/// What a donation adds to the totals of its campaign.
 #[derive(sqlx::FromRow)]
 struct Donation {
     campanha_id: Uuid,
@@ -97,6 +105,7 @@ struct Donation {
     recebido: i64,
     devolvido: i64,
     e_declarada: bool,
+    e_confirmada: bool,
     doador: [u8; 16],
 }
 
@@ -151,33 +160,39 @@ pub async fn collect_statistics(db: &mut PgConnection) -> Result<(), StoreError>
     Ok(())
 }
 
-/// The part that comes after `last`, or the first; nothing after the last. Donations that are made meanwhile are met too.
+/// The part that comes after `last`, or the first; nothing after the last.
 pub async fn next(db: &mut PgConnection, last: Option<&Part>, size: Size) -> Result<Option<Part>, StoreError> {
-    if !matches!(last, Some(Part::Campaigns(_))) {
-        let query = sqlx::query_scalar("SELECT id FROM doacoes WHERE id > $1 ORDER BY id LIMIT $2").bind(last_id(last));
-        let donations: Vec<Uuid> = query.bind(size.donations).fetch_all(&mut *db).await?;
-        if !donations.is_empty() {
-            return Ok(Some(Part::Donations(donations)));
+    let donations = match last {
+        None => newest_donation(db).await?.map(|newest| (Uuid::nil(), newest)),
+        Some(Part::Donations { ids, newest }) => ids.last().map(|last| (*last, *newest)),
+        Some(Part::Campaigns { .. }) => None,
+    };
+    if let Some((after, newest)) = donations {
+        let query = sqlx::query_scalar("SELECT id FROM doacoes WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3");
+        let ids: Vec<Uuid> = query.bind(after).bind(newest).bind(size.donations).fetch_all(&mut *db).await?;
+        if !ids.is_empty() {
+            return Ok(Some(Part::Donations { ids, newest }));
         }
     }
-    let after = last_id(last.filter(|part| matches!(part, Part::Campaigns(_))));
-    let query = sqlx::query_scalar("SELECT id FROM campanhas WHERE id > $1 ORDER BY id LIMIT $2").bind(after);
-    let campaigns: Vec<Uuid> = query.bind(size.campaigns).fetch_all(db).await?;
-    Ok((!campaigns.is_empty()).then_some(Part::Campaigns(campaigns)))
+    let after = match last {
+        Some(Part::Campaigns { ids }) => ids.last().copied(),
+        Some(Part::Donations { .. }) | None => None,
+    };
+    let query = sqlx::query_scalar("SELECT id FROM campanhas WHERE id > $1 ORDER BY id LIMIT $2");
+    let ids: Vec<Uuid> = query.bind(after.unwrap_or(Uuid::nil())).bind(size.campaigns).fetch_all(db).await?;
+    Ok((!ids.is_empty()).then_some(Part::Campaigns { ids }))
 }
 
-/// Before every other where there is no part.
-fn last_id(part: Option<&Part>) -> Uuid {
-    let ids = part.map(|(Part::Donations(ids) | Part::Campaigns(ids))| ids.as_slice()).unwrap_or_default();
-    ids.last().copied().unwrap_or(Uuid::nil())
+async fn newest_donation(db: &mut PgConnection) -> Result<Option<Uuid>, StoreError> {
+    Ok(sqlx::query_scalar("SELECT id FROM doacoes ORDER BY id DESC LIMIT 1").fetch_optional(db).await?)
 }
 
 /// What breaks a rule in a part of the books; of each rule some rows are told. Campaigns are checked in one snapshot if the transaction
 /// [holds still](hold_still).
 pub async fn check(db: &mut PgConnection, part: &Part, size: Size) -> Result<Vec<Finding>, StoreError> {
     let broken = match part {
-        Part::Donations(ids) => broken_rules(db, ids).await?,
-        Part::Campaigns(ids) => vec![(TOTALS_AND_DONATIONS, wrong_totals(db, ids, size.page).await?)],
+        Part::Donations { ids, .. } => broken_rules(db, ids).await?,
+        Part::Campaigns { ids } => vec![(TOTALS_AND_DONATIONS, wrong_totals(db, ids, size.page).await?)],
     };
     let some = broken.into_iter().filter(|(_, rows)| !rows.is_empty());
     Ok(some.map(|(check, rows)| Finding { check, rows: rows.into_iter().take(20).collect() }).collect())
@@ -196,15 +211,17 @@ async fn wrong_totals(db: &mut PgConnection, campaigns: &[Uuid], page: i64) -> R
     let mut sums: HashMap<Uuid, Sums> = HashMap::new();
     let mut place = campaigns.first().map(|first| (*first, Uuid::nil()));
     while let (Some(after), Some(last)) = (place, campaigns.last()) {
-        let donations = confirmed_donations(db, after, *last, page).await?;
+        let donations = donations_of(db, after, *last, page).await?;
         place = donations.last().map(|donation| (donation.campanha_id, donation.id));
         for donation in donations {
             let sum = sums.entry(donation.campanha_id).or_default();
             sum.raised += donation.recebido;
             sum.declared += if donation.e_declarada { donation.recebido } else { 0 };
             sum.refunded += donation.devolvido;
-            sum.donations += 1;
-            sum.donors.insert(donation.doador);
+            if donation.e_confirmada {
+                sum.donations += 1;
+                sum.donors.insert(donation.doador);
+            }
         }
     }
     let mut wrong = Vec::new();
@@ -220,14 +237,15 @@ async fn wrong_totals(db: &mut PgConnection, campaigns: &[Uuid], page: i64) -> R
     Ok(wrong)
 }
 
-/// The next confirmed donations, by campaign and id, after `place` and of campaigns up to `last`.
-async fn confirmed_donations(db: &mut PgConnection, place: (Uuid, Uuid), last: Uuid, limit: i64) -> Result<Vec<Donation>, StoreError> {
+/// The next donations, by campaign and id, after `place` and of campaigns up to `last`. All of them, or one statement would have to pass
+/// over all that were never paid.
+async fn donations_of(db: &mut PgConnection, place: (Uuid, Uuid), last: Uuid, limit: i64) -> Result<Vec<Donation>, StoreError> {
     // Half of a keyed hash tells donors apart as well as the whole.
     Ok(sqlx::query_as(
         "SELECT campanha_id, id, recebido_centavos AS recebido, devolvido_centavos AS devolvido,
-                evidencia IS NOT DISTINCT FROM 'declarada' AS e_declarada, substring(doador_chave FOR 16) AS doador
-         FROM doacoes WHERE (campanha_id, id) > ($1, $2) AND campanha_id <= $3 AND confirmada_em IS NOT NULL
-         ORDER BY campanha_id, id LIMIT $4",
+                evidencia IS NOT DISTINCT FROM 'declarada' AS e_declarada, confirmada_em IS NOT NULL AS e_confirmada,
+                substring(doador_chave FOR 16) AS doador
+         FROM doacoes WHERE (campanha_id, id) > ($1, $2) AND campanha_id <= $3 ORDER BY campanha_id, id LIMIT $4",
     )
     .bind(place.0)
     .bind(place.1)

@@ -1,12 +1,15 @@
 //! What the database itself refuses, to the application's role and to its owner.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use doacoes_api::service::administration;
 use doacoes_api::store::consistency;
 use doacoes_api::store::doacoes::{self, FeedRow};
 use serde_json::json;
 use sqlx::postgres::PgPool;
 
-use crate::harness::TestApp;
+use crate::harness::{Options, TestApp, metric, until};
 
 async fn refusal(db: &PgPool, sql: &'static str) -> (String, String) {
     let error = sqlx::raw_sql(sql).execute(db).await.expect_err(sql);
@@ -147,6 +150,36 @@ async fn the_check_of_the_books_sees_what_is_wrong() {
     )
     .await;
     assert_eq!(event, ["situacao_igual_ao_ultimo_evento"]);
+    // In no list of donations, but in the ledger.
+    let unlisted = found(
+        "UPDATE doacao_eventos SET para = 'confirmada' WHERE para = 'expirada'; UPDATE doacoes SET confirmada_em = NULL;
+         UPDATE campanha_totais SET arrecadado_centavos = 0, doacoes_qtd = 0, doadores_qtd = 0",
+    )
+    .await;
+    assert_eq!(unlisted, ["totais_iguais_as_doacoes"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_check_of_the_books_ends_and_tells_what_it_found_while_donations_come() {
+    let app = Arc::new(TestApp::with(Options { background: true, ..Options::default() }).await);
+    let campaign = app.campaign().await;
+    app.confirmed(&campaign, json!({})).await;
+    let donors = {
+        let (app, campaign) = (Arc::clone(&app), campaign.clone());
+        tokio::spawn(async move {
+            loop {
+                app.donate(&campaign, json!({})).await;
+            }
+        })
+    };
+    let totals = [r#"check="totais_iguais_as_doacoes""#];
+    let found = async || metric(&app, "doacoes_consistency_findings", &totals).await;
+    let change = async |sql: &'static str| sqlx::raw_sql(sql).execute(&app.owner).await.unwrap();
+    change("UPDATE campanha_totais SET arrecadado_centavos = arrecadado_centavos + 1").await;
+    until(Duration::from_secs(20), "what is wrong is told", async || found().await == 1).await;
+    change("UPDATE campanha_totais SET arrecadado_centavos = arrecadado_centavos - 1").await;
+    until(Duration::from_secs(20), "and that it is no longer", async || found().await == 0).await;
+    donors.abort();
 }
 
 /// What the books' check finds when it reads two donations and one campaign at a time.

@@ -25,7 +25,12 @@ fn job(inputs: &Inputs<'_>) -> Job {
     let platform = inputs.platform;
     let mut volumes = vec![secret("database", &Generated::Database.name(platform), &["owner-password"])];
     if platform.spec.first_admin.is_some() {
-        volumes.push(secret("admin", &Generated::Admin.name(platform), &["password"]));
+        let mut admin = secret("admin", &Generated::Admin.name(platform), &["password"]);
+        if let Some(source) = &mut admin.secret {
+            // Where there is an administrator already, nobody needs it.
+            source.optional = Some(true);
+        }
+        volumes.push(admin);
     }
     let pod = Pod {
         part: PART,
@@ -65,7 +70,9 @@ fn migrate(platform: &Platform) -> Container {
     let mut args = texts(&["migrate", "--wait", "120", "--result", "/dev/termination-log"]);
     let mut mounts = vec![mount_read_only("database", "/run/secrets/doacoes/database")];
     if let Some(admin) = &platform.spec.first_admin {
-        args.extend(texts(&["--first-admin", &admin.email, "--first-admin-password-file", "/run/secrets/doacoes/admin/password"]));
+        // In one word: an address may begin with a hyphen.
+        args.push(format!("--first-admin={}", admin.email));
+        args.extend(texts(&["--first-admin-password-file", "/run/secrets/doacoes/admin/password"]));
         mounts.push(mount_read_only("admin", "/run/secrets/doacoes/admin"));
     }
     Container {

@@ -22,10 +22,13 @@ pub enum Generated {
 }
 
 impl Generated {
-    /// Those that the platform has.
-    pub fn of(platform: &Platform) -> impl Iterator<Item = Self> + use<> {
-        let admin = platform.spec.first_admin.is_some().then_some(Self::Admin);
-        [Self::Database, Self::Redis, Self::Keys].into_iter().chain(admin)
+    /// Every one, also of those that a platform had once.
+    pub const ALL: [Self; 4] = [Self::Database, Self::Redis, Self::Keys, Self::Admin];
+
+    /// Those that the platform is to have.
+    fn of(platform: &Platform) -> impl Iterator<Item = Self> + use<> {
+        let first_admin = platform.spec.first_admin.is_some();
+        Self::ALL.into_iter().filter(move |secret| *secret != Self::Admin || first_admin)
     }
 
     /// Name of the Secret.

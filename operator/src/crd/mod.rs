@@ -212,7 +212,7 @@ pub struct DonationPlatformSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mail: Option<Mail>,
     /// Whom the migration makes an administrator if the site has none. The password is generated into the key `password` of the
-    /// Secret NAME-admin; whoever logs in with it changes it, and the Secret may go once this field is gone.
+    /// Secret NAME-admin, and changed like any other, by a letter to the address: a wrong one gives its owner the site.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_admin: Option<FirstAdmin>,
     /// Which connections the pods of the site may make and take.

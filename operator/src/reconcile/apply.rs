@@ -28,13 +28,6 @@ pub struct Applied {
     pub contested: Vec<(Part, String)>,
 }
 
-impl Applied {
-    /// Whether everything was written.
-    pub fn is_complete(&self) -> bool {
-        self.waiting.is_empty() && self.refused.is_empty()
-    }
-}
-
 /// Makes the Secrets with generated data that are absent. Their content is in the pods' annotations, so they come first.
 pub async fn secrets(cluster: &Cluster, observed: &mut Observed, platform: &Platform, children: &[Child]) -> Result<Applied, Error> {
     let identity = Identity { name: &platform.name, uid: &platform.uid };
@@ -61,7 +54,7 @@ pub async fn secrets(cluster: &Cluster, observed: &mut Observed, platform: &Plat
 
 async fn create_secret(cluster: &Cluster, platform: &Platform, child: &Child) -> Result<SecretState, Error> {
     let mut object = child.object.clone();
-    let generated = Generated::of(platform).find(|secret| secret.name(platform) == child.object.name_any());
+    let generated = Generated::ALL.into_iter().find(|secret| secret.name(platform) == child.object.name_any());
     if let (Some(generated), Value::Object(content)) = (generated, &mut object.data) {
         content.insert("stringData".to_owned(), json!(generated.data(random)));
     }

@@ -50,7 +50,10 @@ pub async fn apply(
         }
         Some(Owner::Ours) if live.is_some_and(|secret| will_do(secret, &platform.spec.ingress.host, now)) => {
             if let Some(secret) = observed.secrets.get_mut(&name) {
-                relabel(cluster, child, &mut secret.metadata).await?;
+                match relabel(cluster, child, &mut secret.metadata).await {
+                    Err(error) if error.is_refusal() => applied.refused.push((child.part, error)),
+                    done => done?,
+                }
             }
             return Ok(applied);
         }

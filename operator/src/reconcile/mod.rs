@@ -127,7 +127,10 @@ async fn write(
     written: &mut Written,
 ) -> Result<(), Error> {
     let secrets = apply::secrets(cluster, observed, platform, first).await?;
-    let complete = secrets.is_complete();
+    // The first administrator's password is for the migration alone.
+    let is_migrations = |part: Part| part == Part::Migrate;
+    let complete = secrets.waiting.is_empty() && secrets.refused.iter().all(|(part, _)| is_migrations(*part));
+    let may_migrate = secrets.refused.is_empty();
     written.applied.push(secrets);
     // A database that is made without its keys would have none that fit it, ever.
     if !complete {
@@ -140,11 +143,13 @@ async fn write(
     let database_ready = is_ready(resource, Part::Postgres, &children, observed);
     let migration = migrate::state(platform, observed, &children);
     let mut migrated = Applied::default();
-    match migrate::run(cluster, observed, &children, &migration, database_ready, now).await {
-        Ok(retry) => written.retry = retry,
-        // What serves is kept as it is all the same.
-        Err(error) if error.is_refusal() => migrated.refused.push((Part::Migrate, error)),
-        Err(error) => return Err(error),
+    if may_migrate {
+        match migrate::run(cluster, observed, &children, &migration, database_ready, now).await {
+            Ok(retry) => written.retry = retry,
+            // What serves is kept as it is all the same.
+            Err(error) if error.is_refusal() => migrated.refused.push((Part::Migrate, error)),
+            Err(error) => return Err(error),
+        }
     }
     written.applied.extend([migrated, Applied::default()]);
     if let Some(applied) = written.applied.last_mut() {

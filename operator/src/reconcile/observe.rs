@@ -81,7 +81,7 @@ impl Observed {
         for live in lists.into_iter().flatten() {
             observed.put(live);
         }
-        let wanted = Generated::of(platform).map(|secret| secret.name(platform)).chain(named_secrets(platform));
+        let wanted = Generated::ALL.into_iter().map(|secret| secret.name(platform)).chain(named_secrets(platform));
         let secret = kinds::secret();
         let found = try_join_all(wanted.map(|name| {
             let secret = &secret;

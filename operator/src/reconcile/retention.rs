@@ -19,7 +19,7 @@ use crate::resolve::Platform;
 /// Gives the data the owner that the policy asks for.
 pub async fn apply(cluster: &Cluster, observed: &mut Observed, platform: &Platform) -> Result<(), Error> {
     let identity = Identity { name: &platform.name, uid: &platform.uid };
-    for secret in Generated::of(platform) {
+    for secret in Generated::ALL {
         let name = secret.name(platform);
         let Some(state) = observed.secrets.get_mut(&name) else { continue };
         if let Some(metadata) = correct(cluster, platform, identity, &kinds::secret(), &state.metadata).await? {

@@ -119,18 +119,17 @@ fn keys(platform: &Platform, identity: Identity<'_>, observed: &Observed, status
 
 /// A Secret that lost a key would start pods that cannot run.
 fn incomplete(platform: &Platform, identity: Identity<'_>, observed: &Observed) -> Option<Hold> {
-    Generated::of(platform).find_map(|secret| {
+    [Generated::Database, Generated::Redis, Generated::Keys].into_iter().find_map(|secret| {
         let name = secret.name(platform);
         // Somebody else's is a conflict of names, which comes later.
         let found = observed.secrets.get(&name).filter(|found| identity.owner_of_data(&found.metadata) == Owner::Ours)?;
         let missing = secret.data(|_| String::new()).into_keys().find(|key| !found.keys.contains(key))?;
         Some(Hold {
             reason: if secret == Generated::Keys { Reason::KeysMissing } else { Reason::SecretIncomplete },
-            message: match secret {
-                Generated::Keys => format!("Secret {name} has no {missing}: restore it from a backup; it is not generated anew"),
-                Generated::Database | Generated::Redis | Generated::Admin => {
-                    format!("Secret {name} has no {missing}: add it, or delete the Secret and it is generated anew")
-                }
+            message: if secret == Generated::Keys {
+                format!("Secret {name} has no {missing}: restore it from a backup; it is not generated anew")
+            } else {
+                format!("Secret {name} has no {missing}: add it, or delete the Secret and it is generated anew")
             },
             waiting: false,
         })

@@ -613,18 +613,46 @@ async fn the_first_administrators_password_is_generated_and_the_migration_told_o
         let arguments = job.data.pointer("/spec/template/spec/containers/0/args").and_then(Value::as_array);
         arguments.into_iter().flatten().any(|argument| argument == wanted)
     };
-    assert!(argument("admin@example.org") && argument("/run/secrets/doacoes/admin/password"));
+    assert!(argument("--first-admin=admin@example.org") && argument("/run/secrets/doacoes/admin/password"));
     finish(&world, &with, "Complete", r#"{"schema": "20261101", "applied": 0}"#).await?;
     world.settle().await?;
     assert_eq!(world.condition("Ready").await?.0, "True/Available");
     assert_eq!(world.get("Deployment", API).await?.resource_version(), api.resource_version(), "no pod is replaced for it");
     assert_eq!(world.get("Secret", "esperanca-admin").await?.resource_version(), secret.resource_version());
 
-    world.change(json!({"firstAdmin": null})).await?;
+    // It is only for a migration to come: nothing else waits for it.
+    world.merge("Secret", "esperanca-admin", json!({"data": {"password": null}})).await?;
     world.settle().await?;
-    assert!(world.exists("Secret", "esperanca-admin").await?, "Secrets are never removed");
+    assert_eq!(world.condition("Ready").await?.0, "True/Available");
+
+    world.change(json!({"firstAdmin": null, "deletionPolicy": "Retain"})).await?;
+    world.settle().await?;
+    let left = world.get("Secret", "esperanca-admin").await?;
+    assert!(left.owner_references().is_empty(), "retained like the others");
     let again = world.names("Job").await?;
     assert!(again.contains(&without), "{again:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn somebodys_secret_in_the_place_of_the_first_administrators_stops_the_migration_and_nothing_else() -> Result {
+    let world = ready("foreign-admin", json!({})).await?;
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "esperanca-admin"}, "stringData": {"password": "a"}});
+    world.api("Secret")?.create(&PostParams::default(), &serde_json::from_value(secret)?).await?;
+    let jobs = world.names("Job").await?;
+    world.change(json!({"firstAdmin": {"email": "admin@example.org"}})).await?;
+    // Refused, and tried again later.
+    assert!(world.look().await.is_err());
+    let (state, message) = world.condition("SchemaReady").await?;
+    assert_eq!(state, "False/NameConflict");
+    assert!(message.contains("esperanca-admin"), "{message}");
+    assert_eq!(world.names("Job").await?, jobs, "nobody logs in with that password");
+    world.merge("Service", API, json!({"metadata": {"labels": {"app.kubernetes.io/part-of": "others"}}})).await?;
+    assert!(world.look().await.is_err());
+    assert_eq!(world.get("Service", API).await?.labels()["app.kubernetes.io/part-of"], "doacoes");
+    world.api("Secret")?.delete("esperanca-admin", &DeleteParams::default()).await?;
+    world.settle().await?;
+    assert_eq!(world.names("Job").await?.len(), 2);
     Ok(())
 }
 
