@@ -155,10 +155,11 @@ pub async fn run(
     }
     add_up(&mut tx).await?;
     progress("totals");
+    // Before every movement is looked at once more: without statistics each look is planned for a fraction of the whole table.
+    consistency::collect_statistics(&mut tx).await?;
     // The ledger's balance is due at COMMIT; asked for here, its failure is not taken for a lost connection's.
     sqlx::query("SET CONSTRAINTS ALL IMMEDIATE").execute(&mut *tx).await.map_err(StoreError::from)?;
     progress("every lancamento balances");
-    consistency::collect_statistics(&mut tx).await?;
     check(&mut tx).await?;
     progress("the books agree");
     tx.commit().await.map_err(StoreError::from)?;

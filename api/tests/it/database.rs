@@ -260,6 +260,8 @@ async fn the_check_of_the_books_collects_statistics_that_are_missing_and_only_th
     // The limit of a statement's time, lifted for collecting, is back for whoever gets the connection.
     let limit: String = sqlx::query_scalar("SHOW statement_timeout").fetch_one(&app.state.db).await.unwrap();
     assert_eq!(limit, "1s");
+    // Nor is a plan compiled that is only thought to be long.
+    assert_eq!(sqlx::query_scalar::<_, String>("SHOW jit").fetch_one(&app.state.db).await.unwrap(), "off");
 }
 
 /// PostgreSQL makes one plan for all values of a statement that is used often, and that one has to begin at the place too. The order is
