@@ -92,9 +92,8 @@ GROUPS = {
 }
 
 
-def measure(world: rows.World) -> tuple[list[report.Row], list[str]]:
-    """Every group; one that fails does not keep the others from being measured."""
-    found, failures = [], []
+def measure(world: rows.World, found: list[report.Row], failures: list[str]) -> None:
+    """Every group; one that fails does not keep the others from being measured. What was found is in `found` as soon as it is."""
     for name, group in GROUPS.items():
         if not world.settings.only.search(name):
             continue
@@ -102,21 +101,17 @@ def measure(world: rows.World) -> tuple[list[report.Row], list[str]]:
         try:
             for api in world.apis:
                 api.process.require_alive()
-            made = group(world)
+            for row in group(world):
+                if world.settings.smoke:
+                    row.reached = None
+                say(" | ".join(cell for cell in report.cells(row) if cell))
+                found.append(row)
         except BenchError as error:
             failures.append(f"{name}: {error}")
             say(f"FAILED in {failures[-1]}")
-            continue
         except Exception as error:
             failures.append(f"{name}: {type(error).__name__}: {error}")
             say(f"FAILED in {name}:\n{traceback.format_exc()}")
-            continue
-        for row in made:
-            if world.settings.smoke:
-                row.reached = None
-            say(" | ".join(cell for cell in report.cells(row) if cell))
-        found += made
-    return found, failures
 
 
 def prepare_folders() -> tuple[Path, Path]:
@@ -151,13 +146,18 @@ def run(settings) -> int:
         stack = Stack(settings, scratch, results / "logs")
         about = machine.describe(settings, stack)
         world = build_world(settings, stack)
-        found, failures = measure(world)
+        found, failures = [], []
+        try:
+            measure(world, found, failures)
+        except KeyboardInterrupt:
+            # Hours of measuring are not lost with the rest.
+            failures.append("stopped before the end")
         table = report.markdown(about, found, failures, world.notes)
         drawn = plots.every(found)
         report.save(results, about, found, failures, table, drawn)
         print(table)
         say(f"saved in {results.relative_to(environment.ROOT)}")
-        if settings.save:
+        if settings.save and not failures:
             report.save_docs(table, drawn)
         return 1 if failures else 0
     finally:

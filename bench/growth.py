@@ -1,5 +1,6 @@
 """The rows of growth: more processes, and more data."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -7,7 +8,7 @@ import load
 from edge import Listener, start_edge
 from processes import memory_mib
 from report import Row, count, spread
-from rows import API, World, cores, hot_slug, read_many
+from rows import API, World, check_books, cores, hot_slug, read_many
 from stack import Api
 
 # What is read again and again; None is the campaign that most people gave to.
@@ -32,9 +33,9 @@ def processes(world: World) -> list[Row]:
     return rows
 
 
-def data(world: World) -> list[Row]:
+def data(world: World) -> Iterator[Row]:
     """h: the same processes on several times the data, each amount in a database of its own."""
-    settings, stack, rows = world.settings, world.stack, []
+    settings, stack = world.settings, world.stack
     first: dict[str, float] = {}
     for times in (1, *settings.growth_data):
         database, campaign, listener, apis, started = "doacoes", world.campaign, world.listeners["api"], world.apis, []
@@ -42,21 +43,20 @@ def data(world: World) -> list[Row]:
             database = f"doacoes_{times}"
             stack.services.sql(f"CREATE DATABASE {database} OWNER dono")
             stack.run_api("migrate", database=database)
-            stack.run_api("seed", "--times", times, database=database, patience=600 * times)
+            seeded = stack.run_api("seed", "--times", times, database=database, patience=600 * times)
+            world.notes.append(f"{times} × the data: {seeded.strip().splitlines()[-1]}")
             stack.services.sql("VACUUM ANALYZE; CHECKPOINT;", database=database, patience=60 * times)
             campaign = f"{API}/campanhas/{hot_slug(stack, database)}"
             apis = stack.start_apis(settings.processes, database, f"api-{times}x")
             listener = Listener("api", [api.public for api in apis])
             edge = start_edge(stack, f"edge-{times}x", cores(), [listener])
             started = [edge, *(api.process for api in apis)]
-        rows += Amount(world, listener, campaign, apis, f"{times} × the data", first).measure()
-        answer = stack.run_api("admin", "check-books", database=database, patience=600 * times)
-        world.notes.append(f"{times} × the data, after all donations `api admin check-books`: {answer.strip().splitlines()[-1]}")
+        yield from Amount(world, listener, campaign, apis, f"{times} × the data", first).measure()
+        check_books(world, f"{times} × the data, after all donations", database, 600 * times)
         for process in started:
             stack.stop_one(process)
         if times != 1:
             stack.services.sql(f"DROP DATABASE {database} WITH (FORCE)")
-    return rows
 
 
 @dataclass

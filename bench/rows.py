@@ -324,9 +324,15 @@ def confirmed(world: World) -> list[Row]:
 
 def books(world: World) -> list[Row]:
     """Whatever was done, by the API and by pgbench, has to add up."""
-    answer = world.stack.run_api("admin", "check-books", patience=600)
-    world.notes.append(f"after all donations and confirmations `api admin check-books`: {answer.strip().splitlines()[-1]}")
+    check_books(world, "after all donations and confirmations", "doacoes", 600)
     return []
+
+
+def check_books(world: World, when: str, database: str, patience: int) -> None:
+    started = time.monotonic()
+    answer = world.stack.run_api("admin", "check-books", database=database, patience=patience)
+    took = time.monotonic() - started
+    world.notes.append(f"{when} `api admin check-books`: {answer.strip().splitlines()[-1]}; {took:.0f} s")
 
 
 def memory(world: World) -> list[Row]:
