@@ -245,9 +245,7 @@ async fn make_first_admin(db: &PgPool, email: &str, password_file: &Path) -> Res
     if administration::has_admin(db).await? {
         return Ok("there is an administrator already; no account was made".to_owned());
     }
-    let account = admin_account(email, password_file)?;
-    let passwords = Passwords::new(&Metrics::new()?)?;
-    Ok(match administration::create_admin(db, &Clock::System, &passwords, account).await? {
+    Ok(match create_admin(db, email, password_file).await? {
         CreatedAdmin::Made => "the first administrator has an account".to_owned(),
         // No reason to keep a site from its new version.
         CreatedAdmin::AddressTaken => format!("the address of the first administrator {ADDRESS_TAKEN}"),
@@ -256,9 +254,10 @@ async fn make_first_admin(db: &PgPool, email: &str, password_file: &Path) -> Res
 
 const ADDRESS_TAKEN: &str = "has an account already, with a password of its own: make it an administrator with `api admin grant-admin`";
 
-/// An account with the password in `file`.
-fn admin_account(email: &str, file: &Path) -> Result<AdminAccount, AnyError> {
-    Ok(AdminAccount { nome: Name::parse("Administração")?, email: Email::parse(email)?, password: Password::parse(read_secret(file)?)? })
+async fn create_admin(db: &PgPool, email: &str, password_file: &Path) -> Result<CreatedAdmin, AnyError> {
+    let (nome, email, password) = (Name::parse("Administração")?, Email::parse(email)?, Password::parse(read_secret(password_file)?)?);
+    let passwords = Passwords::new(&Metrics::new()?)?;
+    Ok(administration::create_admin(db, &Clock::System, &passwords, AdminAccount { nome, email, password }).await?)
 }
 
 async fn fill(args: SeedArgs) -> Result<(), AnyError> {
@@ -300,10 +299,7 @@ async fn admin(command: Admin) -> Result<ExitCode, AnyError> {
             println!("{} is verified", slug.as_str());
         }
         Admin::Create { database, email, password_file } => {
-            let account = admin_account(&email, &password_file)?;
-            let db = store::pool(&database.url()?, 1)?;
-            let passwords = Passwords::new(&Metrics::new()?)?;
-            match administration::create_admin(&db, &clock, &passwords, account).await? {
+            match create_admin(&store::pool(&database.url()?, 1)?, &email, &password_file).await? {
                 CreatedAdmin::Made => println!("done"),
                 CreatedAdmin::AddressTaken => return Err(format!("this e-mail {ADDRESS_TAKEN}").into()),
             }

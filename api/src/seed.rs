@@ -13,13 +13,14 @@ mod world;
 
 use std::time::{Duration, Instant};
 
+use sqlx::{PgConnection, PgPool};
+
 use self::donations::Donations;
 use self::random::Random;
 use crate::keys::Keys;
 use crate::password::{Passwords, PasswordsError};
 use crate::store::StoreError;
 use crate::store::consistency::{self, Finding, Size};
-use sqlx::{PgConnection, PgPool};
 
 /// The password of every person of the demonstration, `pessoa1@exemplo.org.br` and those that follow.
 pub const PASSWORD: &str = "demonstracao";
@@ -160,7 +161,10 @@ pub async fn run(
     // The ledger's balance is due at COMMIT; asked for here, its failure is not taken for a lost connection's.
     sqlx::query("SET CONSTRAINTS ALL IMMEDIATE").execute(&mut *tx).await.map_err(StoreError::from)?;
     progress("every lancamento balances");
-    check(&mut tx).await?;
+    let findings = consistency::check_all(&mut tx, Size::default()).await?;
+    if !findings.is_empty() {
+        return Err(SeedError::Inconsistent(findings));
+    }
     progress("the books agree");
     tx.commit().await.map_err(StoreError::from)?;
     Ok(Report { scale, lancamentos: movements, elapsed: start.elapsed() })
@@ -193,14 +197,4 @@ async fn add_up(db: &mut PgConnection) -> Result<(), StoreError> {
     .execute(db)
     .await?;
     Ok(())
-}
-
-/// Runs every check.
-async fn check(db: &mut PgConnection) -> Result<(), SeedError> {
-    let (mut findings, mut last, size) = (Vec::new(), None, Size::default());
-    while let Some(part) = consistency::next(db, last.as_ref(), size).await? {
-        findings.extend(consistency::check(db, &part, size).await?);
-        last = Some(part);
-    }
-    if findings.is_empty() { Ok(()) } else { Err(SeedError::Inconsistent(findings)) }
 }

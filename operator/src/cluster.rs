@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, Preconditions};
-use kube::core::{ApiResource, NamespaceResourceScope};
+use kube::core::{ApiResource, NamespaceResourceScope, ObjectMeta, TypeMeta};
 use kube::{Client, Resource, ResourceExt as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::crd::DonationPlatform;
 use crate::error::{Class, Error};
@@ -189,6 +190,15 @@ impl Cluster {
         let params = PatchParams::apply(FIELD_MANAGER).force();
         self.metrics.wrote(Verb::Apply, &format!("{kind}/status"));
         timed(Verb::Apply, &kind, &name, api.patch_status(&name, &params, &Patch::Apply(&patch))).await.map(|_| ())
+    }
+}
+
+/// What is applied to this very object, and to no other of its name: `fields` of its metadata and `data`, and nothing else.
+pub fn patch_of(resource: &ApiResource, live: &ObjectMeta, fields: ObjectMeta, data: Value) -> DynamicObject {
+    DynamicObject {
+        types: Some(TypeMeta { api_version: resource.api_version.clone(), kind: resource.kind.clone() }),
+        metadata: ObjectMeta { name: live.name.clone(), namespace: live.namespace.clone(), uid: live.uid.clone(), ..fields },
+        data,
     }
 }
 

@@ -198,6 +198,16 @@ pub async fn check(db: &mut PgConnection, part: &Part, size: Size) -> Result<Vec
     Ok(some.map(|(check, rows)| Finding { check, rows: rows.into_iter().take(20).collect() }).collect())
 }
 
+/// Checks all of the books on one connection, as its transaction sees them.
+pub async fn check_all(db: &mut PgConnection, size: Size) -> Result<Vec<Finding>, StoreError> {
+    let (mut findings, mut last) = (Vec::new(), None);
+    while let Some(part) = next(db, last.as_ref(), size).await? {
+        findings.extend(check(db, &part, size).await?);
+        last = Some(part);
+    }
+    Ok(findings)
+}
+
 async fn broken_rules(db: &mut PgConnection, donations: &[Uuid]) -> Result<Vec<(&'static str, Vec<Uuid>)>, StoreError> {
     let mut broken = Vec::with_capacity(RULES.len());
     for rule in &RULES {

@@ -13,7 +13,7 @@ use super::apply::{Applied, removal};
 use super::observe::{Observed, SecretState};
 use super::ownership::{Identity, Owner};
 use crate::build::{Child, Upkeep};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, patch_of};
 use crate::error::Error;
 use crate::fingerprint::fingerprint;
 use crate::names::{CERTIFICATE_HOST, CONTENT, FIELD_MANAGER, LABELS_MANAGER, RENEW_AFTER};
@@ -82,14 +82,8 @@ async fn relabel(cluster: &Cluster, child: &Child, live: &mut ObjectMeta) -> Res
     if child.object.labels().iter().all(has) {
         return Ok(());
     }
-    let metadata = ObjectMeta {
-        name: live.name.clone(),
-        namespace: live.namespace.clone(),
-        uid: live.uid.clone(),
-        labels: child.object.metadata.labels.clone(),
-        ..ObjectMeta::default()
-    };
-    let patch = DynamicObject { types: child.object.types.clone(), metadata, data: json!({}) };
+    let labels = ObjectMeta { labels: child.object.metadata.labels.clone(), ..ObjectMeta::default() };
+    let patch = patch_of(&child.resource, live, labels, json!({}));
     *live = cluster.apply(&child.resource, &patch, LABELS_MANAGER, true).await?.metadata;
     Ok(())
 }

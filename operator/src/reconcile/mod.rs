@@ -128,8 +128,7 @@ async fn write(
 ) -> Result<(), Error> {
     let secrets = apply::secrets(cluster, observed, platform, first).await?;
     // The first administrator's password is for the migration alone.
-    let is_migrations = |part: Part| part == Part::Migrate;
-    let complete = secrets.waiting.is_empty() && secrets.refused.iter().all(|(part, _)| is_migrations(*part));
+    let complete = secrets.waiting.is_empty() && secrets.refused.iter().all(|(part, _)| *part == Part::Migrate);
     let may_migrate = secrets.refused.is_empty();
     written.applied.push(secrets);
     // A database that is made without its keys would have none that fit it, ever.

@@ -1,15 +1,14 @@
 //! Whether the data goes with the resource: an owner reference on its Secrets and claims that comes and goes with
 //! `deletionPolicy`. It is applied by a field manager of its own, so taking it away is applying nothing.
 
-use kube::api::DynamicObject;
-use kube::core::{ApiResource, ObjectMeta, TypeMeta};
-use serde_json::Value;
+use kube::core::{ApiResource, ObjectMeta};
+use serde_json::json;
 
 use super::observe::Observed;
 use super::ownership::{Identity, Owner};
 use crate::build::owner;
 use crate::build::secrets::Generated;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, patch_of};
 use crate::crd::DeletionPolicy;
 use crate::error::Error;
 use crate::kinds;
@@ -49,17 +48,8 @@ async fn correct(
     if owned == shall_be {
         return Ok(None);
     }
-    let patch = DynamicObject {
-        types: Some(TypeMeta { api_version: resource.api_version.clone(), kind: resource.kind.clone() }),
-        metadata: ObjectMeta {
-            name: metadata.name.clone(),
-            namespace: metadata.namespace.clone(),
-            uid: metadata.uid.clone(),
-            // Not the controller: a claim has its `StatefulSet` for that.
-            owner_references: shall_be.then(|| vec![owner(platform, false)]),
-            ..ObjectMeta::default()
-        },
-        data: Value::Object(serde_json::Map::new()),
-    };
+    // Not the controller: a claim has its `StatefulSet` for that.
+    let owners = shall_be.then(|| vec![owner(platform, false)]);
+    let patch = patch_of(resource, metadata, ObjectMeta { owner_references: owners, ..ObjectMeta::default() }, json!({}));
     cluster.apply(resource, &patch, RETENTION_MANAGER, true).await.map(|object| Some(object.metadata))
 }

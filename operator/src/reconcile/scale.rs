@@ -1,10 +1,11 @@
 //! The number of pods, in a patch of its own: an autoscaler takes it over by writing it, and nothing of ours takes it back.
 
 use kube::api::DynamicObject;
-use kube::core::{ApiResource, ObjectMeta, TypeMeta};
+use kube::core::{ApiResource, ObjectMeta};
 use serde_json::{Value, json};
 
 use crate::build::Scale;
+use crate::cluster::patch_of;
 
 /// The number to write, if the `live` one is not right. `created`: the workload was made just now and has the server's default.
 pub fn wanted(scale: Scale, live: i64, created: bool) -> Option<i32> {
@@ -23,16 +24,7 @@ pub fn replicas(workload: &DynamicObject) -> i64 {
 
 /// The patch that sets the number and nothing else, for this very object.
 pub fn patch(workload: &DynamicObject, resource: &ApiResource, replicas: i32) -> DynamicObject {
-    DynamicObject {
-        types: Some(TypeMeta { api_version: resource.api_version.clone(), kind: resource.kind.clone() }),
-        metadata: ObjectMeta {
-            name: workload.metadata.name.clone(),
-            namespace: workload.metadata.namespace.clone(),
-            uid: workload.metadata.uid.clone(),
-            ..ObjectMeta::default()
-        },
-        data: json!({"spec": {"replicas": replicas}}),
-    }
+    patch_of(resource, &workload.metadata, ObjectMeta::default(), json!({"spec": {"replicas": replicas}}))
 }
 
 #[cfg(test)]

@@ -119,6 +119,7 @@ fn keys(platform: &Platform, identity: Identity<'_>, observed: &Observed, status
 
 /// A Secret that lost a key would start pods that cannot run.
 fn incomplete(platform: &Platform, identity: Identity<'_>, observed: &Observed) -> Option<Hold> {
+    // The first administrator's starts one Job at most, which says so itself.
     [Generated::Database, Generated::Redis, Generated::Keys].into_iter().find_map(|secret| {
         let name = secret.name(platform);
         // Somebody else's is a conflict of names, which comes later.
