@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::current::{difference, without_additions};
 use super::observe::{Live, Observed, SecretState};
 use super::ownership::{Identity, Owner};
-use super::{Progress, Reason, migrate, scale};
+use super::{Progress, Reason, migrate, scale, validate};
 use crate::build::secrets::Generated;
 use crate::build::{Child, Gate, Part, Scale, Upkeep};
 use crate::cluster::Cluster;
@@ -86,7 +86,9 @@ pub async fn children(
             (Upkeep::Apply, Gate::None) => true,
             (Upkeep::Apply, Gate::Schema) => *migration == migrate::State::Complete,
         };
-        if !open {
+        // Pods that cannot mount it would stand in the way of those that serve, and be slow to notice that it has come.
+        let lacks_secret = child.scale.is_some() && validate::named_secret(child.part, platform, observed).is_some();
+        if !open || lacks_secret {
             scale_what_serves(cluster, observed, child, identity).await?;
             continue;
         }

@@ -493,6 +493,9 @@ async fn secrets_that_the_resource_names_are_missed_by_name() -> Result {
     assert_eq!(state, "False/TlsSecretMissing");
     assert!(message.contains("doe-tls"), "{message}");
     assert_eq!(world.condition("Ready").await?.0, "False/MailSecretMissing");
+    for workload in ["esperanca-api", "esperanca-edge"] {
+        assert!(world.api("Deployment")?.get_opt(workload).await?.is_none(), "no pod of {workload} could mount it");
+    }
     for (name, type_, data) in [
         ("doe-tls", "kubernetes.io/tls", json!({"tls.crt": "Yw==", "tls.key": "aw=="})),
         ("doe-mail", "Opaque", json!({"url": "c210cHM6Ly9tYWlsLmV4YW1wbGUub3Jn"})),
@@ -504,6 +507,13 @@ async fn secrets_that_the_resource_names_are_missed_by_name() -> Result {
     world.run_all_pods().await?;
     world.settle().await?;
     assert_eq!(world.condition("Ready").await?.0, "True/Available");
+
+    let edge = async || -> Result<Value> { Ok(world.get("Deployment", "esperanca-edge").await?.data["spec"].clone()) };
+    let serving = edge().await?;
+    world.api("Secret")?.delete("doe-tls", &DeleteParams::default()).await?;
+    world.settle().await?;
+    assert_eq!(world.condition("EdgeReady").await?.0, "False/TlsSecretMissing");
+    assert_eq!(edge().await?, serving, "what serves is left alone");
     Ok(())
 }
 
