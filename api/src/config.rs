@@ -4,14 +4,15 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use axum::http::HeaderValue;
 use clap::{Args, ValueEnum};
+use http::HeaderValue;
+use ipnet::IpNet;
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::budget::REQUEST_BUDGET;
 use crate::credentials::{CredentialError, Login, read_secret};
-use crate::domain::text_enum::text_enum;
-use crate::http::extract::client_ip::Cidr;
-use crate::redis_client;
+use crate::domain::network::parse_network;
+use crate::domain::provider::Provider;
 
 /// Which defaults and which refusals apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -30,18 +31,6 @@ pub enum Pooler {
     Named,
     /// Without a pooler, so nothing can be mixed up.
     Direct,
-}
-
-text_enum! {
-    /// Payment providers that donations can be made with.
-    #[derive(ValueEnum)]
-    #[value(rename_all = "snake_case")]
-    pub enum Provider {
-        /// Confirms when `POST /simulado/pagamentos/{txid}` says so. Development only.
-        Simulado = "simulado",
-        /// A static BR Code to the organizadora's own PIX key; the organizadora confirms.
-        PixEstatico = "pix_estatico",
-    }
 }
 
 /// Where e-mail goes.
@@ -90,7 +79,7 @@ impl std::str::FromStr for PublicUrl {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let uri: axum::http::Uri = text.parse().map_err(|_| "not a URL".to_owned())?;
+        let uri: http::Uri = text.parse().map_err(|_| "not a URL".to_owned())?;
         let secure = match uri.scheme_str() {
             Some("https") => true,
             Some("http") => false,
@@ -166,7 +155,7 @@ pub struct Config {
     pub redis_prefix: String,
     /// What one request may wait for Redis in all. Not for operators, whose clients are promised 50 ms; tests of what Redis
     /// counts raise it, since on a busy machine its answers are late.
-    #[arg(skip = redis_client::BUDGET)]
+    #[arg(skip = REQUEST_BUDGET)]
     pub redis_budget: Duration,
     /// File with limits that differ from the defaults; see docs/ARCHITECTURE.md.
     #[arg(long, env)]
@@ -190,8 +179,8 @@ pub struct Config {
     #[arg(long, env)]
     pub secrets_dir: PathBuf,
     /// Networks whose `X-Forwarded-For` is believed, comma separated.
-    #[arg(long, env, value_delimiter = ',')]
-    pub trusted_proxies: Vec<Cidr>,
+    #[arg(long, env, value_delimiter = ',', value_parser = parse_network)]
+    pub trusted_proxies: Vec<IpNet>,
     /// Origins of other sites that may call the API from a browser, comma separated.
     #[arg(long, env, value_delimiter = ',', value_parser = parse_origin)]
     pub allowed_origins: Vec<HeaderValue>,

@@ -4,7 +4,6 @@
 //! rotation therefore takes two steps, or replicas that have not restarted yet could not open what the others made: append the
 //! new key and restart all, then move it to the top and restart again. `email.key` is not rotated: rows are compared by its hashes.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -200,14 +199,14 @@ impl KeyRing {
 
     /// A token that proves `message` to [`KeyRing::verify_token`]: `{key id}.{hex HMAC-SHA-256}`.
     pub fn token(&self, message: &[u8]) -> String {
-        format!("{}.{}", self.newest.id, hex(&self.newest.mac(message)))
+        format!("{}.{}", self.newest.id, hex::encode(self.newest.mac(message)))
     }
 
     /// Whether `token` was made for `message` by a key of this ring; the time taken does not depend on the answer's bytes.
     pub fn verify_token(&self, token: &str, message: &[u8]) -> bool {
         let Some((id, given)) = token.split_once('.') else { return false };
         let Some(key) = self.iter().find(|key| key.id == id) else { return false };
-        hex(&key.mac(message)).as_bytes().ct_eq(given.as_bytes()).into()
+        hex::encode(key.mac(message)).as_bytes().ct_eq(given.as_bytes()).into()
     }
 }
 
@@ -215,13 +214,11 @@ impl Key {
     fn parse(line: &str) -> Option<Self> {
         let (id, digits) = line.trim_end().split_once(' ')?;
         let legal_id = (1..=16).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-        if !legal_id || digits.len() != 64 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+        if !legal_id {
             return None;
         }
         let mut secret = [0_u8; 32];
-        for (byte, pair) in secret.iter_mut().zip(digits.as_bytes().chunks_exact(2)) {
-            *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-        }
+        hex::decode_to_slice(digits, &mut secret).ok()?;
         Some(Self { id: id.to_owned(), secret })
     }
 
@@ -253,17 +250,7 @@ pub fn sha256(message: &[u8]) -> [u8; 32] {
 pub fn random_hex() -> String {
     let mut bytes = [0_u8; 32];
     rand::fill(&mut bytes);
-    hex(&bytes)
-}
-
-/// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    hex::encode(bytes)
 }
 
 /// Makes a file whole or not at all; one that is there already, perhaps since a moment ago, stays as it is.

@@ -6,6 +6,7 @@ pub mod admission;
 pub mod app;
 pub mod assets;
 pub mod background;
+pub mod budget;
 pub mod cache;
 pub mod clock;
 pub mod config;

@@ -12,10 +12,9 @@ use redis::io::tcp::socket2::TcpKeepalive;
 use redis::{AsyncConnectionConfig, Client, FromRedisValue, IntoConnectionInfo as _, RedisResult, ScriptInvocation};
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::budget::{budget_left, spend};
 use crate::metrics::{Metrics, RedisOutcome};
 
-/// What one request may wait for Redis in all, and so the longest that one command takes.
-pub const BUDGET: Duration = Duration::from_millis(50);
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(100);
 /// A server that went without a word is given up after so long, and then looked for anew.
 const SILENT: Duration = Duration::from_secs(5);
@@ -39,70 +38,6 @@ pub enum RedisError {
     /// It refused, or could not be reached.
     #[error(transparent)]
     Failed(#[from] redis::RedisError),
-}
-
-/// What the running request may still wait for Redis, in microseconds.
-struct Left(AtomicU64);
-
-impl Left {
-    fn new(time: Duration) -> Self {
-        Self(AtomicU64::new(micros(time)))
-    }
-
-    fn get(&self) -> Duration {
-        Duration::from_micros(self.0.load(Ordering::Relaxed))
-    }
-
-    fn spend(&self, time: Duration) {
-        let less = |left: u64| Some(left.saturating_sub(micros(time)));
-        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
-    }
-}
-
-fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
-}
-
-tokio::task_local! {
-    static LEFT: Left;
-}
-
-/// Runs a request, whose waits for Redis are at most `budget` together.
-pub async fn budgeted<F: Future>(budget: Duration, request: F) -> F::Output {
-    LEFT.scope(Left::new(budget), request).await
-}
-
-/// Work that a request waits for, to run in a task of its own with what is left of the request's budget.
-pub fn keep_budget<F: Future>(work: F) -> impl Future<Output = F::Output> {
-    LEFT.scope(Left::new(budget_left().unwrap_or(BUDGET)), work)
-}
-
-/// Runs such work.
-pub fn spawn_budgeted<F>(work: F) -> tokio::task::JoinHandle<F::Output>
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
-    tokio::spawn(keep_budget(work))
-}
-
-/// Nothing where no request runs, whose work has a budget for each command.
-fn budget_left() -> Option<Duration> {
-    LEFT.try_with(Left::get).ok()
-}
-
-/// Waits for something that Redis will soon have, and counts that as waiting for Redis; false where the request may not.
-pub async fn wait_within_budget(time: Duration) -> bool {
-    if budget_left().is_some_and(|left| left < time) {
-        return false;
-    }
-    tokio::time::sleep(time).await;
-    spend(time);
-    true
-}
-
-fn spend(time: Duration) {
-    let _ = LEFT.try_with(|left| left.spend(time));
 }
 
 /// One multiplexed connection, made when first needed and again after it broke.
@@ -305,7 +240,6 @@ fn after(now: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shutdown::Shutdown;
 
     #[test]
     fn the_breaker_opens_after_failures_in_a_row_and_closes_with_a_success() {
@@ -325,23 +259,5 @@ mod tests {
         assert!(!breaker.allows(), "only one");
         breaker.succeeded();
         assert!(breaker.allows());
-    }
-
-    #[tokio::test]
-    async fn a_request_and_what_it_spawns_share_a_budget() {
-        budgeted(BUDGET, async {
-            assert_eq!(budget_left(), Some(BUDGET));
-            spend(Duration::from_millis(30));
-            assert_eq!(budget_left(), Some(Duration::from_millis(20)));
-            let spawned = spawn_budgeted(async { budget_left() }).await;
-            assert_eq!(spawned.ok(), Some(Some(Duration::from_millis(20))));
-            let completed = Shutdown::default().complete(async { budget_left() }).await;
-            assert_eq!(completed.ok(), Some(Some(Duration::from_millis(20))));
-            assert!(!wait_within_budget(Duration::from_millis(21)).await);
-            spend(Duration::from_millis(30));
-            assert_eq!(budget_left(), Some(Duration::ZERO));
-        })
-        .await;
-        assert_eq!(budget_left(), None, "work without a request has a budget for each command");
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::redis_client::keep_budget;
+use crate::budget::keep_budget;
 
 /// One handle for everything that must end with the process.
 #[derive(Clone, Debug, Default)]
@@ -82,4 +82,20 @@ pub async fn signalled() -> std::io::Result<()> {
         _ = interrupt.recv() => {}
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::budget::{budget_left, budgeted};
+
+    #[tokio::test]
+    async fn completed_work_keeps_the_budget_of_its_request() {
+        let left = Duration::from_millis(20);
+        budgeted(left, async {
+            let completed = Shutdown::default().complete(async { budget_left() }).await;
+            assert_eq!(completed.ok(), Some(Some(left)));
+        })
+        .await;
+    }
 }

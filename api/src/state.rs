@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use ipnet::IpNet;
 use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres, Transaction};
 use time::Duration;
@@ -13,7 +14,6 @@ use crate::clock::Clock;
 use crate::config::{Config, Profile, PublicUrl};
 use crate::gateway::Gateways;
 use crate::health::Health;
-use crate::http::extract::client_ip::Cidr;
 use crate::keys::Keys;
 use crate::limits::{Limits, Rules};
 use crate::metrics::{Metrics, WaitQueue};
@@ -79,7 +79,7 @@ pub struct Core {
     /// Where visitors reach the API.
     pub public_url: PublicUrl,
     /// Proxies whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<Cidr>,
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// Connections to where data is.

@@ -3,10 +3,10 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use axum::http::HeaderValue;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use http::HeaderValue;
 
 use super::remote::Stored;
 

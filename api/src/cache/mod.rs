@@ -24,11 +24,12 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use crate::budget::{spawn_budgeted, wait_within_budget};
+use crate::domain::totals::Totals;
 use crate::keys::random_hex;
 use crate::metrics::{CacheLayer, CacheOutcome, Fill, Metrics};
-use crate::redis_client::{RedisClient, spawn_budgeted, wait_within_budget};
+use crate::redis_client::RedisClient;
 use crate::state::AppState;
-use crate::store::totals::Totals;
 use crate::store::{Class as Failure, StoreError};
 use local::Local;
 use remote::Remote;
@@ -225,7 +226,7 @@ impl Cache {
     pub async fn publish_totals(&self, totals: Vec<(String, Totals)>, until: OffsetDateTime) {
         let new = totals.into_iter().filter(|(slug, totals)| self.published.get(slug).is_none_or(|seq| seq < totals.seq));
         // Numbers and times always serialise.
-        let new: Vec<(String, Stored)> = new.filter_map(|(slug, totals)| Some((slug, totals.stored().ok()?))).collect();
+        let new: Vec<(String, Stored)> = new.filter_map(|(slug, totals)| Some((slug, Stored::totals(&totals).ok()?))).collect();
         let mut taken = true;
         for some in new.chunks(PUBLISHED_TOGETHER) {
             taken = self.remote.publish_totals(some, &events::write(&self.name, &[], some)).await.is_ok();
@@ -380,13 +381,13 @@ async fn from_database<R: Resource>(state: &AppState, resource: &R) -> Result<Op
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
+    use crate::budget::REQUEST_BUDGET;
 
     #[tokio::test]
     async fn what_redis_did_not_take_is_to_be_published_again() {
         let metrics = Arc::new(Metrics::new().unwrap());
         // Nobody listens on the port of the discard service.
-        let redis =
-            RedisClient::new(&"redis://127.0.0.1:9".to_owned().into(), "", crate::redis_client::BUDGET, Arc::clone(&metrics)).unwrap();
+        let redis = RedisClient::new(&"redis://127.0.0.1:9".to_owned().into(), "", REQUEST_BUDGET, Arc::clone(&metrics)).unwrap();
         let cache = Cache::new(Arc::new(redis), metrics);
         let now = time::macros::datetime!(2026-11-24 12:00 UTC);
         let totals = Totals {

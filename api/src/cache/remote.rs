@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::subject::{Class, Subject, Tag};
+use crate::domain::totals::Totals;
 use crate::metrics::CacheOutcome;
 use crate::redis_client::{RedisClient, RedisError};
 
@@ -57,6 +58,11 @@ impl Stored {
     /// An answer of `body` with its version as tag.
     pub fn new(version: Option<String>, body: &impl Serialize) -> Result<Self, serde_json::Error> {
         Ok(Self { etag: version.map(|version| format!("\"{version}\"")), link: None, body: serde_json::value::to_raw_value(body)?, seq: 0 })
+    }
+
+    /// The answer of `totals`, whose `seq` is both its tag and its order.
+    pub fn totals(totals: &Totals) -> Result<Self, serde_json::Error> {
+        Ok(Self { seq: totals.seq, ..Self::new(Some(totals.seq.to_string()), totals)? })
     }
 }
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use crate::domain::ids::PessoaId;
 use crate::domain::text_enum::texts;
-use crate::keys::hex;
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -110,7 +109,7 @@ impl Tag {
 
     /// The session whose token has this SHA-256.
     pub fn session(hash: &[u8]) -> Self {
-        Self(format!("sessao:{}", hex(hash)).into())
+        Self(format!("sessao:{}", hex::encode(hash)).into())
     }
 
     /// What everyone sees of a campaign.

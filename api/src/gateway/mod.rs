@@ -8,13 +8,13 @@ pub use simulado::Simulado;
 
 use time::Duration;
 
-use crate::config::Provider;
 use crate::domain::br_code::{City, ReceiverName, StaticCharge};
 use crate::domain::cnpj::Cnpj;
 use crate::domain::doacao::Visibility;
 use crate::domain::ids::PagamentoId;
 use crate::domain::money::Centavos;
 use crate::domain::pix_key::{PixKey, PixKeyType};
+use crate::domain::provider::Provider;
 use crate::domain::txid::Txid;
 use crate::store::organizadoras::StoredPixKey;
 

@@ -3,8 +3,8 @@
 use time::Duration;
 
 use super::{Charge, ChargeError, ChargeRequest, PaymentGateway, static_charge};
-use crate::config::Provider;
 use crate::domain::doacao::Visibility;
+use crate::domain::provider::Provider;
 
 /// Static PIX.
 pub struct PixEstatico;

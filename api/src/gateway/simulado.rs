@@ -3,8 +3,8 @@
 use time::Duration;
 
 use super::{Charge, ChargeError, ChargeRequest, PaymentGateway, cnpj_as_key, static_charge};
-use crate::config::Provider;
 use crate::domain::doacao::Visibility;
+use crate::domain::provider::Provider;
 
 /// The simulated provider. Its BR Codes are well formed; paying one for real is prevented by nothing but its name, so
 /// production refuses to start with it.

@@ -21,7 +21,7 @@ use super::extract::client_ip::named_client;
 use super::extract::device::DEVICE_HEADER;
 use super::extract::donor::TOKEN_HEADER;
 use super::problem::{Code, Problem};
-use crate::redis_client::budgeted;
+use crate::budget::budgeted;
 use crate::state::AppState;
 use crate::telemetry::chain;
 

@@ -6,8 +6,9 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use super::Quota;
 use super::gcra::{self, Verdict};
-use super::{Quota, network};
+use crate::domain::network::customer_network;
 
 /// Buckets, 512 KiB of them whoever comes. Addresses whose hashes meet share one: at some thousands of reads a second in each
 /// bucket, nobody can keep so many empty that strangers are likely to meet one.
@@ -37,7 +38,7 @@ impl Reads {
 
     fn take_at(&self, address: IpAddr, now: u64) -> Option<Verdict> {
         let buckets = u64::try_from(self.arrivals.len()).ok()?;
-        let index = usize::try_from(self.hash.hash_one(network(address)).checked_rem(buckets)?).ok()?;
+        let index = usize::try_from(self.hash.hash_one(customer_network(address)).checked_rem(buckets)?).ok()?;
         let bucket = self.arrivals.get(index)?;
         let mut before = bucket.load(Ordering::Relaxed);
         loop {

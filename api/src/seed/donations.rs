@@ -8,12 +8,12 @@ use super::random::Random;
 use super::records::Batch;
 use super::world::{self, Campaign, FAR, OPENED, Person};
 use super::{SeedError, legal, words};
-use crate::config::Provider;
 use crate::domain::campanha::CampaignStatus;
 use crate::domain::doacao::{DonationEvent, Evidence, Visibility};
 use crate::domain::ids::PagamentoId;
 use crate::domain::money::Centavos;
 use crate::domain::pix_receipt::EndToEndId;
+use crate::domain::provider::Provider;
 use crate::domain::txid::Txid;
 use crate::keys::KeyRing;
 

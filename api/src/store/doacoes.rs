@@ -10,10 +10,10 @@ use uuid::Uuid;
 use super::StoreError;
 use super::campanhas::{Position, from_micros, micros};
 use super::pagamentos::NewPayment;
-use crate::config::Provider;
 use crate::domain::doacao::{DonationStatus, Evidence, Visibility};
 use crate::domain::ids::{CampanhaId, DoacaoId, OrganizadoraId, PagamentoId, PessoaId};
 use crate::domain::money::Centavos;
+use crate::domain::provider::Provider;
 use crate::domain::text::{DisplayName, Message};
 
 /// A donation as its donor sees it.

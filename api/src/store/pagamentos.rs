@@ -5,11 +5,11 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::StoreError;
-use crate::config::Provider;
 use crate::domain::doacao::{Evidence, Reconciliation};
 use crate::domain::ids::{DoacaoId, OrganizadoraId, PagamentoId, PessoaId};
 use crate::domain::money::Centavos;
 use crate::domain::pix_receipt::EndToEndId;
+use crate::domain::provider::Provider;
 use crate::domain::text_enum::text_enum;
 use crate::domain::txid::Txid;
 

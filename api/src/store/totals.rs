@@ -4,38 +4,9 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::StoreError;
-use crate::cache::Stored;
 use crate::domain::doacao::Evidence;
 use crate::domain::ids::{CampanhaId, DoacaoId};
-
-/// The totals of a campaign, at most a second old.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
-#[schema(as = Totais)]
-pub struct Totals {
-    /// All that was confirmed. What went back is not taken off.
-    pub arrecadado_centavos: i64,
-    /// The part of it that rests on the organizadora's word.
-    pub declarado_centavos: i64,
-    /// What went back to donors.
-    pub devolvido_centavos: i64,
-    /// Confirmed donations.
-    pub doacoes_qtd: i64,
-    /// Different donors.
-    pub doadores_qtd: i64,
-    /// Grows with each change.
-    pub seq: i64,
-    /// When that was.
-    #[serde(with = "time::serde::rfc3339")]
-    #[schema(value_type = String, format = DateTime)]
-    pub atualizado_em: OffsetDateTime,
-}
-
-impl Totals {
-    /// The ready-made answer.
-    pub fn stored(&self) -> Result<Stored, serde_json::Error> {
-        Ok(Stored { seq: self.seq, ..Stored::new(Some(self.seq.to_string()), self)? })
-    }
-}
+use crate::domain::totals::Totals;
 
 /// Totals and whose they are.
 #[derive(Clone, Debug, sqlx::FromRow)]

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus::IntCounter;
 
-use crate::limits::network;
+use crate::domain::network::customer_network;
 
 /// The clients of each address that has any.
 pub(super) struct Addresses {
@@ -29,7 +29,7 @@ impl Addresses {
 
     /// A place, or nothing where `address` has its share.
     pub(super) fn enter(&self, address: IpAddr) -> Option<Share> {
-        let address = network(address);
+        let address = customer_network(address);
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         let count = clients.entry(address).or_insert(0);
         if *count >= self.most {

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use doacoes_api::keys::{hex, sha256};
+use doacoes_api::domain::network::parse_network;
+use doacoes_api::keys::sha256;
 use doacoes_api::limits::{Rule, Rules, Use};
 use redis::AsyncCommands as _;
 use serde_json::{Value, json};
@@ -406,7 +407,7 @@ async fn reads_are_limited_by_the_address_that_a_trusted_proxy_gives() {
     let limits = json!({"read_ip": {"limit": 3, "period_seconds": 86_400}});
     let options = |trusted: &[&str]| Options {
         limits: Some(limits.clone()),
-        trusted_proxies: trusted.iter().map(|network| network.parse().unwrap()).collect(),
+        trusted_proxies: trusted.iter().map(|network| parse_network(network).unwrap()).collect(),
         ..exact()
     };
     let app = TestApp::with(options(&["127.0.0.1"])).await;
@@ -492,8 +493,8 @@ async fn redis_does_not_tell_whom_a_limit_counts() {
         let subject = subject(rule);
         assert_eq!(subject.len(), 32);
         for plain in [guess.to_owned(), format!("{rule}\n{guess}")] {
-            assert_ne!(subject, hex(&sha256(plain.as_bytes()))[..32]);
-            assert_ne!(subject, hex(&app.state.keys.email.stable_hash(plain.as_bytes()))[..32]);
+            assert_ne!(subject, hex::encode(sha256(plain.as_bytes()))[..32]);
+            assert_ne!(subject, hex::encode(app.state.keys.email.stable_hash(plain.as_bytes()))[..32]);
         }
     }
 }

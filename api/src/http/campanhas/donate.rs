@@ -7,10 +7,10 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::config::Provider;
 use crate::domain::doacao::Visibility;
 use crate::domain::email::Email;
 use crate::domain::money::Centavos;
+use crate::domain::provider::Provider;
 use crate::domain::text::{DisplayName, Message};
 use crate::http::doacoes::{DoacaoBody, created};
 use crate::http::extract::body::{ApiJson, present};

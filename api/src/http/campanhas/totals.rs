@@ -8,11 +8,12 @@ use axum::response::Response;
 
 use crate::cache::{LoadError, Resource, Stored, Subject};
 use crate::domain::slug::Slug;
+use crate::domain::totals::Totals;
 use crate::http::caching;
 use crate::http::extract::path::SlugPath;
 use crate::http::problem::Problem;
 use crate::state::AppState;
-use crate::store::totals::{self, NamedTotals, Totals};
+use crate::store::totals::{self, NamedTotals};
 use crate::store::{Class as Failure, StoreError};
 
 /// The totals of a campaign
@@ -35,7 +36,7 @@ impl Resource for CampaignTotals {
     async fn load(&self, state: &AppState) -> Result<Option<Stored>, LoadError> {
         let mut db = state.connection().await?;
         let found = totals::get_public(&mut db, self.0.as_str()).await?;
-        Ok(found.map(|totals| totals.stored()).transpose()?)
+        Ok(found.as_ref().map(Stored::totals).transpose()?)
     }
 }
 

@@ -14,9 +14,9 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use crate::config::Provider;
 use crate::domain::doacao::{DonationStatus, Visibility};
 use crate::domain::ids::{DoacaoId, PagamentoId};
+use crate::domain::provider::Provider;
 use crate::http::extract::donor::TOKEN_HEADER;
 use crate::http::problem::Problem;
 use crate::service::once::Answer;

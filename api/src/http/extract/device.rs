@@ -7,8 +7,8 @@ use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::client_ip::ClientIp;
+use crate::domain::network::customer_network;
 use crate::http::problem::{Code, Problem};
-use crate::limits::network;
 use crate::state::AppState;
 
 /// The header with a UUID that the front end makes once and keeps.
@@ -38,6 +38,6 @@ impl FromRequestParts<AppState> for Device {
         }
         let Ok(ClientIp(ip)) = ClientIp::from_request_parts(parts, state).await;
         let agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        Ok(Self(format!("{} {agent}", network(ip))))
+        Ok(Self(format!("{} {agent}", customer_network(ip))))
     }
 }

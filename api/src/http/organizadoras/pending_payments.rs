@@ -6,8 +6,8 @@ use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::config::Provider;
 use crate::domain::ids::{DoacaoId, PagamentoId};
+use crate::domain::provider::Provider;
 use crate::http::cursor::{Linked, List, Page, PageQuery, rows};
 use crate::http::extract::body::ApiQuery;
 use crate::http::extract::member::{AnyRole, Member, OfOrganizadora};

@@ -24,12 +24,12 @@ use std::time::{Duration, Instant};
 
 use doacoes_api::app::App;
 use doacoes_api::background::{self, Task};
+use doacoes_api::budget;
 use doacoes_api::clock::{Clock, FixedClock};
-use doacoes_api::config::{Config, DatabaseArgs, MailTarget, Pooler, Profile, Provider};
-use doacoes_api::http::extract::client_ip::Cidr;
+use doacoes_api::config::{Config, DatabaseArgs, MailTarget, Pooler, Profile};
+use doacoes_api::domain::provider::Provider;
 use doacoes_api::keys::Keys;
 use doacoes_api::mail::Letter;
-use doacoes_api::redis_client;
 use doacoes_api::service::administration;
 use doacoes_api::state::AppState;
 use doacoes_api::store;
@@ -71,7 +71,7 @@ pub struct Options {
     /// Whether to wait for the rehearsal, so that nothing of it is in the way of the test.
     pub rehearsed: bool,
     /// Networks whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<Cidr>,
+    pub trusted_proxies: Vec<ipnet::IpNet>,
 }
 
 impl Default for Options {
@@ -88,7 +88,7 @@ impl Default for Options {
             limited: false,
             limits: None,
             redis_url: None,
-            redis_budget: redis_client::BUDGET,
+            redis_budget: budget::REQUEST_BUDGET,
             drain_seconds: 0,
             mail: true,
             rehearsed: true,
@@ -272,7 +272,7 @@ async fn create_from(servers: &Servers, template: &str) -> String {
 
 /// Several processes on one database and one Redis; only the first works in the background.
 pub async fn replicas(servers: &Servers, count: usize) -> Vec<Arc<TestApp>> {
-    replicas_waiting(servers, count, redis_client::BUDGET).await
+    replicas_waiting(servers, count, budget::REQUEST_BUDGET).await
 }
 
 /// Replicas that wait for Redis however busy the machine is: for tests that count what comes from where.
