@@ -22,8 +22,8 @@ use tower::ServiceExt as _;
 
 use crate::metrics::Present;
 use crate::shutdown::Shutdown;
-use crate::stall::Stalling;
 use crate::telemetry::chain;
+use crate::write_timeout::limit_writes;
 
 /// A client has this long to send a request's head, so that it is cut within 10 s also where that is noticed late.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(8);
@@ -99,7 +99,7 @@ impl Server {
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_TIMEOUT)
             .max_buf_size(HEAD_LIMIT)
-            .serve_connection(TokioIo::new(Stalling::new(stream, WRITE_TIMEOUT)), service);
+            .serve_connection(TokioIo::new(limit_writes(stream, WRITE_TIMEOUT)), service);
         let connection = self.graceful.watch(connection);
         let open = Present::of(self.open.clone());
         tokio::spawn(async move {

@@ -37,6 +37,15 @@ impl Cnpj {
     }
 }
 
+/// For columns that hold a CNPJ.
+impl TryFrom<String> for Cnpj {
+    type Error = CnpjError;
+
+    fn try_from(text: String) -> Result<Self, CnpjError> {
+        Self::parse(&text)
+    }
+}
+
 /// What a character weighs in the check digits.
 fn value(c: char) -> Option<u32> {
     matches!(c, '0'..='9' | 'A'..='Z').then(|| u32::from(c) - u32::from('0'))

@@ -14,6 +14,7 @@ pub mod money;
 pub mod network;
 pub mod pix_key;
 pub mod pix_receipt;
+pub mod pix_receiver;
 pub mod provider;
 pub mod qr;
 pub mod role;

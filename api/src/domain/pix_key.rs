@@ -134,6 +134,13 @@ impl PixKey {
     }
 }
 
+/// A CNPJ is a legal key of its owner.
+impl From<&Cnpj> for PixKey {
+    fn from(cnpj: &Cnpj) -> Self {
+        Self { kind: PixKeyType::Cnpj, text: cnpj.as_str().to_owned() }
+    }
+}
+
 impl fmt::Debug for PixKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PixKey({}, ***)", self.kind)

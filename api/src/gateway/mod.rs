@@ -8,15 +8,14 @@ pub use simulado::Simulado;
 
 use time::Duration;
 
-use crate::domain::br_code::{City, ReceiverName, StaticCharge};
+use crate::domain::br_code::StaticCharge;
 use crate::domain::cnpj::Cnpj;
 use crate::domain::doacao::Visibility;
 use crate::domain::ids::PagamentoId;
 use crate::domain::money::Centavos;
-use crate::domain::pix_key::{PixKey, PixKeyType};
+use crate::domain::pix_receiver::PixReceiver;
 use crate::domain::provider::Provider;
 use crate::domain::txid::Txid;
-use crate::store::organizadoras::StoredPixKey;
 
 /// What is to be paid, and to whom.
 #[derive(Clone, Debug)]
@@ -26,9 +25,9 @@ pub struct ChargeRequest<'a> {
     /// How much.
     pub amount: Centavos,
     /// The organizadora's PIX key in force.
-    pub pix_key: Option<&'a StoredPixKey>,
+    pub receiver: Option<&'a PixReceiver>,
     /// The organizadora's CNPJ.
-    pub cnpj: &'a str,
+    pub cnpj: &'a Cnpj,
 }
 
 /// A charge that can be paid.
@@ -46,9 +45,6 @@ pub enum ChargeError {
     /// The organizadora has no PIX key in force.
     #[error("the organizadora has no PIX key in force")]
     NoPixKey,
-    /// What is stored about the organizadora makes no BR Code.
-    #[error("the stored PIX key makes no BR Code: {0}")]
-    Stored(String),
 }
 
 /// A payment provider.
@@ -97,30 +93,10 @@ impl Gateways {
     }
 }
 
-/// A static BR Code to the organizadora's key.
-fn static_charge(request: &ChargeRequest<'_>, key: &StoredPixKey) -> Result<Charge, ChargeError> {
-    let stored = |error: &dyn std::fmt::Display| ChargeError::Stored(error.to_string());
-    let kind = PixKeyType::parse(&key.tipo).map_err(|error| stored(&error))?;
+/// A static BR Code that pays `receiver`.
+fn static_charge(request: &ChargeRequest<'_>, receiver: &PixReceiver) -> Charge {
     let txid = Txid::from_uuid(request.id.0.as_u128());
-    let br_code = StaticCharge {
-        key: &PixKey::parse(kind, &key.chave).map_err(|error| stored(&error))?,
-        receiver_name: &ReceiverName::parse(&key.nome_recebedor).map_err(|error| stored(&error))?,
-        city: &City::parse(&key.cidade).map_err(|error| stored(&error))?,
-        amount: request.amount,
-        txid: &txid,
-    }
-    .encode();
-    Ok(Charge { txid, br_code })
-}
-
-/// The key that stands in where an organizadora has none: its CNPJ, which is a legal PIX key.
-fn cnpj_as_key(cnpj: &str) -> Result<StoredPixKey, ChargeError> {
-    let cnpj = Cnpj::parse(cnpj).map_err(|error| ChargeError::Stored(error.to_string()))?;
-    Ok(StoredPixKey {
-        tipo: PixKeyType::Cnpj.as_str().to_owned(),
-        chave: cnpj.as_str().to_owned(),
-        nome_recebedor: "PAGAMENTO SIMULADO".to_owned(),
-        cidade: "BRASILIA".to_owned(),
-        vigora_em: time::OffsetDateTime::UNIX_EPOCH,
-    })
+    let PixReceiver { key, name, city } = receiver;
+    let br_code = StaticCharge { key, receiver_name: name, city, amount: request.amount, txid: &txid }.encode();
+    Charge { txid, br_code }
 }

@@ -24,6 +24,6 @@ impl PaymentGateway for PixEstatico {
     }
 
     fn charge(&self, request: &ChargeRequest<'_>) -> Result<Charge, ChargeError> {
-        static_charge(request, request.pix_key.ok_or(ChargeError::NoPixKey)?)
+        Ok(static_charge(request, request.receiver.ok_or(ChargeError::NoPixKey)?))
     }
 }

@@ -2,8 +2,11 @@
 
 use time::Duration;
 
-use super::{Charge, ChargeError, ChargeRequest, PaymentGateway, cnpj_as_key, static_charge};
+use super::{Charge, ChargeError, ChargeRequest, PaymentGateway, static_charge};
+use crate::domain::br_code::{City, ReceiverName};
+use crate::domain::cnpj::Cnpj;
 use crate::domain::doacao::Visibility;
+use crate::domain::pix_receiver::PixReceiver;
 use crate::domain::provider::Provider;
 
 /// The simulated provider. Its BR Codes are well formed; paying one for real is prevented by nothing but its name, so
@@ -24,9 +27,14 @@ impl PaymentGateway for Simulado {
     }
 
     fn charge(&self, request: &ChargeRequest<'_>) -> Result<Charge, ChargeError> {
-        match request.pix_key {
-            Some(key) => static_charge(request, key),
-            None => static_charge(request, &cnpj_as_key(request.cnpj)?),
-        }
+        Ok(match request.receiver {
+            Some(receiver) => static_charge(request, receiver),
+            None => static_charge(request, &stand_in(request.cnpj)),
+        })
     }
+}
+
+/// The receiver of an organizadora without a PIX key: its CNPJ, which is a legal key.
+fn stand_in(cnpj: &Cnpj) -> PixReceiver {
+    PixReceiver { key: cnpj.into(), name: ReceiverName::simulated(), city: City::simulated() }
 }

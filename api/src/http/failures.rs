@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::problem::{Code, Problem};
+use super::rate_limit;
 use crate::domain::doacao::DonationStatus;
 use crate::gateway::ChargeError;
 use crate::limits::{Exceeded, Rule, whole_seconds};
@@ -48,7 +49,10 @@ impl From<Exceeded> for Problem {
             Rule::StreamIp => "Até lá, leia os totais de vez em quando em /totais.",
         };
         let seconds = whole_seconds(exceeded.retry).max(1);
-        Self { headers: Some(Box::new(exceeded.headers())), ..Self::new(Code::RateLimited, detail).retry_after(seconds) }
+        Self {
+            headers: Some(Box::new(rate_limit::headers(exceeded.standing()).collect())),
+            ..Self::new(Code::RateLimited, detail).retry_after(seconds)
+        }
     }
 }
 
@@ -182,7 +186,6 @@ impl From<ChargeError> for Problem {
     fn from(error: ChargeError) -> Self {
         match error {
             ChargeError::NoPixKey => no_pix_key(),
-            ChargeError::Stored(_) => Self::internal(error),
         }
     }
 }

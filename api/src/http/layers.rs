@@ -22,6 +22,7 @@ use super::extract::device::DEVICE_HEADER;
 use super::extract::donor::TOKEN_HEADER;
 use super::problem::{Code, Problem};
 use crate::budget::budgeted;
+use crate::metrics::Method as MethodLabel;
 use crate::state::AppState;
 use crate::telemetry::chain;
 
@@ -233,9 +234,23 @@ async fn observe(State(state): State<AppState>, request: Request, next: Next) ->
     }
     let status = response.status();
     let took = started.elapsed();
-    state.metrics.request((&method).into(), route, status.as_u16(), took);
+    state.metrics.request(method_label(&method), route, status.as_u16(), took);
     span.in_scope(|| log(&method, status, took, problem.as_ref()));
     response
+}
+
+/// The method as a label. Clients send what they like, so the rest is one value.
+fn method_label(method: &Method) -> MethodLabel {
+    match *method {
+        Method::GET => MethodLabel::Get,
+        Method::HEAD => MethodLabel::Head,
+        Method::POST => MethodLabel::Post,
+        Method::PUT => MethodLabel::Put,
+        Method::PATCH => MethodLabel::Patch,
+        Method::DELETE => MethodLabel::Delete,
+        Method::OPTIONS => MethodLabel::Options,
+        _ => MethodLabel::Other,
+    }
 }
 
 /// Errors that a library answered by itself get the shape of all others.

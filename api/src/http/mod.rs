@@ -16,6 +16,7 @@ pub mod openapi;
 pub mod organizadoras;
 pub mod pessoas;
 pub mod problem;
+mod rate_limit;
 pub mod senhas;
 pub mod sessoes;
 pub mod simulado;

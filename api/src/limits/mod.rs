@@ -17,9 +17,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use axum::response::{IntoResponseParts, ResponseParts};
-
 use crate::domain::network::customer_network;
 use crate::keys::{KeyRing, KeyedHash, random_hex};
 use crate::metrics::{LimitStore, Metrics};
@@ -91,13 +88,24 @@ pub struct Allowance {
     taken: Option<(LimitStore, Vec<Bucket>)>,
 }
 
+/// How much of a limit is left.
 #[derive(Clone, Debug)]
-struct Standing {
-    rule: Rule,
-    quota: Quota,
-    remaining: u32,
-    /// Until the whole quota is there again.
-    reset: Duration,
+pub struct Standing {
+    /// The limit's rule.
+    pub rule: Rule,
+    /// What the rule allows.
+    pub quota: Quota,
+    /// Further uses that are allowed now.
+    pub remaining: u32,
+    /// Time until the whole quota is there again.
+    pub reset: Duration,
+}
+
+impl Allowance {
+    /// How the nearest limit stands; `None` where nothing is limited.
+    pub const fn standing(&self) -> Option<&Standing> {
+        self.standing.as_ref()
+    }
 }
 
 /// A limit was reached.
@@ -115,9 +123,9 @@ impl Exceeded {
         self.standing.rule
     }
 
-    /// The headers that tell of the limit.
-    pub fn headers(&self) -> HeaderMap {
-        self.standing.headers()
+    /// How the limit stands.
+    pub const fn standing(&self) -> &Standing {
+        &self.standing
     }
 
     /// Lets it pass all the same; nothing was taken.
@@ -259,25 +267,6 @@ fn nearest(buckets: &[Bucket], verdicts: &[Verdict]) -> Option<Standing> {
 impl Standing {
     const fn new(bucket: &Bucket, verdict: &Verdict) -> Self {
         Self { rule: bucket.rule, quota: bucket.quota, remaining: verdict.remaining, reset: verdict.reset }
-    }
-
-    /// `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers-10.
-    fn headers(&self) -> HeaderMap {
-        let Self { rule, quota, remaining, reset } = self;
-        let name = rule.as_str();
-        let policy = format!("\"{name}\";q={};w={}", quota.limit, quota.period_seconds);
-        let left = format!("\"{name}\";r={remaining};t={}", whole_seconds(*reset));
-        let pairs = [("ratelimit-policy", policy), ("ratelimit", left)];
-        pairs.into_iter().filter_map(|(name, value)| Some((HeaderName::from_static(name), HeaderValue::try_from(value).ok()?))).collect()
-    }
-}
-
-impl IntoResponseParts for Allowance {
-    type Error = std::convert::Infallible;
-
-    fn into_response_parts(self, mut parts: ResponseParts) -> Result<ResponseParts, Self::Error> {
-        parts.headers_mut().extend(self.standing.map(|standing| standing.headers()).unwrap_or_default());
-        Ok(parts)
     }
 }
 

@@ -1,7 +1,5 @@
 //! The values that labels can have.
 
-use axum::http::Method as HttpMethod;
-
 use crate::domain::text_enum::texts;
 
 /// Defines an enum whose variants are the values of a label.
@@ -34,21 +32,6 @@ label! {
         Options = "OPTIONS",
         /// Anything else.
         Other = "other",
-    }
-}
-
-impl From<&HttpMethod> for Method {
-    fn from(method: &HttpMethod) -> Self {
-        match *method {
-            HttpMethod::GET => Self::Get,
-            HttpMethod::HEAD => Self::Head,
-            HttpMethod::POST => Self::Post,
-            HttpMethod::PUT => Self::Put,
-            HttpMethod::PATCH => Self::Patch,
-            HttpMethod::DELETE => Self::Delete,
-            HttpMethod::OPTIONS => Self::Options,
-            _ => Self::Other,
-        }
     }
 }
 

@@ -4,13 +4,18 @@ use sqlx::PgConnection;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use super::donations::{Donation, Fate, Receipt, Refund};
+use super::random::Random;
 use super::rows::{Rows, Value};
+use super::world::{Campaign, Person};
 use super::{SeedError, legal, words};
 use crate::domain::br_code::StaticCharge;
-use crate::domain::doacao::{DonationEvent, DonationStatus, Evidence, Reconciliation};
+use crate::domain::doacao::{DonationEvent, DonationStatus, Evidence, Reconciliation, Visibility};
 use crate::domain::ids::{DoacaoId, PessoaId};
+use crate::domain::money::Centavos;
+use crate::domain::pix_receipt::EndToEndId;
+use crate::domain::provider::Provider;
 use crate::domain::text::{DisplayName, Message, Reason};
+use crate::domain::txid::Txid;
 use crate::keys::KeyRing;
 use crate::service::Actor;
 use crate::service::doacoes::donor_key;
@@ -20,6 +25,90 @@ use crate::store::pagamentos::PaymentStatus;
 
 /// How long after a donation its donor gave it up.
 const GIVEN_UP: Duration = Duration::minutes(7);
+
+/// How a donation ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    Paid,
+    PartlyRefunded,
+    Refunded,
+    Expired,
+    Cancelled,
+    Waiting,
+}
+
+impl Fate {
+    pub(super) fn draw(random: &mut Random) -> Self {
+        match random.below(1_000) {
+            0..850 => Self::Paid,
+            850..865 => Self::PartlyRefunded,
+            865..880 => Self::Refunded,
+            880..940 => Self::Expired,
+            940..970 => Self::Cancelled,
+            _ => Self::Waiting,
+        }
+    }
+
+    /// What happens to the donation after it was made.
+    pub(super) const fn events(self) -> &'static [DonationEvent] {
+        match self {
+            Self::Paid => &[DonationEvent::Charge, DonationEvent::Settle],
+            Self::PartlyRefunded => &[DonationEvent::Charge, DonationEvent::Settle, DonationEvent::RefundPart],
+            Self::Refunded => &[DonationEvent::Charge, DonationEvent::Settle, DonationEvent::RefundAll],
+            Self::Expired => &[DonationEvent::Charge, DonationEvent::Expire],
+            Self::Cancelled => &[DonationEvent::Charge, DonationEvent::Cancel],
+            Self::Waiting => &[DonationEvent::Charge],
+        }
+    }
+}
+
+/// Who gives.
+pub(super) struct Donor<'a> {
+    /// Nobody where a guest gives.
+    pub(super) person: Option<&'a Person>,
+    pub(super) name: Option<String>,
+    pub(super) email: Option<String>,
+}
+
+/// Money that arrived for a donation.
+pub(super) struct Receipt {
+    pub(super) id: EndToEndId,
+    pub(super) amount: i64,
+    pub(super) evidence: Evidence,
+    pub(super) at: OffsetDateTime,
+    /// Its movement in the ledger.
+    pub(super) movement: Uuid,
+    pub(super) refund: Option<Refund>,
+}
+
+/// Money that went back.
+pub(super) struct Refund {
+    pub(super) id: Uuid,
+    pub(super) amount: i64,
+    pub(super) reason: &'static str,
+    pub(super) at: OffsetDateTime,
+    /// Its movement in the ledger.
+    pub(super) movement: Uuid,
+}
+
+/// A donation with its one charge.
+pub(super) struct Donation<'a> {
+    pub(super) id: Uuid,
+    pub(super) campaign: &'a Campaign<'a>,
+    pub(super) donor: Donor<'a>,
+    pub(super) amount: Centavos,
+    pub(super) visibility: Visibility,
+    pub(super) hides_amount: bool,
+    pub(super) message: Option<&'static str>,
+    pub(super) moderated: bool,
+    pub(super) provider: Provider,
+    pub(super) payment: Uuid,
+    pub(super) txid: Txid,
+    pub(super) created: OffsetDateTime,
+    pub(super) expires: OffsetDateTime,
+    pub(super) fate: Fate,
+    pub(super) receipt: Option<Receipt>,
+}
 
 /// Rows of some donations, by table.
 pub(super) struct Batch {

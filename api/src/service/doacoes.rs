@@ -202,7 +202,7 @@ async fn charge(
 ) -> Result<NewPayment, CreateError> {
     let id = PagamentoId(core.clock.new_id());
     let key = organizadoras::pix_key(db, target.organizadora_id, now).await?;
-    let charge = gateway.charge(&ChargeRequest { id, amount, pix_key: key.as_ref(), cnpj: &target.cnpj })?;
+    let charge = gateway.charge(&ChargeRequest { id, amount, receiver: key.as_ref().map(|key| &key.receiver), cnpj: &target.cnpj })?;
     Ok(NewPayment {
         id,
         doacao_id: doacao,

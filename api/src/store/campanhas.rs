@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::StoreError;
 use crate::domain::campanha::{CampaignStatus, Category};
+use crate::domain::cnpj::Cnpj;
 use crate::domain::ids::{CampanhaId, OrganizadoraId};
 use crate::domain::money::{Centavos, Goal};
 use crate::domain::slug::Slug;
@@ -69,7 +70,8 @@ pub struct DonationTarget {
     /// The organisation's state.
     pub organizadora_situacao: String,
     /// The organisation's CNPJ.
-    pub cnpj: String,
+    #[sqlx(try_from = "String")]
+    pub cnpj: Cnpj,
     /// The least amount.
     pub minimo_centavos: i64,
     /// The largest amount.

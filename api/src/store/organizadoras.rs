@@ -5,9 +5,11 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::StoreError;
+use crate::domain::br_code::{City, ReceiverName};
 use crate::domain::cnpj::Cnpj;
 use crate::domain::ids::{OrganizadoraId, PessoaId};
-use crate::domain::pix_key::PixKey;
+use crate::domain::pix_key::{PixKey, PixKeyType};
+use crate::domain::pix_receiver::PixReceiver;
 use crate::domain::slug::Slug;
 use crate::domain::text::Name;
 
@@ -30,19 +32,40 @@ pub struct Organizadora {
     pub criada_em: OffsetDateTime,
 }
 
-/// A PIX key with what goes on the BR Code beside it.
-#[derive(Clone, Debug, sqlx::FromRow)]
+/// A PIX key of an organisation, as it is stored.
+#[derive(Clone, Debug)]
 pub struct StoredPixKey {
-    /// `cpf`, `cnpj`, `telefone`, `email` or `aleatoria`.
-    pub tipo: String,
-    /// The key.
-    pub chave: String,
-    /// Who receives, at most 25 characters.
-    pub nome_recebedor: String,
-    /// Where, at most 15 characters.
-    pub cidade: String,
+    /// The key, with the receiver's name and city.
+    pub receiver: PixReceiver,
     /// From when it is used.
     pub vigora_em: OffsetDateTime,
+}
+
+#[derive(sqlx::FromRow)]
+struct PixKeyRow {
+    tipo: String,
+    chave: String,
+    nome_recebedor: String,
+    cidade: String,
+    vigora_em: OffsetDateTime,
+}
+
+/// A row that makes no BR Code is a fault: it was checked before it was stored.
+impl TryFrom<PixKeyRow> for StoredPixKey {
+    type Error = StoreError;
+
+    fn try_from(row: PixKeyRow) -> Result<Self, StoreError> {
+        let receiver = PixReceiver {
+            key: PixKeyType::parse(&row.tipo).and_then(|kind| PixKey::parse(kind, &row.chave)).map_err(undecodable)?,
+            name: ReceiverName::parse(&row.nome_recebedor).map_err(undecodable)?,
+            city: City::parse(&row.cidade).map_err(undecodable)?,
+        };
+        Ok(Self { receiver, vigora_em: row.vigora_em })
+    }
+}
+
+fn undecodable(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+    sqlx::Error::Decode(Box::new(error)).into()
 }
 
 const CNPJ_TAKEN: &str = "organizadoras_cnpj_unico";
@@ -218,7 +241,7 @@ macro_rules! valid_keys {
 /// The key in force at `now`. A change that was followed by another within its cool-down never comes into force: that is how
 /// an intruder's change is taken back.
 pub async fn pix_key(db: &mut PgConnection, id: OrganizadoraId, now: OffsetDateTime) -> Result<Option<StoredPixKey>, StoreError> {
-    Ok(sqlx::query_as(concat!(
+    let row: Option<PixKeyRow> = sqlx::query_as(concat!(
         valid_keys!(),
         " SELECT tipo, chave, nome_recebedor, cidade, vigora_em FROM validas
           WHERE vigora_em <= $2 ORDER BY vigora_em DESC, id DESC LIMIT 1"
@@ -226,12 +249,13 @@ pub async fn pix_key(db: &mut PgConnection, id: OrganizadoraId, now: OffsetDateT
     .bind(id)
     .bind(now)
     .fetch_optional(db)
-    .await?)
+    .await?;
+    row.map(StoredPixKey::try_from).transpose()
 }
 
 /// The key in force and those that wait for their time, newest first.
 pub async fn pix_keys(db: &mut PgConnection, id: OrganizadoraId, now: OffsetDateTime) -> Result<Vec<StoredPixKey>, StoreError> {
-    Ok(sqlx::query_as(concat!(
+    let rows: Vec<PixKeyRow> = sqlx::query_as(concat!(
         valid_keys!(),
         "
          (SELECT tipo, chave, nome_recebedor, cidade, vigora_em FROM validas
@@ -243,5 +267,6 @@ pub async fn pix_keys(db: &mut PgConnection, id: OrganizadoraId, now: OffsetDate
     .bind(id)
     .bind(now)
     .fetch_all(db)
-    .await?)
+    .await?;
+    rows.into_iter().map(StoredPixKey::try_from).collect()
 }

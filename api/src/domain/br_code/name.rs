@@ -25,6 +25,11 @@ impl ReceiverName {
         plain(text, MAX_NAME).map(Self)
     }
 
+    /// The name on a BR Code of the simulated provider, where the organizadora has no PIX key.
+    pub fn simulated() -> Self {
+        Self("PAGAMENTO SIMULADO".to_owned())
+    }
+
     /// The name as the BR Code carries it.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -45,6 +50,11 @@ impl City {
     /// Takes any name, drops its accents, replaces by a space what the alphabet lacks and cuts it.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         plain(text, MAX_CITY).map(Self)
+    }
+
+    /// The city beside [`ReceiverName::simulated`].
+    pub fn simulated() -> Self {
+        Self("BRASILIA".to_owned())
     }
 
     /// The city as the BR Code carries it.
@@ -150,6 +160,13 @@ mod tests {
         ] {
             assert_eq!(ReceiverName::parse(text)?.as_str(), expected, "{text}");
         }
+        Ok(())
+    }
+
+    #[test]
+    fn what_a_simulated_payment_says_is_legal() -> Result<(), NameError> {
+        assert_eq!(ReceiverName::parse(ReceiverName::simulated().as_str())?, ReceiverName::simulated());
+        assert_eq!(City::parse(City::simulated().as_str())?, City::simulated());
         Ok(())
     }
 

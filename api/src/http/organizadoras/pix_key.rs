@@ -70,7 +70,8 @@ pub struct Body {
 #[derive(Serialize, ToSchema)]
 #[schema(as = ChavePixRegistrada)]
 pub struct PixKeyBody {
-    tipo: String,
+    #[schema(value_type = String)]
+    tipo: &'static str,
     chave: String,
     nome_recebedor: String,
     cidade: String,
@@ -91,10 +92,10 @@ pub struct PixKeysBody {
 impl From<Vec<StoredPixKey>> for PixKeysBody {
     fn from(keys: Vec<StoredPixKey>) -> Self {
         let body = |key: StoredPixKey| PixKeyBody {
-            tipo: key.tipo,
-            chave: key.chave,
-            nome_recebedor: key.nome_recebedor,
-            cidade: key.cidade,
+            tipo: key.receiver.key.kind().as_str(),
+            chave: key.receiver.key.as_str().to_owned(),
+            nome_recebedor: key.receiver.name.as_str().to_owned(),
+            cidade: key.receiver.city.as_str().to_owned(),
             vigora_em: key.vigora_em,
         };
         Self { chaves: keys.into_iter().map(body).collect() }
