@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
@@ -24,18 +23,15 @@ use crate::redis_client::RedisClient;
 use crate::rehearsal;
 use crate::server;
 use crate::shutdown::Shutdown;
-use crate::state::{AppState, Core, Stores};
+use crate::state::{AppState, Core, Parts};
 use crate::store::schema::{self, Standing, Unsuitable};
-use crate::store::{self, StoreError};
+use crate::store::{Database, StoreError};
 
 /// When requests have ended, whatever else was begun has this long to end. A statement has one second and a mail server ten, so only a
 /// database that hangs takes longer.
 const LAST_WORK: Duration = Duration::from_secs(10);
 /// And then its connections have this long to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(2);
-
-/// Beside those of requests: one for whichever background task has its turn, one for what another does meanwhile.
-const BACKGROUND_CONNECTIONS: u32 = 2;
 
 /// Why the process did not start.
 #[derive(Debug, thiserror::Error)]
@@ -95,19 +91,17 @@ impl App {
     /// Checks everything that can be checked before the first request: keys, migrations, mail.
     pub async fn build(config: Config, clock: Clock) -> Result<Self, StartError> {
         let keys = Keys::load(&config.secrets_dir)?;
-        let db = store::pool(&config.database.database_url, config.database.database_pool_size)?;
+        let metrics = Arc::new(Metrics::new()?);
+        let db = Database::new(&config.database.database_url, config.database.database_pool_size, Arc::clone(&metrics))?;
         check_schema(&db).await?;
         let mailer = config.mail_url.as_ref().map(|target| Mailer::new(target, config.mail_from.clone())).transpose()?;
         if mailer.is_none() {
             tracing::warn!("there is no MAIL_URL: letters wait in the outbox until there is one");
         }
         let rules = Rules::load(config.rate_limits.as_deref())?;
-        let metrics = Arc::new(Metrics::new()?);
         let redis = Arc::new(RedisClient::new(&config.redis_url, &config.redis_prefix, config.redis_budget, Arc::clone(&metrics))?);
-        let pool = |size| store::pool(&config.database.database_url, size);
-        let stores = Stores { db, background_db: pool(BACKGROUND_CONNECTIONS)?, probe_db: pool(1)?, redis };
         let passwords = Passwords::new(&metrics)?;
-        let core = Core::new(&config, stores, rules, clock, keys, passwords, metrics);
+        let core = Core::new(&config, Parts { db, redis, rules, clock, keys, passwords, metrics });
         Ok(Self { state: Arc::new(core), mailer, config })
     }
 
@@ -155,15 +149,14 @@ impl BoundApp {
         // Probes are answered to the end, so that the platform sees a process that stops, not one that is gone.
         admin_stop.begin();
         let _ = admin_server.await;
-        let closed = async { tokio::join!(state.db.close(), state.background_db.close(), state.probe_db.close()) };
-        if timeout(GOODBYE, closed).await.is_err() {
+        if timeout(GOODBYE, state.db.close()).await.is_err() {
             tracing::warn!("connections to the database were not closed in time and are left");
         }
     }
 }
 
-async fn check_schema(db: &PgPool) -> Result<(), StartError> {
-    let mut connection = db.acquire().await.map_err(StoreError::from)?;
+async fn check_schema(db: &Database) -> Result<(), StartError> {
+    let mut connection = db.pool().acquire().await.map_err(StoreError::from)?;
     let Standing { unsuitable, pending } = schema::standing(&mut connection).await?;
     if let Some(unsuitable) = unsuitable {
         return Err(unsuitable.into());

@@ -83,8 +83,7 @@ impl Health {
 /// Asks the stores until a stop is asked for.
 pub async fn watch(core: &Core) {
     while !core.shutdown.has_begun() {
-        // A pool of its own, for which nobody waits; it hands out no connection that the server has not just answered on.
-        let postgres = async { tokio::time::timeout(PATIENCE, core.probe_db.acquire()).await.is_ok_and(|answer| answer.is_ok()) };
+        let postgres = async { tokio::time::timeout(PATIENCE, core.db.answers()).await.unwrap_or(false) };
         let redis = async { tokio::time::timeout(PATIENCE, core.redis.ping()).await.unwrap_or(false) };
         let (postgres, redis) = tokio::join!(postgres, redis);
         core.health.note(Store::Postgres, postgres, &core.metrics);

@@ -2,7 +2,6 @@
 //!
 //! `domain` knows no IO; `store` holds the SQL; `service` owns transactions; `http` adapts. `app` puts them together.
 
-pub mod admission;
 pub mod app;
 pub mod assets;
 pub mod background;
@@ -17,6 +16,7 @@ pub mod health;
 pub mod http;
 pub mod keys;
 pub mod limits;
+pub mod load_shed;
 pub mod mail;
 pub mod metrics;
 pub mod migration_result;

@@ -12,7 +12,7 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::admission::{Gate, Place};
+use crate::load_shed::{LoadShed, Permit};
 use crate::metrics::{Metrics, WaitQueue};
 use crate::telemetry::chain;
 
@@ -31,19 +31,13 @@ const QUEUE: usize = 16;
 pub struct Passwords {
     running: Arc<Semaphore>,
     hasher: mpsc::Sender<Job>,
-    queue: Gate,
+    queue: LoadShed,
     argon2: Argon2<'static>,
     /// What an unknown e-mail is checked against, so that it takes the same time.
     dummy: Arc<str>,
 }
 
 type Job = Box<dyn FnOnce(&mut Memory) + Send>;
-
-/// A place in the queue, taken before the database is asked whose password it is: a crowd at the door must not take the
-/// connections of those who donate.
-pub struct Ticket {
-    _place: Place,
-}
 
 /// Why a password was not hashed.
 #[derive(Debug, thiserror::Error)]
@@ -70,27 +64,28 @@ impl Passwords {
         let argon2 = Argon2::new(ALGORITHM, VERSION, params);
         let mut memory = Memory::default();
         let dummy = memory.hash(&argon2, b"nobody has this password")?;
-        let queue = Gate::new(QUEUE, WaitQueue::Passwords, metrics);
+        let queue = LoadShed::new(QUEUE, WaitQueue::Passwords, metrics);
         Ok(Self { running: Arc::new(Semaphore::new(1)), hasher: start_hasher(memory)?, queue, argon2, dummy: dummy.into() })
     }
 
-    /// A place in the queue, for [`Passwords::verify`].
-    pub fn queue_up(&self) -> Result<Ticket, PasswordsError> {
-        self.queue.enter().map(|place| Ticket { _place: place }).ok_or(PasswordsError::Busy)
+    /// A place in the queue, for [`Passwords::verify`]. It is taken before the database is asked for the stored hash, so that a flood of
+    /// log-ins does not take the connections of those who donate.
+    pub fn queue_up(&self) -> Result<Permit, PasswordsError> {
+        self.queue.enter().ok_or(PasswordsError::Busy)
     }
 
     /// A PHC string of `password` with a new salt.
     pub async fn hash(&self, password: SecretString) -> Result<String, PasswordsError> {
-        let ticket = self.queue_up()?;
+        let permit = self.queue_up()?;
         let argon2 = self.argon2.clone();
-        self.run(ticket, move |memory| memory.hash(&argon2, password.expose_secret().as_bytes())).await
+        self.run(permit, move |memory| memory.hash(&argon2, password.expose_secret().as_bytes())).await
     }
 
     /// Whether `password` belongs to the PHC string `stored`. `None` stands for an account that does not exist, and takes
     /// as long.
-    pub async fn verify(&self, ticket: Ticket, password: SecretString, stored: Option<String>) -> Result<bool, PasswordsError> {
+    pub async fn verify(&self, permit: Permit, password: SecretString, stored: Option<String>) -> Result<bool, PasswordsError> {
         let dummy = Arc::clone(&self.dummy);
-        self.run(ticket, move |memory| {
+        self.run(permit, move |memory| {
             let (text, exists) = stored.as_deref().map_or((&*dummy, false), |text| (text, true));
             let matches = memory.verify(password.expose_secret().as_bytes(), text)?;
             Ok(matches && exists)
@@ -100,11 +95,11 @@ impl Passwords {
 
     async fn run<T: Send + 'static>(
         &self,
-        ticket: Ticket,
+        permit: Permit,
         work: impl FnOnce(&mut Memory) -> Result<T, PasswordsError> + Send + 'static,
     ) -> Result<T, PasswordsError> {
         let turn = Arc::clone(&self.running).acquire_owned().await.map_err(|_| PasswordsError::Stopped)?;
-        drop(ticket);
+        drop(permit);
         let (tell, done) = oneshot::channel();
         let job = move |memory: &mut Memory| {
             // The turn is held here: a client that hangs up does not free the core that its hash still uses.

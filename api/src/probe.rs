@@ -62,7 +62,7 @@ pub async fn run(state: AppState, pooler: Pooler) {
         return;
     }
     while !state.shutdown.has_begun() {
-        match interleave(&state.db).await {
+        match interleave(state.db.pool()).await {
             Ok(0) => {
                 state.probe.set(ProbeState::Passed);
                 return;

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use super::{Task, Turn, note};
-use crate::state::{AppState, Core, commit};
+use crate::state::{AppState, Core};
 use crate::store::consistency::{self, CHECKS, Finding, Part, Size};
-use crate::store::{LockClass, StoreError, try_lock};
+use crate::store::{LockClass, StoreError, commit, try_lock};
 
 /// The part of a connection's time that checking takes, in each replica: one in so many.
 const SHARE: u32 = 50;
@@ -34,12 +34,12 @@ pub(super) async fn watch(state: AppState) {
 
 async fn turn(core: &Core, pass: &mut Pass) -> Result<Option<Turn>, StoreError> {
     // The lock only keeps replicas from doing the same work.
-    let mut tx = core.begin_in_background().await?;
+    let mut tx = core.db.begin_in_background().await?;
     consistency::hold_still(&mut tx).await?;
     if !try_lock(&mut tx, LockClass::Background, Task::Books.lock()).await? {
         return Ok(None);
     }
-    core.collect_missing_statistics().await?;
+    core.db.collect_missing_statistics().await?;
     // A part that fails is counted as such and met again on the next round; it must not keep the others from theirs.
     pass.last = consistency::next(&mut tx, pass.last.as_ref(), Size::default()).await?;
     match &pass.last {

@@ -20,7 +20,7 @@ pub(super) async fn turn(core: &Core) -> Result<Option<Turn>, StoreError> {
     let folded = totals::fold(&mut tx, BATCH, now).await?;
     let turn = end_turn(tx, usize::try_from(folded.deltas).unwrap_or(0), BATCH).await?;
     let moved = {
-        let mut db = core.background_connection().await?;
+        let mut db = core.db.background_connection().await?;
         totals::moved_since(&mut db, core.cache.unpublished_since(now), MOST).await?
     };
     let full = i64::try_from(moved.len()).is_ok_and(|count| count >= MOST);

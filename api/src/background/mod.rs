@@ -17,8 +17,8 @@ use sqlx::{Postgres, Transaction};
 use crate::domain::text_enum::texts;
 use crate::mail::Mailer;
 use crate::metrics::BackgroundResult;
-use crate::state::{AppState, Core, commit};
-use crate::store::{LockClass, StoreError, try_lock};
+use crate::state::{AppState, Core};
+use crate::store::{LockClass, StoreError, commit, try_lock};
 use crate::telemetry::chain;
 
 /// The tasks, by lock number and metric label.
@@ -134,7 +134,7 @@ fn note(core: &Core, task: Task, result: &Result<Option<Turn>, StoreError>) -> O
 
 /// A transaction that holds the task's lock; nothing where another replica has it.
 async fn take_turn(core: &Core, task: Task) -> Result<Option<Transaction<'static, Postgres>>, StoreError> {
-    let mut tx = core.begin_in_background().await?;
+    let mut tx = core.db.begin_in_background().await?;
     Ok(if try_lock(&mut tx, LockClass::Background, task.lock()).await? { Some(tx) } else { None })
 }
 

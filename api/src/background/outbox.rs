@@ -62,7 +62,7 @@ async fn deliver(core: &Core, mailer: &Mailer, message: Waiting) -> Result<(), S
     };
     core.metrics.mail(outcome, 1);
     // Not in the requests' queue: a message that was sent and is not noted goes out once more.
-    let mut db = core.background_connection().await?;
+    let mut db = core.db.background_connection().await?;
     match sent {
         Ok(()) => outbox::finish(&mut db, message.id).await,
         Err(error) => {

@@ -59,7 +59,7 @@ fn unready(core: &Core) -> Option<Cow<'static, str>> {
 
 async fn metrics(State(state): State<AppState>) -> Response {
     state.metrics.ready(unready(&state).is_none());
-    match state.metrics.render(&state.db) {
+    match state.metrics.render(state.db.pool()) {
         Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
         Err(error) => {
             tracing::error!(error = crate::telemetry::chain(&error), "metrics cannot be rendered");

@@ -25,3 +25,19 @@ impl IntoResponseParts for Allowance {
         Ok(parts)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::{Quota, Rule};
+    use std::time::Duration;
+
+    #[test]
+    fn a_client_is_told_the_quota_what_is_left_and_the_whole_seconds_to_wait() {
+        let quota = Quota { limit: 600, period_seconds: 60 };
+        let standing = Standing { rule: Rule::DonationIp, quota, remaining: 100, reset: Duration::from_millis(1_200) };
+        let told: Vec<_> = headers(&standing).map(|(name, value)| (name, value.to_str().map(str::to_owned).unwrap_or_default())).collect();
+        let expected = [("ratelimit-policy", "\"donation_ip\";q=600;w=60"), ("ratelimit", "\"donation_ip\";r=100;t=2")];
+        assert_eq!(told, expected.map(|(name, value)| (HeaderName::from_static(name), value.to_owned())));
+    }
+}

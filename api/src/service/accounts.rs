@@ -13,11 +13,11 @@ use crate::domain::text::Name;
 use crate::keys::{random_hex, sha256};
 use crate::mail::{Mail, post};
 use crate::password::PasswordsError;
-use crate::state::{Core, PRIVACY_NOTICE, commit};
-use crate::store::StoreError;
+use crate::state::{Core, PRIVACY_NOTICE};
 use crate::store::access_log::{self, Access};
 use crate::store::pessoas::{self, NewSignUp, Pessoa};
 use crate::store::sessions;
+use crate::store::{StoreError, commit};
 
 const SIGN_UP_LIFE: Duration = Duration::hours(24);
 
@@ -46,7 +46,7 @@ pub async fn sign_up(core: &Core, nome: Name, email: Email, password: Password) 
     let senha_hash = core.passwords.hash(password.into_secret()).await?;
     let now = core.clock.now();
     let token = random_hex();
-    let mut tx = core.begin().await?;
+    let mut tx = core.db.begin().await?;
     let exists = pessoas::credentials(&mut tx, &email).await?.is_some();
     let sign_up = NewSignUp {
         token_hash: sha256(token.as_bytes()),
@@ -70,13 +70,13 @@ pub async fn verify_email(core: &Core, token: &str, password: SecretString, ip: 
     let token_hash = sha256(token.as_bytes());
     // Before the hashing, or invented tokens would take its few places from those who log in.
     let stored = {
-        let mut db = core.connection().await?;
+        let mut db = core.db.connection().await?;
         pessoas::sign_up_password_hash(&mut db, &token_hash, now).await?.ok_or(AccountError::BadToken)?
     };
     if !core.passwords.verify(core.passwords.queue_up()?, password, Some(stored)).await? {
         return Err(AccountError::WrongPassword);
     }
-    let mut tx = core.begin().await?;
+    let mut tx = core.db.begin().await?;
     let id = pessoas::complete_sign_up(&mut tx, &token_hash, now).await?.ok_or(AccountError::BadToken)?;
     access_log::record(&mut tx, core.clock.new_id(), ip, Access::SignUp(id), now).await?;
     let pessoa = pessoas::get(&mut tx, id).await?.ok_or(AccountError::BadToken)?;
@@ -90,14 +90,14 @@ pub async fn reset(core: &Core, token: &str, password: Password, ip: IpAddr) -> 
     let token_hash = sha256(token.as_bytes());
     // Before the hashing, or invented tokens would take its few places from those who log in.
     let live = {
-        let mut db = core.connection().await?;
+        let mut db = core.db.connection().await?;
         pessoas::reset_is_live(&mut db, &token_hash, now).await?
     };
     if !live {
         return Err(AccountError::BadToken);
     }
     let hash = core.passwords.hash(password.into_secret()).await?;
-    let mut tx = core.begin().await?;
+    let mut tx = core.db.begin().await?;
     let id = pessoas::take_reset(&mut tx, &token_hash, now).await?.ok_or(AccountError::BadToken)?;
     pessoas::set_password(&mut tx, id, &hash, now).await?;
     let ended = sessions::delete_all(&mut tx, id).await?;
@@ -114,7 +114,7 @@ pub async fn reset(core: &Core, token: &str, password: Password, ip: IpAddr) -> 
 /// Changes the profile where `version` is still the current one.
 pub async fn update_profile(core: &Core, id: PessoaId, version: i32, nome: Option<&Name>) -> Result<Pessoa, AccountError> {
     let now = core.clock.now();
-    let mut tx = core.begin().await?;
+    let mut tx = core.db.begin().await?;
     let changed = pessoas::update_profile(&mut tx, id, version, nome, now).await?.ok_or(AccountError::Stale)?;
     let drops = Drops::announce(&mut tx, vec![Tag::pessoa(id)], now).await?;
     commit(tx).await?;
@@ -126,7 +126,7 @@ pub async fn update_profile(core: &Core, id: PessoaId, version: i32, nome: Optio
 pub async fn password_matches(core: &Core, id: PessoaId, password: SecretString) -> Result<bool, AccountError> {
     let ticket = core.passwords.queue_up()?;
     let stored = {
-        let mut db = core.connection().await?;
+        let mut db = core.db.connection().await?;
         pessoas::password_hash(&mut db, id).await?
     };
     Ok(core.passwords.verify(ticket, password, stored).await?)

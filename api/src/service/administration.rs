@@ -11,11 +11,11 @@ use crate::domain::text::Name;
 use crate::keys::KeyRing;
 use crate::mail::Letter;
 use crate::password::Passwords;
-use crate::state::{Core, PRIVACY_NOTICE, commit};
+use crate::state::PRIVACY_NOTICE;
 use crate::store::audit::{self, Deed};
 use crate::store::consistency::{self, Finding, Part, Size};
 use crate::store::pessoas::NewAdmin;
-use crate::store::{StoreError, organizadoras, outbox, pessoas, sessions};
+use crate::store::{StoreError, commit, database, organizadoras, outbox, pessoas, sessions};
 use sqlx::PgPool;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -138,20 +138,13 @@ async fn record(
 
 /// Checks all of the books.
 pub async fn check_books(db: &PgPool) -> Result<Vec<Finding>, StoreError> {
-    collect_missing_statistics(db).await?;
+    database::collect_missing_statistics(db).await?;
     let (mut findings, mut last) = (Vec::new(), None);
     while let Some(part) = next_part(db, last.as_ref()).await? {
         findings.extend(check_part(db, &part).await?);
         last = Some(part);
     }
     Ok(findings)
-}
-
-/// In a transaction of its own: others plan with statistics only once they are committed.
-async fn collect_missing_statistics(db: &PgPool) -> Result<(), StoreError> {
-    let mut tx = db.begin().await?;
-    consistency::collect_statistics_if_missing(&mut tx).await?;
-    commit(tx).await
 }
 
 async fn next_part(db: &PgPool, last: Option<&Part>) -> Result<Option<Part>, StoreError> {
@@ -165,11 +158,4 @@ async fn check_part(db: &PgPool, part: &Part) -> Result<Vec<Finding>, StoreError
     let findings = consistency::check(&mut tx, part, Size::default()).await?;
     commit(tx).await?;
     Ok(findings)
-}
-
-impl Core {
-    /// Collects statistics where a database with rows has none, which checks need to be planned well.
-    pub async fn collect_missing_statistics(&self) -> Result<(), StoreError> {
-        collect_missing_statistics(&self.db).await
-    }
 }

@@ -8,10 +8,10 @@ use crate::cache::Tag;
 use crate::domain::campanha::{CampaignStatus, CampaignStep};
 use crate::domain::ids::{CampanhaId, OrganizadoraId, PessoaId};
 use crate::domain::slug::Slug;
-use crate::state::{Core, commit};
+use crate::state::Core;
 use crate::store::audit::{self, Deed};
 use crate::store::campanhas::{self as store, CampaignChanges, Campanha, NewCampaign, UpdateError};
-use crate::store::{StoreError, ledger, organizadoras};
+use crate::store::{StoreError, commit, ledger, organizadoras};
 
 /// Why a campaign did not change.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +64,7 @@ pub async fn create(
 ) -> Result<Campanha, CampaignError> {
     let now = core.clock.now();
     let id = CampanhaId(core.clock.new_id());
-    let mut tx = core.begin().await?;
+    let mut tx = core.db.begin().await?;
     let slug = if let Some(slug) = slug {
         if !store::insert(&mut tx, id, organizadora, slug, new, now).await? {
             return Err(CampaignError::SlugTaken);
@@ -92,7 +92,7 @@ pub async fn create(
 /// Changes a campaign where `version` is still the current one.
 pub async fn update(core: &Core, slug: &str, version: i32, changes: &CampaignChanges, by: PessoaId) -> Result<Campanha, CampaignError> {
     let now = core.clock.now();
-    let mut tx = core.begin().await?;
+    let mut tx = core.db.begin().await?;
     if !store::update(&mut tx, slug, version, changes, now).await? {
         return Err(CampaignError::Stale);
     }
@@ -107,7 +107,7 @@ pub async fn update(core: &Core, slug: &str, version: i32, changes: &CampaignCha
 /// Publishes, pauses, resumes or closes a campaign.
 pub async fn step(core: &Core, slug: &str, step: CampaignStep, by: PessoaId) -> Result<Campanha, CampaignError> {
     let now = core.clock.now();
-    let mut tx = core.begin().await?;
+    let mut tx = core.db.begin().await?;
     let campaign = store::get(&mut tx, slug).await?.ok_or(CampaignError::NotFound)?;
     let next = campaign.situacao.next(step).ok_or(CampaignError::Transition(campaign.situacao))?;
     if next == CampaignStatus::Publicada {

@@ -2,9 +2,9 @@
 
 use super::doacoes::guest_token_matches;
 use crate::domain::ids::{DoacaoId, PessoaId};
-use crate::state::{Core, commit};
+use crate::state::Core;
 use crate::store::doacoes::{self as store, Doacao};
-use crate::store::{StoreError, pessoas};
+use crate::store::{StoreError, commit, pessoas};
 
 /// Why a donation was not claimed. One answer for all: it says nothing about other people's donations.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +20,7 @@ pub enum ClaimError {
 /// Claims a donation by its capability token, or by an address that both share and the person has proven. Claiming again
 /// is no error.
 pub async fn claim(core: &Core, pessoa: PessoaId, doacao: DoacaoId, token: Option<&str>) -> Result<Doacao, ClaimError> {
-    let mut tx = core.begin().await?;
+    let mut tx = core.db.begin().await?;
     let donation = store::lock(&mut tx, doacao).await?.ok_or(ClaimError::NotFound)?;
     if donation.pessoa_id == Some(pessoa) {
         return Ok(donation);

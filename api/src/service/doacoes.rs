@@ -20,12 +20,12 @@ use crate::domain::provider::Provider;
 use crate::domain::text::{DisplayName, Message};
 use crate::gateway::{ChargeError, ChargeRequest, PaymentGateway};
 use crate::keys::{KeyRing, sha256};
-use crate::state::{Core, commit, conclude};
+use crate::state::Core;
 use crate::store::campanhas::DonationTarget;
 use crate::store::doacoes::{self as store, Doacao, NewDonation, Step};
 use crate::store::idempotency::Scope;
 use crate::store::pagamentos::{self, NewPayment, Pagamento};
-use crate::store::{StoreError, campanhas, organizadoras, pessoas};
+use crate::store::{StoreError, campanhas, commit, conclude, organizadoras, pessoas};
 
 /// A donation has at most this many charges.
 const MAX_CHARGES: usize = 5;
@@ -97,7 +97,7 @@ pub async fn create(
     ip: IpAddr,
     render: Render,
 ) -> Result<(Answer, bool), CreateError> {
-    let mut tx = core.begin().await?;
+    let mut tx = core.db.begin().await?;
     let made = create_once(&core, &mut tx, &slug, donor, order, &attempt, ip, render).await;
     let (answer, fresh) = conclude(tx, made).await?;
     core.metrics.donations(DonationStatus::AguardandoPagamento, usize::from(fresh));
@@ -106,7 +106,7 @@ pub async fn create(
 
 /// The answer that a donation made with this key and body got, if it was made. Two look-ups by key, no transaction, no lock.
 pub async fn answered(core: &Core, slug: &str, donor: Option<PessoaId>, attempt: &Attempt) -> Result<Option<Answer>, CreateError> {
-    let mut db = core.connection().await?;
+    let mut db = core.db.connection().await?;
     let Some(target) = public_target(&mut db, slug).await? else { return Ok(None) };
     match once::kept(core, &mut db, &creation(donor, target.id, attempt), attempt).await {
         // Another body is no repetition.
@@ -262,7 +262,7 @@ pub enum DonorError {
 /// Gives up a donation that was not paid yet.
 pub async fn cancel(core: &Core, id: DoacaoId, actor: Actor) -> Result<Doacao, DonorError> {
     let now = core.clock.now();
-    let mut tx = core.begin().await?;
+    let mut tx = core.db.begin().await?;
     let donation = store::lock(&mut tx, id).await?.ok_or(DonorError::NotFound)?;
     let to = donation.situacao.next(DonationEvent::Cancel).ok_or(DonorError::Transition(donation.situacao))?;
     let actor = actor.to_string();
@@ -283,7 +283,7 @@ pub async fn second_charge(
     owner: String,
     render: fn(&Pagamento) -> String,
 ) -> Result<Answer, DonorError> {
-    let mut tx = core.begin().await?;
+    let mut tx = core.db.begin().await?;
     let charged = charge_once(&core, &mut tx, id, &attempt, owner, render).await;
     conclude(tx, charged).await
 }
@@ -341,7 +341,7 @@ pub async fn update(core: &Core, donation: &Doacao, version: i32, changes: &Dono
             return Err(DonorError::Visibility(reason));
         }
     }
-    let mut tx = core.begin().await?;
+    let mut tx = core.db.begin().await?;
     let message = changes.mensagem.as_ref().map(Option::as_ref);
     if !store::update(&mut tx, donation.id, version, changes.visibilidade, changes.oculta_valor, message, core.clock.now()).await? {
         return Err(DonorError::Stale);

@@ -28,7 +28,7 @@ impl Drops {
     pub async fn carry_out(self, core: &Core) {
         if let Some(message) = self.message
             && core.cache.drop_tags(&self.tags).await
-            && let Ok(mut db) = core.connection().await
+            && let Ok(mut db) = core.db.connection().await
         {
             // Where this fails they are dropped once more, which harms nobody.
             let _ = outbox::finish(&mut db, message).await;

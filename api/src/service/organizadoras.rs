@@ -17,11 +17,11 @@ use crate::domain::slug::Slug;
 use crate::domain::text::Name;
 use crate::mail::{Mail, post};
 use crate::password::PasswordsError;
-use crate::state::{Core, commit};
+use crate::state::Core;
 use crate::store::audit::{self, Deed};
 use crate::store::members::{self, Member, MemberError};
 use crate::store::organizadoras::{self as store, InsertError, NewPixKey, Organizadora, StoredPixKey};
-use crate::store::{StoreError, campanhas, ledger};
+use crate::store::{StoreError, campanhas, commit, ledger};
 
 /// An organisation to make.
 #[derive(Clone, Debug)]
@@ -79,7 +79,7 @@ pub async fn create(core: &Core, owner: PessoaId, new: &NewOrganizadora) -> Resu
         Profile::Development => "verificada",
         Profile::Production => "pendente",
     };
-    let mut tx = core.begin().await?;
+    let mut tx = core.db.begin().await?;
     let made = if let Some(slug) = &new.slug {
         store::insert(&mut tx, id, slug, &new.nome, &new.cnpj, status, now).await?
     } else {
@@ -131,7 +131,7 @@ pub enum UpdateError {
 /// Changes an organisation where `version` is still the current one.
 pub async fn update(core: &Core, id: OrganizadoraId, version: i32, nome: Option<&Name>, by: PessoaId) -> Result<Organizadora, UpdateError> {
     let now = core.clock.now();
-    let mut tx = core.begin().await?;
+    let mut tx = core.db.begin().await?;
     let changed = store::rename(&mut tx, id, version, nome, now).await?.ok_or(UpdateError::Stale)?;
     record(core, &mut tx, id, by, "organizadora.alterada", serde_json::json!({}), now).await?;
     // Its campaigns show its name, a draft too once it is published a moment from now.
@@ -181,7 +181,7 @@ pub async fn set_pix_key(
         return Err(PixKeyError::WrongPassword);
     }
     let now = core.clock.now();
-    let mut tx = core.begin().await?;
+    let mut tx = core.db.begin().await?;
     let known = store::pix_keys(&mut tx, id, now).await?;
     let from = if known.is_empty() { now } else { now + core.pix_key_cool_down() };
     store::insert_pix_key(&mut tx, &pix_key_row(core, id, by, new, from), now).await?;
@@ -200,7 +200,7 @@ pub async fn set_pix_key(
 /// Adds a member and tells them.
 pub async fn add_member(core: &Core, id: OrganizadoraId, by: PessoaId, pessoa: PessoaId, role: Role) -> Result<Member, MemberError> {
     let now = core.clock.now();
-    let mut tx = core.begin().await?;
+    let mut tx = core.db.begin().await?;
     let member = members::insert(&mut tx, id, pessoa, role, now).await?;
     let detail = serde_json::json!({ "pessoa": pessoa, "papel": role });
     record(core, &mut tx, id, by, "membro.adicionado", detail, now).await?;
@@ -216,7 +216,7 @@ pub async fn add_member(core: &Core, id: OrganizadoraId, by: PessoaId, pessoa: P
 /// Changes a member's role.
 pub async fn change_member(core: &Core, id: OrganizadoraId, by: PessoaId, pessoa: PessoaId, role: Role) -> Result<Member, MemberError> {
     let now = core.clock.now();
-    let mut tx = core.begin().await?;
+    let mut tx = core.db.begin().await?;
     let member = members::update(&mut tx, id, pessoa, role).await?;
     let detail = serde_json::json!({ "pessoa": pessoa, "papel": role });
     record(core, &mut tx, id, by, "membro.alterado", detail, now).await?;
@@ -227,7 +227,7 @@ pub async fn change_member(core: &Core, id: OrganizadoraId, by: PessoaId, pessoa
 /// Removes a member.
 pub async fn remove_member(core: &Core, id: OrganizadoraId, by: PessoaId, pessoa: PessoaId) -> Result<(), MemberError> {
     let now = core.clock.now();
-    let mut tx = core.begin().await?;
+    let mut tx = core.db.begin().await?;
     members::delete(&mut tx, id, pessoa).await?;
     record(core, &mut tx, id, by, "membro.removido", serde_json::json!({ "pessoa": pessoa }), now).await?;
     commit(tx).await?;

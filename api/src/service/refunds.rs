@@ -13,8 +13,7 @@ use crate::domain::money::Centavos;
 use crate::domain::pix_receipt::EndToEndId;
 use crate::domain::text::Reason;
 use crate::mail::{Mail, post};
-use crate::state::{Core, conclude};
-use crate::store::StoreError;
+use crate::state::Core;
 use crate::store::audit::{self, Deed};
 use crate::store::doacoes::{self as donations, Doacao, Step};
 use crate::store::idempotency::Scope;
@@ -22,6 +21,7 @@ use crate::store::ledger::{self, Entry, Posting};
 use crate::store::pagamentos::{self, Receipt};
 use crate::store::refunds::{self as store, Devolucao, NewRefund};
 use crate::store::totals::{self, Delta};
+use crate::store::{StoreError, conclude};
 
 /// How long after the payment a bank takes it back (BCB, API Pix, devolução).
 const WINDOW: Duration = Duration::days(90);
@@ -78,7 +78,7 @@ pub async fn refund(
     attempt: Attempt,
     render: fn(&Doacao, &Devolucao) -> String,
 ) -> Result<Answer, RefundError> {
-    let mut tx = core.begin().await?;
+    let mut tx = core.db.begin().await?;
     let refunded = refund_once(&core, &mut tx, doacao, by, &order, &attempt, render).await;
     let (answer, reached) = conclude(tx, refunded).await?;
     if let Some(status) = reached {

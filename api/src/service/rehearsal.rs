@@ -103,7 +103,7 @@ fn holds(what: bool, otherwise: &'static str) -> Result<(), Unexpected> {
 
 /// Runs everything once and undoes it. What is left are gaps in sequences of row numbers that nobody is shown.
 pub async fn run(core: &Core) -> Result<(), RehearsalError> {
-    let mut tx = core.begin_in_background().await.at(Step::Connection)?;
+    let mut tx = core.db.begin_in_background().await.at(Step::Connection)?;
     let rehearsed = donate(core, &mut tx).await;
     let undone = tx.rollback().await.at(Step::Rollback);
     rehearsed.and(undone)

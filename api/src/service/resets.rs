@@ -3,52 +3,27 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::sync::Mutex;
-
-use crate::admission::{Gate, Place};
 use crate::domain::email::Email;
 use crate::keys::{random_hex, sha256};
 use crate::mail::{Mail, post};
-use crate::metrics::{Metrics, WaitQueue};
-use crate::state::{AppState, Core, commit};
-use crate::store::{Class, StoreError, pessoas};
+use crate::state::{AppState, Core};
+use crate::store::{Class, StoreError, commit, pessoas};
 use crate::telemetry::chain;
 
 /// How long a code is good for.
 const LIFE: time::Duration = time::Duration::minutes(30);
-/// Requests that are accepted and not yet done. Each takes some milliseconds, so there are many only while the database is away.
-const QUEUE: usize = 64;
 /// Whoever waits for a message has given up after this long, or asked again.
 const PATIENCE: Duration = Duration::from_mins(15);
 /// Between two tries.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Requests for a new password that are accepted.
-pub struct Resets {
-    queue: Gate,
-    /// One at a time, of the few connections of background work.
-    turn: Mutex<()>,
-}
-
-impl Resets {
-    /// None yet.
-    pub fn new(metrics: &Metrics) -> Self {
-        Self { queue: Gate::new(QUEUE, WaitQueue::Resets, metrics), turn: Mutex::default() }
-    }
-
-    /// A place for one more, or nothing where there are too many.
-    pub fn enter(&self) -> Option<Place> {
-        self.queue.enter()
-    }
-}
-
 /// Accepts a request, or refuses it where too many wait, alike whether the address has an account or not.
 pub fn accept(state: &AppState, email: Email) -> Result<(), StoreError> {
-    let place = state.resets.enter().ok_or(StoreError::Crowded)?;
+    let permit = state.resets.enter().ok_or(StoreError::Crowded)?;
     let core = AppState::clone(state);
     state.shutdown.spawn(async move {
         carry_out(&core, &email).await;
-        drop(place);
+        drop(permit);
     });
     Ok(())
 }
@@ -59,7 +34,7 @@ async fn carry_out(core: &Core, email: &Email) {
     let began = Instant::now();
     loop {
         let is_last = core.shutdown.has_begun() || began.elapsed() > PATIENCE;
-        let turn = core.resets.turn.lock().await;
+        let turn = core.resets.turn().await;
         let Err(error) = send(core, email).await else { return };
         drop(turn);
         if is_last || error.class() == Class::Fault {
@@ -74,7 +49,7 @@ async fn carry_out(core: &Core, email: &Email) {
 pub async fn send(core: &Core, email: &Email) -> Result<(), StoreError> {
     let now = core.clock.now();
     let token = random_hex();
-    let mut tx = core.begin_in_background().await?;
+    let mut tx = core.db.begin_in_background().await?;
     if let Some(account) = pessoas::credentials(&mut tx, email).await? {
         let until = now + LIFE;
         pessoas::insert_reset(&mut tx, &sha256(token.as_bytes()), account.id, now, until).await?;

@@ -12,10 +12,10 @@ use crate::domain::email::Email;
 use crate::domain::ids::{PessoaId, SessaoId};
 use crate::keys::{random_hex, sha256};
 use crate::password::PasswordsError;
-use crate::state::{Core, commit};
+use crate::state::Core;
 use crate::store::access_log::{self, Access};
 use crate::store::sessions::{self, NewSession, Session};
-use crate::store::{StoreError, pessoas};
+use crate::store::{StoreError, commit, pessoas};
 
 /// A session ends after this long whatever happens.
 const LIFE: Duration = Duration::days(30);
@@ -70,7 +70,7 @@ pub async fn log_in(
     let ticket = core.passwords.queue_up()?;
     let account = match email {
         Some(email) => {
-            let mut db = core.connection().await?;
+            let mut db = core.db.connection().await?;
             pessoas::credentials(&mut db, email).await?
         }
         None => None,
@@ -88,7 +88,7 @@ pub async fn log_in(
         agente: agent,
         expira_em: now + LIFE,
     };
-    let mut tx = core.begin().await?;
+    let mut tx = core.db.begin().await?;
     sessions::insert(&mut tx, &session, now).await?;
     access_log::record(&mut tx, core.clock.new_id(), ip, Access::LogIn(account.id), now).await?;
     commit(tx).await?;
@@ -97,7 +97,7 @@ pub async fn log_in(
 
 /// Ends a session of `pessoa`; whether there was one. It is over for every process before this returns, where Redis answers.
 pub async fn end(core: &Core, pessoa: PessoaId, id: SessaoId) -> Result<bool, StoreError> {
-    let mut tx = core.begin().await?;
+    let mut tx = core.db.begin().await?;
     let Some(hash) = sessions::delete(&mut tx, pessoa, id).await? else { return Ok(false) };
     let drops = Drops::announce(&mut tx, vec![Tag::session(&hash)], core.clock.now()).await?;
     commit(tx).await?;
@@ -112,7 +112,7 @@ pub async fn reauthenticate(core: &Core, session: &Session, password: SecretStri
     }
     let token = random_hex();
     let now = core.clock.now();
-    let mut tx = core.begin().await?;
+    let mut tx = core.db.begin().await?;
     let old = sessions::renew(&mut tx, session.id, &sha256(token.as_bytes()), now).await?.ok_or(LogInError::Refused)?;
     let drops = Drops::announce(&mut tx, vec![Tag::session(&old)], now).await?;
     commit(tx).await?;

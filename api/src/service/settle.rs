@@ -15,14 +15,14 @@ use crate::domain::role::Role;
 use crate::domain::text::Reason;
 use crate::domain::txid::Txid;
 use crate::mail::{Mail, post};
-use crate::state::{Core, conclude};
+use crate::state::Core;
 use crate::store::audit::{self, Deed};
 use crate::store::doacoes::{self as donations, Doacao, Settlement, Step};
 use crate::store::idempotency::Scope;
 use crate::store::ledger::{self, Entry, Posting};
 use crate::store::pagamentos::{self, NewReceipt, Receipt};
 use crate::store::totals::{self, Delta};
-use crate::store::{StoreError, members};
+use crate::store::{StoreError, conclude, members};
 
 /// A bank's clock may be ahead of ours by this much.
 const CLOCK_SKEW: Duration = Duration::minutes(5);
@@ -82,7 +82,7 @@ pub enum SettleError {
 
 /// Takes the provider's word for the charge of `txid`. The same receipt told twice counts once and answers the same.
 pub async fn by_provider(core: Arc<Core>, txid: Txid, proof: Proof) -> Result<Settled, SettleError> {
-    let mut tx = core.begin().await?;
+    let mut tx = core.db.begin().await?;
     let settled = settle_txid(&core, &mut tx, &txid, &proof).await;
     let settled = conclude(tx, settled).await?;
     count(&core, &settled);
@@ -103,7 +103,7 @@ pub async fn by_member(
     attempt: Attempt,
     render: fn(&Settled) -> String,
 ) -> Result<Answer, SettleError> {
-    let mut tx = core.begin().await?;
+    let mut tx = core.db.begin().await?;
     let declared = declare_once(&core, &mut tx, doacao, member, &proof, &attempt, render).await;
     let (answer, settled) = conclude(tx, declared).await?;
     if let Some(settled) = settled {

@@ -10,6 +10,7 @@ pub mod access_log;
 pub mod audit;
 pub mod campanhas;
 pub mod consistency;
+pub mod database;
 pub mod doacoes;
 pub mod idempotency;
 pub mod ledger;
@@ -22,6 +23,8 @@ pub mod refunds;
 pub mod schema;
 pub mod sessions;
 pub mod totals;
+
+pub use database::{Database, commit, conclude};
 
 use std::time::Duration;
 

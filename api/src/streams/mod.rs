@@ -15,8 +15,8 @@ use bytes::Bytes;
 use prometheus::{IntCounter, IntGauge};
 use tokio::sync::{Semaphore, watch};
 
-use crate::admission::{Gate, Place};
 use crate::cache::{Found, LoadError, Resource, Subject};
+use crate::load_shed::{LoadShed, Permit};
 use crate::metrics::{Metrics, WaitQueue};
 use crate::state::AppState;
 use addresses::{Addresses, Share};
@@ -42,7 +42,7 @@ pub enum Full {
 
 /// A client's place, until it is dropped.
 pub struct Seat {
-    _place: Place,
+    _place: Permit,
     _share: Share,
 }
 
@@ -65,7 +65,7 @@ impl Shown {
 /// Every stream of the process.
 pub struct Streams {
     campaigns: Mutex<HashMap<Subject, watch::Sender<Shown>>>,
-    gate: Gate,
+    places: LoadShed,
     addresses: Addresses,
     looks: Semaphore,
     events: IntCounter,
@@ -77,7 +77,7 @@ impl Streams {
     pub fn new(metrics: &Metrics) -> Self {
         Self {
             campaigns: Mutex::default(),
-            gate: Gate::counted(PLACES, metrics.streams_open(), metrics.shed(WaitQueue::Streams)),
+            places: LoadShed::counted(PLACES, metrics.streams_open(), metrics.shed(WaitQueue::Streams)),
             addresses: Addresses::new(PLACES_OF_ADDRESS, metrics.shed(WaitQueue::StreamsOfAddress)),
             looks: Semaphore::new(LOOKS),
             events: metrics.stream_events(),
@@ -88,7 +88,7 @@ impl Streams {
     /// A place for a client at `address`.
     pub fn enter(&self, address: IpAddr) -> Result<Seat, Full> {
         let share = self.addresses.enter(address).ok_or(Full::Address)?;
-        let place = self.gate.enter().ok_or(Full::Process)?;
+        let place = self.places.enter().ok_or(Full::Process)?;
         Ok(Seat { _place: place, _share: share })
     }
 

@@ -369,7 +369,7 @@ async fn answers(sample: &Sample) -> Vec<(u16, Answer)> {
     // A fault of ours, and a database that is gone.
     sqlx::query("ALTER TABLE campanha_totais RENAME TO outra").execute(&app.owner).await.unwrap();
     answers.push((500, app.get(&sample.path("/campanhas/{slug}/totais")).send().await));
-    app.state.db.close().await;
+    app.state.db.pool().close().await;
     answers.push((503, app.get("campanhas?ordem=encerrando").send().await));
     answers
 }

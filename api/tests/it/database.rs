@@ -28,7 +28,7 @@ async fn the_ledger_is_append_only_for_both_roles() {
     for table in ["lancamentos", "partidas", "doacao_eventos", "auditoria"] {
         for verb in ["DELETE FROM", "TRUNCATE"] {
             let sql: &'static str = Box::leak(format!("{verb} {table}").into_boxed_str());
-            assert_eq!(refusal(&app.state.db, sql).await.0, DENIED, "{sql}");
+            assert_eq!(refusal(app.state.db.pool(), sql).await.0, DENIED, "{sql}");
             if verb == "DELETE FROM" {
                 assert_eq!(refusal(&app.owner, sql).await.0, APPEND_ONLY, "{sql}");
             }
@@ -37,9 +37,9 @@ async fn the_ledger_is_append_only_for_both_roles() {
     assert_eq!(refusal(&app.owner, "UPDATE partidas SET valor_centavos = valor_centavos + 1").await.0, APPEND_ONLY);
     assert_eq!(refusal(&app.owner, "TRUNCATE partidas").await.0, APPEND_ONLY);
     assert_eq!(refusal(&app.owner, "UPDATE lancamentos SET tipo = 'excedente'").await.0, APPEND_ONLY);
-    assert_eq!(refusal(&app.state.db, "UPDATE partidas SET valor_centavos = 1").await.0, DENIED);
-    assert_eq!(refusal(&app.state.db, "DELETE FROM doacoes").await.0, DENIED);
-    assert_eq!(refusal(&app.state.db, "SELECT * FROM registro_acesso").await.0, DENIED);
+    assert_eq!(refusal(app.state.db.pool(), "UPDATE partidas SET valor_centavos = 1").await.0, DENIED);
+    assert_eq!(refusal(app.state.db.pool(), "DELETE FROM doacoes").await.0, DENIED);
+    assert_eq!(refusal(app.state.db.pool(), "SELECT * FROM registro_acesso").await.0, DENIED);
     assert_eq!(app.count("SELECT count(*) FROM registro_acesso WHERE acao = 'doacao' AND ip = '127.0.0.1'").await, 1);
 }
 
@@ -49,15 +49,15 @@ async fn an_unbalanced_entry_fails_at_commit() {
     let campaign = app.campaign().await;
     app.confirmed(&campaign, json!({})).await;
     let lonely = "INSERT INTO lancamentos SELECT gen_random_uuid(), 'x', 'confirmacao', id, now() FROM doacoes";
-    assert_eq!(refusal(&app.state.db, lonely).await.1, "lancamentos_balanceados");
+    assert_eq!(refusal(app.state.db.pool(), lonely).await.1, "lancamentos_balanceados");
     let lopsided = "BEGIN;
         INSERT INTO lancamentos SELECT '00000000-0000-0000-0000-000000000001', 'x', 'confirmacao', id, now() FROM doacoes;
         INSERT INTO partidas SELECT '00000000-0000-0000-0000-000000000001', id, CASE tipo WHEN 'banco' THEN 10 ELSE -9 END FROM contas WHERE tipo IN ('banco', 'campanha');
         COMMIT;";
-    assert_eq!(refusal(&app.state.db, lopsided).await.1, "lancamentos_balanceados");
+    assert_eq!(refusal(app.state.db.pool(), lopsided).await.1, "lancamentos_balanceados");
     // Nor can an old entry be added to.
     let late = "INSERT INTO partidas SELECT l.id, c.id, 1 FROM lancamentos l, contas c WHERE c.tipo = 'a_devolver'";
-    assert_eq!(refusal(&app.state.db, late).await.1, "lancamentos_balanceados");
+    assert_eq!(refusal(app.state.db.pool(), late).await.1, "lancamentos_balanceados");
     app.assert_books_agree().await;
 }
 
@@ -221,7 +221,7 @@ async fn the_check_of_the_books_sees_nothing_of_what_happens_meanwhile() {
     let app = TestApp::start().await;
     let campaign = app.campaign().await;
     app.confirmed(&campaign, json!({})).await;
-    let mut tx = app.state.begin().await.unwrap();
+    let mut tx = app.state.db.begin().await.unwrap();
     consistency::hold_still(&mut tx).await.unwrap();
     assert_eq!(findings(&mut tx).await, []);
     let donations = "SELECT count(*) FROM doacoes";
@@ -245,7 +245,7 @@ async fn the_check_of_the_books_collects_statistics_that_are_missing_and_only_th
     app.confirmed(&campaign, json!({})).await;
     app.fold().await;
     assert_eq!((app.count(COLLECTED).await, app.count(ROWS).await), (0, -1));
-    assert_eq!(administration::check_books(&app.state.db).await.unwrap(), []);
+    assert_eq!(administration::check_books(app.state.db.pool()).await.unwrap(), []);
     assert!(app.count(COLLECTED).await > 0);
     let rows = app.count(ROWS).await;
     assert!(rows > 0);
@@ -254,10 +254,10 @@ async fn the_check_of_the_books_collects_statistics_that_are_missing_and_only_th
     app.assert_books_agree().await;
     assert_eq!(app.count(ROWS).await, rows, "collected again");
     // The limit of a statement's time, lifted for collecting, is back for whoever gets the connection.
-    let limit: String = sqlx::query_scalar("SHOW statement_timeout").fetch_one(&app.state.db).await.unwrap();
+    let limit: String = sqlx::query_scalar("SHOW statement_timeout").fetch_one(app.state.db.pool()).await.unwrap();
     assert_eq!(limit, "1s");
     // Nor is a plan compiled that is only thought to be long.
-    assert_eq!(sqlx::query_scalar::<_, String>("SHOW jit").fetch_one(&app.state.db).await.unwrap(), "off");
+    assert_eq!(sqlx::query_scalar::<_, String>("SHOW jit").fetch_one(app.state.db.pool()).await.unwrap(), "off");
 }
 
 /// PostgreSQL makes one plan for all values of a statement that is used often, and that one has to begin at the place too. The order is

@@ -324,7 +324,7 @@ async fn whoever_is_told_to_come_back_has_used_nothing_up() {
     let reset = app.post("senhas/pedidos", json!({"email": person.email}));
 
     // More often than each limit allows.
-    let queue: Vec<_> = std::iter::from_fn(|| app.state.database_queue.enter()).collect();
+    let queue: Vec<_> = std::iter::from_fn(|| app.state.db.queue().enter()).collect();
     for _ in 0..12 {
         donation.clone().send().await.expect_problem(503, "indisponivel");
         sign_up("ana@exemplo.org.br").send().await.expect_problem(503, "indisponivel");

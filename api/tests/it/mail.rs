@@ -43,7 +43,7 @@ async fn a_code_is_good_to_its_last_moment() {
     let person = app.person().await;
     app.post("senhas/pedidos", json!({"email": person.email})).send().await.expect(202);
     until(Duration::from_secs(5), "the letter is posted", async || !app.mail_to(&person.email).await.is_empty()).await;
-    let mut db = app.state.background_connection().await.unwrap();
+    let mut db = app.state.db.background_connection().await.unwrap();
     let (lease, last) = (time::Duration::minutes(5), app.state.clock.now() + time::Duration::minutes(30));
     let mut at = async |now| {
         let late = doacoes_api::store::outbox::drop_late(&mut db, 10, now).await.unwrap();

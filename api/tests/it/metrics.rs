@@ -262,7 +262,7 @@ async fn traffic(app: &TestApp, org: &Org) {
     // A load that renews an answer may have had a place and left it; then there is one more to take.
     let mut places = vec![];
     let mut turned_away = async || {
-        places.extend(std::iter::from_fn(|| app.state.database_queue.enter()));
+        places.extend(std::iter::from_fn(|| app.state.db.queue().enter()));
         app.get(&format!("organizadoras/nenhuma-{}", Uuid::new_v4())).send().await.status == 503
     };
     assert!(turned_away().await || turned_away().await, "a full queue turned nobody away");

@@ -243,7 +243,7 @@ async fn a_crowd_at_the_database_doubles_no_mail_and_loses_no_reset() {
     let app = TestApp::with(Options { background: true, ..Options::default() }).await;
     let person = app.person().await;
     // As if requests came without end: none finds a place.
-    let _crowd: Vec<_> = std::iter::from_fn(|| app.state.database_queue.enter()).collect();
+    let _crowd: Vec<_> = std::iter::from_fn(|| app.state.db.queue().enter()).collect();
     app.get("eu/doacoes").by(&person).send().await.expect_problem(503, "indisponivel");
     app.post("senhas/pedidos", json!({"email": person.email})).send().await.expect(202);
     let sent = async || metric(&app, "doacoes_mail_deliveries_total", &[r#"result="sent""#]).await;

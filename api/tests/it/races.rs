@@ -273,7 +273,7 @@ async fn two_folders_count_each_delta_once() {
     let fold = |index: usize| {
         let app = Arc::clone(if index.is_multiple_of(2) { &app } else { &other });
         async move {
-            let mut tx = app.state.begin().await.unwrap();
+            let mut tx = app.state.db.begin().await.unwrap();
             let folded = totals::fold(&mut tx, 7, app.state.clock.now()).await.unwrap();
             tx.commit().await.unwrap();
             folded.deltas

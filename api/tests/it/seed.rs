@@ -12,7 +12,7 @@ use crate::harness::TestApp;
 const SCALE: Scale = Scale { organizadoras: 3, campanhas: 30, pessoas: 200, doacoes: 2_000 };
 
 async fn seed_into(app: &TestApp) -> Result<Report, SeedError> {
-    seed::run(&app.state.db, &app.state.keys, &app.state.passwords, SCALE, |_| ()).await
+    seed::run(app.state.db.pool(), &app.state.keys, &app.state.passwords, SCALE, |_| ()).await
 }
 
 /// Every donation's id, amount and state, in one hash.
@@ -26,10 +26,10 @@ async fn digest(app: &TestApp) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_seed_makes_what_was_asked_for_and_its_books_agree() {
     let app = TestApp::start().await;
-    assert!(seed::is_empty(&app.state.db).await.unwrap());
+    assert!(seed::is_empty(app.state.db.pool()).await.unwrap());
     let report = seed_into(&app).await.unwrap();
     assert_eq!(report.scale, SCALE);
-    assert!(!seed::is_empty(&app.state.db).await.unwrap());
+    assert!(!seed::is_empty(app.state.db.pool()).await.unwrap());
     for (sql, expected) in [
         ("SELECT count(*) FROM organizadoras", 3),
         ("SELECT count(*) FROM organizadora_membros WHERE papel = 'dona'", 3),
@@ -123,8 +123,9 @@ async fn two_databases_get_the_same_donations() {
 async fn a_seed_of_nothing_is_refused() {
     let app = TestApp::start().await;
     let scale = Scale { pessoas: 0, ..SCALE };
-    let refused = seed::run(&app.state.db, &app.state.keys, &app.state.passwords, scale, |_| ()).await.unwrap_err();
+    let refused = seed::run(app.state.db.pool(), &app.state.keys, &app.state.passwords, scale, |_| ()).await.unwrap_err();
     assert!(matches!(refused, SeedError::Scale), "{refused}");
-    let report = seed::run(&app.state.db, &app.state.keys, &app.state.passwords, Scale { doacoes: 0, ..SCALE }, |_| ()).await.unwrap();
+    let report =
+        seed::run(app.state.db.pool(), &app.state.keys, &app.state.passwords, Scale { doacoes: 0, ..SCALE }, |_| ()).await.unwrap();
     assert_eq!(report.lancamentos, 0);
 }

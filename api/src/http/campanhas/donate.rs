@@ -17,8 +17,8 @@ use crate::http::extract::body::{ApiJson, present};
 use crate::http::extract::client_ip::ClientIp;
 use crate::http::extract::device::{Device, DeviceHeader};
 use crate::http::extract::idempotency::IdempotencyKey;
+use crate::http::extract::load_shed::QueueHasRoom;
 use crate::http::extract::path::SlugPath;
-use crate::http::extract::room::Room;
 use crate::http::extract::session::SignedIn;
 use crate::http::notice;
 use crate::http::problem::{Code, Problem, Violations};
@@ -80,7 +80,7 @@ pub struct Body {
 #[expect(clippy::too_many_arguments, reason = "the request's parts, each of a type of its own")]
 pub async fn donate(
     State(state): State<AppState>,
-    _: Room,
+    _: QueueHasRoom,
     SlugPath(slug): SlugPath,
     who: Option<SignedIn>,
     ClientIp(ip): ClientIp,

@@ -86,7 +86,7 @@ impl Resource for FeedPage {
 
     async fn load(&self, state: &AppState) -> Result<Option<Stored>, LoadError> {
         let found = {
-            let mut db = state.connection().await?;
+            let mut db = state.db.connection().await?;
             doacoes::feed(&mut db, self.slug.as_str(), self.after, rows(self.limit)).await?
         };
         let page =

@@ -34,7 +34,7 @@ pub async fn get(State(state): State<AppState>, SlugPath(slug): SlugPath, reques
         Err(problem) if problem.code.status().is_server_error() => return Err(problem),
         Err(_) => return Err(Problem::not_found()),
     }
-    let mut db = state.connection().await?;
+    let mut db = state.db.connection().await?;
     let campaign = campanhas::get(&mut db, slug.as_str()).await?.ok_or_else(Problem::not_found)?;
     Ok(not_modified_or(&parts.headers, etag(CampaignTag::of(&campaign)), Json(CampaignBody::from(campaign))))
 }
@@ -48,7 +48,7 @@ impl Resource for PublicCampaign {
     }
 
     async fn load(&self, state: &AppState) -> Result<Option<Stored>, LoadError> {
-        let mut db = state.connection().await?;
+        let mut db = state.db.connection().await?;
         let found = campanhas::get(&mut db, self.0.as_str()).await?.filter(|campaign| campaign.situacao.is_public());
         let stored = |campaign| Stored::new(Some(CampaignTag::of(&campaign).to_string()), &CampaignBody::from(campaign));
         Ok(found.map(stored).transpose()?)

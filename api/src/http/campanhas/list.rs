@@ -133,7 +133,7 @@ impl Resource for CampaignsPage {
 
     async fn load(&self, state: &AppState) -> Result<Option<Stored>, LoadError> {
         let found = {
-            let mut db = state.connection().await?;
+            let mut db = state.db.connection().await?;
             campanhas::list(&mut db, &self.filter, self.after, rows(self.limit)).await?
         };
         let (now, order) = (state.clock.now(), self.filter.order);

@@ -34,7 +34,7 @@ impl Resource for CampaignTotals {
     }
 
     async fn load(&self, state: &AppState) -> Result<Option<Stored>, LoadError> {
-        let mut db = state.connection().await?;
+        let mut db = state.db.connection().await?;
         let found = totals::get_public(&mut db, self.0.as_str()).await?;
         Ok(found.as_ref().map(Stored::totals).transpose()?)
     }
@@ -61,6 +61,6 @@ pub async fn current(state: &AppState, slugs: &[&str]) -> Result<HashMap<String,
 }
 
 async fn from_database(state: &AppState, slugs: &[&str]) -> Result<Vec<NamedTotals>, StoreError> {
-    let mut db = state.connection().await?;
+    let mut db = state.db.connection().await?;
     totals::get_many(&mut db, slugs).await
 }

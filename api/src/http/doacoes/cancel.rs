@@ -19,7 +19,7 @@ use crate::store::pagamentos;
     responses((status = 200, description = "A doação cancelada", body = DoacaoBody)))]
 pub async fn cancel(State(state): State<AppState>, donor: Donor, _: NoBody) -> Result<Json<DoacaoBody>, Problem> {
     let cancelled = doacoes::cancel(&state, donor.doacao.id, donor.actor).await?;
-    let mut db = state.connection().await?;
+    let mut db = state.db.connection().await?;
     let charges = pagamentos::of_donations(&mut db, &[cancelled.id]).await?;
     Ok(Json(DoacaoBody::new(&cancelled, &charges)))
 }

@@ -17,7 +17,7 @@ use crate::store::pagamentos;
     params(("id" = uuid::Uuid, Path, description = "A doação")),
     responses((status = 200, description = "A doação", body = DoacaoBody, headers(("etag" = String))), (status = 304, description = "Não mudou")))]
 pub async fn get(State(state): State<AppState>, donor: Donor, headers: HeaderMap) -> Result<Response, Problem> {
-    let mut db = state.connection().await?;
+    let mut db = state.db.connection().await?;
     let charges = pagamentos::of_donations(&mut db, &[donor.doacao.id]).await?;
     Ok(not_modified_or(&headers, etag(donor.doacao.versao), Json(DoacaoBody::new(&donor.doacao, &charges))))
 }

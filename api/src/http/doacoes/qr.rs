@@ -32,7 +32,7 @@ pub async fn get(
     donor: Donor,
     PaymentPath(payment): PaymentPath,
 ) -> Result<([(HeaderName, &'static str); 1], String), Problem> {
-    let mut db = state.connection().await?;
+    let mut db = state.db.connection().await?;
     let charges = pagamentos::of_donations(&mut db, &[donor.doacao.id]).await?;
     let charge = charges.into_iter().find(|charge| charge.id == payment).ok_or_else(Problem::not_found)?;
     let image = qr::svg(&charge.br_code).map_err(Problem::internal)?;

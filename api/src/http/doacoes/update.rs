@@ -54,7 +54,7 @@ pub async fn update(
     };
     wrong.finish()?;
     let changed = doacoes::update(&state, &donor.doacao, version, &changes).await?;
-    let mut db = state.connection().await?;
+    let mut db = state.db.connection().await?;
     let charges = pagamentos::of_donations(&mut db, &[changed.id]).await?;
     Ok(([(header::ETAG, etag(changed.versao))], Json(DoacaoBody::new(&changed, &charges))))
 }

@@ -42,7 +42,7 @@ pub async fn claim(
     let work = claims::claim(&state, who.pessoa(), body.doacao_id, body.token.as_deref());
     let (_, claimed) = state.limits.count_failures(&uses, work, |error| matches!(error, ClaimError::NotFound)).await?;
     let claimed = claimed?;
-    let mut db = state.connection().await?;
+    let mut db = state.db.connection().await?;
     let payments = pagamentos::of_donations(&mut db, &[claimed.id]).await?;
     Ok(Json(DoacaoBody::new(&claimed, &payments)))
 }

@@ -22,7 +22,7 @@ pub async fn list(
     let now = state.clock.now();
     let list = List::new("/api/v1/eu/doacoes", "", &who.pessoa().to_string());
     let (before, limit) = list.start::<Uuid>(&state.keys.cursor, &query, now)?;
-    let mut db = state.connection().await?;
+    let mut db = state.db.connection().await?;
     let found = doacoes::list_of(&mut db, who.pessoa(), before, rows(limit)).await?;
     let ids: Vec<_> = found.iter().map(|row| row.id).collect();
     let payments = pagamentos::of_donations(&mut db, &ids).await?;

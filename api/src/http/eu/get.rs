@@ -22,7 +22,7 @@ pub async fn get(State(state): State<AppState>, Viewer(id): Viewer, headers: Hea
         return Ok(caching::respond(&headers, &Found::new(stored)));
     }
     let pessoa = {
-        let mut db = state.connection().await?;
+        let mut db = state.db.connection().await?;
         pessoas::get(&mut db, id).await?.ok_or_else(Problem::not_found)?
     };
     let stored = Stored::new(Some(pessoa.versao.to_string()), &PessoaBody::from(pessoa)).map_err(Problem::internal)?;

@@ -46,7 +46,7 @@ pub async fn list(
     let now = state.clock.now();
     let list = List::new("/api/v1/eu/sessoes", "", &who.pessoa().to_string());
     let (before, limit) = list.start::<Uuid>(&state.keys.cursor, &query, now)?;
-    let mut db = state.connection().await?;
+    let mut db = state.db.connection().await?;
     let found = sessions::list(&mut db, who.pessoa(), before, rows(limit), now).await?;
     let current = who.0.id;
     let body = |row: ListedSession| SessionBody {

@@ -31,7 +31,7 @@ impl FromRequestParts<AppState> for Donor {
         let id = DoacaoId(uuid(parts, state, "id").await?);
         let session = <SignedIn as axum::extract::OptionalFromRequestParts<AppState>>::from_request_parts(parts, state).await?;
         let doacao = {
-            let mut db = state.connection().await?;
+            let mut db = state.db.connection().await?;
             doacoes::get(&mut db, id).await?.ok_or_else(Problem::not_found)?
         };
         let actor = match (doacao.pessoa_id, session) {

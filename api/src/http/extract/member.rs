@@ -154,7 +154,7 @@ impl<N: Named, A: Allowed> FromRequestParts<AppState> for Member<N, A> {
 
 /// The organisation `slug`, where whoever is logged in has one of `A`'s roles; for routes that name it in their body.
 pub async fn require<A: Allowed>(core: &Core, who: &SignedIn, slug: &Slug) -> Result<OrganizadoraId, Problem> {
-    let mut db = core.connection().await?;
+    let mut db = core.db.connection().await?;
     let found = members::role_in(&mut db, slug.as_str(), who.pessoa()).await?;
     let (organizadora, role) = found.ok_or_else(|| Problem::invalid("organizadora", "não existe, ou você não é membro"))?;
     if A::ROLES.contains(&role) { Ok(organizadora) } else { Err(forbidden(A::ROLES)) }
@@ -167,7 +167,7 @@ async fn find(core: &Core, hash: &[u8; 32], place: &NamedPlace) -> Result<Option
         NamedPlace::Doacao(id) => Place::Doacao(*id),
     };
     let now = core.clock.now();
-    let mut db = core.connection().await?;
+    let mut db = core.db.connection().await?;
     let standing = sessions::find_standing(&mut db, hash, &place, now).await?;
     if let Some(standing) = &standing {
         sessions::touch(&mut db, &standing.session, now).await?;

@@ -7,7 +7,7 @@ pub mod device;
 pub mod donor;
 pub mod idempotency;
 pub mod last_event;
+pub mod load_shed;
 pub mod member;
 pub mod path;
-pub mod room;
 pub mod session;

@@ -68,7 +68,7 @@ impl FromRequestParts<AppState> for Viewer {
 async fn find(parts: &Parts, core: &Core) -> Result<Option<Session>, Problem> {
     let Some(hash) = token_hash(&parts.headers, core) else { return Ok(None) };
     let now = core.clock.now();
-    let mut db = core.connection().await?;
+    let mut db = core.db.connection().await?;
     let session = sessions::find(&mut db, &hash, now).await?;
     if let Some(session) = &session {
         sessions::touch(&mut db, session, now).await?;

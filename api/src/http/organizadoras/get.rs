@@ -29,7 +29,7 @@ impl Resource for PublicOrganizadora {
     }
 
     async fn load(&self, state: &AppState) -> Result<Option<Stored>, LoadError> {
-        let mut db = state.connection().await?;
+        let mut db = state.db.connection().await?;
         let found = organizadoras::get(&mut db, self.0.as_str()).await?;
         Ok(found.map(|found| Stored::new(Some(found.versao.to_string()), &OrganizadoraBody::from(found))).transpose()?)
     }

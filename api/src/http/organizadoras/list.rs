@@ -42,7 +42,7 @@ impl Resource for OrganizadorasPage {
 
     async fn load(&self, state: &AppState) -> Result<Option<Stored>, LoadError> {
         let found = {
-            let mut db = state.connection().await?;
+            let mut db = state.db.connection().await?;
             organizadoras::list(&mut db, self.before, rows(self.limit)).await?
         };
         let now = state.clock.now();

@@ -84,7 +84,7 @@ pub async fn list(
     let list = List::new(uri.path(), filter, &member.pessoa.to_string());
     let page = PageQuery { cursor: query.cursor, limite: query.limite };
     let (before, limit) = list.start::<Uuid>(&state.keys.cursor, &page, now)?;
-    let mut db = state.connection().await?;
+    let mut db = state.db.connection().await?;
     let found = pagamentos::pending(&mut db, member.organizadora, query.vencidos, before, rows(limit)).await?;
     Ok(list.page(&state.keys.cursor, found, limit, now, |row| row.pagamento_id.0, Item::from))
 }

@@ -107,7 +107,7 @@ impl From<Vec<StoredPixKey>> for PixKeysBody {
     params(("slug" = String, Path, description = "O endereço da organizadora")),
     responses((status = 200, description = "A chave em vigor e as que esperam", body = PixKeysBody)))]
 pub async fn get(State(state): State<AppState>, member: Member<OfOrganizadora, AnyRole>) -> Result<Json<PixKeysBody>, Problem> {
-    let mut db = state.connection().await?;
+    let mut db = state.db.connection().await?;
     Ok(Json(store::pix_keys(&mut db, member.organizadora, state.clock.now()).await?.into()))
 }
 

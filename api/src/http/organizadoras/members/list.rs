@@ -24,7 +24,7 @@ pub async fn list(
     let now = state.clock.now();
     let list = List::new(uri.path(), "", &member.pessoa.to_string());
     let (after, limit) = list.start::<Uuid>(&state.keys.cursor, &query, now)?;
-    let mut db = state.connection().await?;
+    let mut db = state.db.connection().await?;
     let found = members::list(&mut db, member.organizadora, after, rows(limit)).await?;
     Ok(list.page(&state.keys.cursor, found, limit, now, |row| row.pessoa_id.0, MemberBody::from))
 }

@@ -1,0 +1,97 @@
+//! Load shedding. A queue without a bound turns overload into answers that come too late for everyone; so a bounded number waits, and
+//! the rest are told at once to come back.
+
+use std::sync::Arc;
+
+use prometheus::{IntCounter, IntGauge};
+use tokio::sync::{Mutex, MutexGuard, OwnedSemaphorePermit, Semaphore};
+
+use crate::metrics::{Metrics, Present, WaitQueue};
+
+/// The entrance to a queue of bounded length, or to a bounded number of places.
+#[derive(Clone)]
+pub struct LoadShed {
+    permits: Arc<Semaphore>,
+    taken: IntGauge,
+    shed: IntCounter,
+}
+
+/// A place in the queue, until it is dropped.
+pub struct Permit {
+    _permit: OwnedSemaphorePermit,
+    _taken: Present,
+}
+
+impl LoadShed {
+    /// A queue in which at most `limit` wait.
+    pub fn new(limit: usize, queue: WaitQueue, metrics: &Metrics) -> Self {
+        Self::counted(limit, metrics.waiting(queue), metrics.shed(queue))
+    }
+
+    /// At most `limit` permits at a time. `taken` shows how many are in use, `shed` counts those who got none.
+    pub fn counted(limit: usize, taken: IntGauge, shed: IntCounter) -> Self {
+        Self { permits: Arc::new(Semaphore::new(limit)), taken, shed }
+    }
+
+    /// Whether the queue is full now. If so, the caller is turned away, and counted.
+    pub fn is_full(&self) -> bool {
+        let full = self.permits.available_permits() == 0;
+        if full {
+            self.shed.inc();
+        }
+        full
+    }
+
+    /// A permit; `None` where the queue is full, which is counted.
+    pub fn enter(&self) -> Option<Permit> {
+        let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
+            self.shed.inc();
+            return None;
+        };
+        Some(Permit { _permit: permit, _taken: Present::of(self.taken.clone()) })
+    }
+}
+
+/// A bounded queue whose members are served one at a time.
+pub struct SerialQueue {
+    waiting: LoadShed,
+    turn: Mutex<()>,
+}
+
+impl SerialQueue {
+    /// A queue in which at most `limit` wait or are served.
+    pub fn new(limit: usize, queue: WaitQueue, metrics: &Metrics) -> Self {
+        Self { waiting: LoadShed::new(limit, queue, metrics), turn: Mutex::default() }
+    }
+
+    /// A place in the queue; `None` where it is full, which is counted.
+    pub fn enter(&self) -> Option<Permit> {
+        self.waiting.enter()
+    }
+
+    /// Waits until it is the caller's turn, which ends when the guard is dropped.
+    pub async fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[test]
+    fn as_many_wait_as_there_are_permits() {
+        let queue = LoadShed::new(2, WaitQueue::Database, &Metrics::new().unwrap());
+        let first = queue.enter();
+        let second = queue.enter();
+        assert!(first.is_some() && second.is_some() && queue.enter().is_none());
+        assert_eq!((queue.taken.get(), queue.shed.get()), (2, 1));
+        assert!(queue.is_full());
+        assert_eq!(queue.shed.get(), 2);
+        drop(first);
+        assert!(!queue.is_full());
+        assert_eq!(queue.taken.get(), 1);
+        assert!(queue.enter().is_some());
+    }
+}
