@@ -134,7 +134,7 @@ impl BoundApp {
         let state = app.state;
         let router = http::router(Arc::clone(&state), &app.config.allowed_origins);
         let work = background.then_some(app.mailer);
-        state.shutdown.spawn(cache::listen(Arc::clone(&state)));
+        state.shutdown.spawn(cache::listen(Arc::clone(&state.cache), state.shutdown.clone()));
         state.shutdown.spawn(get_ready(Arc::clone(&state), app.config.database.pooler, work));
         let stores = Arc::clone(&state);
         state.shutdown.spawn(async move { health::watch(&stores).await });

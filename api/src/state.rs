@@ -39,9 +39,9 @@ pub struct Core {
     /// Redis, for what is only there to be fast.
     pub redis: Arc<RedisClient>,
     /// What many people read.
-    pub cache: Cache,
+    pub cache: Arc<Cache>,
     /// Who follows the totals of campaigns.
-    pub streams: Streams,
+    pub streams: Arc<Streams>,
     /// How often what may be done.
     pub limits: Limits,
     /// The time.
@@ -94,10 +94,11 @@ impl Core {
     /// Puts the parts together.
     pub fn new(config: &Config, parts: Parts) -> Self {
         let Parts { db, redis, rules, clock, keys, passwords, metrics } = parts;
+        let (cache, shutdown) = (Arc::new(Cache::new(Arc::clone(&redis), Arc::clone(&metrics))), Shutdown::default());
         Self {
             db,
-            cache: Cache::new(Arc::clone(&redis), Arc::clone(&metrics)),
-            streams: Streams::new(&metrics),
+            streams: Arc::new(Streams::new(Arc::clone(&cache), shutdown.clone(), &metrics)),
+            cache,
             limits: Limits::new(rules, Arc::clone(&redis), &keys.email, Arc::clone(&metrics)),
             redis,
             clock,
@@ -106,7 +107,7 @@ impl Core {
             resets: SerialQueue::new(RESETS_WAITING, WaitQueue::Resets, &metrics),
             gateways: Gateways::new(&config.payments),
             metrics,
-            shutdown: Shutdown::default(),
+            shutdown,
             health: Health::default(),
             probe: Probe::default(),
             rehearsal: Rehearsal::default(),

@@ -3,14 +3,16 @@
 //! A message has lines: who sends it, then `x TAG` for a drop or `t SLUG RELEASE SEQ JSON` for new totals. Each process sends an
 //! empty one every second and listens for its own: two seconds of silence mean that nothing can be relied on.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use tokio::time::Instant;
 
+use super::Cache;
 use super::remote::{FORMAT, Stored};
 use super::subject::Tag;
-use crate::state::AppState;
+use crate::shutdown::Shutdown;
 
 const HEARTBEAT: Duration = Duration::from_secs(1);
 const SILENCE: Duration = Duration::from_secs(2);
@@ -68,22 +70,21 @@ fn parse_totals(text: &str) -> Option<Stored> {
     Some(Stored { seq: seq.parse().ok()?, ..stored })
 }
 
-/// Listens until the process stops, and says every second that it does.
-pub async fn listen(state: AppState) {
-    while !state.shutdown.has_begun() {
+/// Listens to other processes until a stop is asked for, and says every second that it does.
+pub async fn listen(cache: Arc<Cache>, shutdown: Shutdown) {
+    while !shutdown.has_begun() {
         tokio::select! {
-            () = attend(&state) => {}
-            // Nobody listens while the last requests are answered.
-            () = state.shutdown.begun() => {}
+            () = attend(&cache) => {}
+            // The last requests are answered without listening.
+            () = shutdown.begun() => {}
         }
-        state.cache.note_connected(false);
-        state.shutdown.pause(RECONNECT).await;
+        cache.note_connected(false);
+        shutdown.pause(RECONNECT).await;
     }
 }
 
 /// One connection, until it breaks or falls silent.
-async fn attend(state: &AppState) {
-    let cache = &state.cache;
+async fn attend(cache: &Cache) {
     let listener = match cache.remote.subscribe().await {
         Ok(listener) => listener,
         Err(error) => {

@@ -29,7 +29,6 @@ use crate::domain::totals::Totals;
 use crate::keys::random_hex;
 use crate::metrics::{CacheLayer, CacheOutcome, Fill, Metrics};
 use crate::redis_client::RedisClient;
-use crate::state::AppState;
 use crate::store::{Class as Failure, StoreError};
 use local::Local;
 use remote::Remote;
@@ -76,19 +75,22 @@ impl LoadError {
 
 /// Something public that can be cached.
 pub trait Resource: Send + Sync + 'static {
-    /// Under which name.
+    /// What it is loaded from; cheap to clone.
+    type Source: Clone + Send + Sync + 'static;
+
+    /// The name that it is cached under.
     fn subject(&self) -> Subject;
 
-    /// Reads it from the database; nothing where it is not there for the public.
-    fn load(&self, state: &AppState) -> impl Future<Output = Result<Option<Stored>, LoadError>> + Send;
+    /// Reads it from the database; `None` where the public may not see it.
+    fn load(&self, from: &Self::Source) -> impl Future<Output = Result<Option<Stored>, LoadError>> + Send;
 
-    /// Whether many ask for just this. What few ask for is kept here only, lest Redis fill up with it.
+    /// Whether many readers ask for exactly this. A rare resource is kept in this process only, so that Redis does not fill up with them.
     fn is_common(&self) -> bool {
         true
     }
 
-    /// Brings up to date what Redis may keep for too long.
-    fn freshen(&self, _state: &AppState, stored: Stored) -> impl Future<Output = Result<Stored, LoadError>> + Send {
+    /// Brings up to date the part of an answer that is newer than Redis's copy.
+    fn freshen(&self, _from: &Self::Source, stored: Stored) -> impl Future<Output = Result<Stored, LoadError>> + Send {
         async { Ok(stored) }
     }
 }
@@ -139,8 +141,8 @@ impl Cache {
         }
     }
 
-    /// The answer for `resource`: from here, from Redis, or from the database. Readers who come together load once.
-    pub async fn get<R: Resource>(&self, state: &AppState, resource: R) -> Result<Answer, Arc<LoadError>> {
+    /// The answer for `resource`: from this process, from Redis, or from `source`. Readers who come together load once.
+    pub async fn get<R: Resource>(self: &Arc<Self>, source: &R::Source, resource: R) -> Result<Answer, Arc<LoadError>> {
         let subject = resource.subject();
         let class = subject.class();
         if let Some(entry) = self.local.fresh(&subject).await {
@@ -153,14 +155,14 @@ impl Cache {
         {
             if self.local.may_retry(&subject) {
                 // Nobody waits for it.
-                drop(spawn_budgeted(load(Arc::clone(state), subject, resource)));
+                drop(spawn_budgeted(load(Arc::clone(self), source.clone(), subject, resource)));
             }
             self.metrics.cache(CacheLayer::Local, class, CacheOutcome::Stale);
             return Ok(Answer { entry: Arc::clone(entry), stale: true });
         }
         self.metrics.cache(CacheLayer::Local, class, CacheOutcome::Miss);
         // In a task of its own: a reader who leaves does not stop the load that others wait for.
-        let loaded = spawn_budgeted(load(Arc::clone(state), subject, resource)).await;
+        let loaded = spawn_budgeted(load(Arc::clone(self), source.clone(), subject, resource)).await;
         match (loaded.unwrap_or_else(|_| Err(Arc::new(LoadError::Stopped))), kept) {
             (Ok(entry), _) => Ok(Answer { entry, stale: false }),
             (Err(error), Some(entry)) if error.is_passing() => {
@@ -179,17 +181,17 @@ impl Cache {
     }
 
     /// Gives Redis what the database said after [`Cache::look_up`]. Nobody waits for it.
-    pub fn fill(state: &AppState, subject: Subject, looked: Looked, value: Option<Stored>) {
-        state.cache.metrics.cache(CacheLayer::Postgres, subject.class(), CacheOutcome::Hit);
+    pub fn fill(self: &Arc<Self>, subject: Subject, looked: Looked, value: Option<Stored>) {
+        self.metrics.cache(CacheLayer::Postgres, subject.class(), CacheOutcome::Hit);
         if looked.may_fill() {
-            let state = Arc::clone(state);
+            let cache = Arc::clone(self);
             tokio::spawn(async move {
-                let outcome = match state.cache.remote.fill(&looked, &subject, value.as_ref()).await {
+                let outcome = match cache.remote.fill(&looked, &subject, value.as_ref()).await {
                     Ok(true) => Fill::Stored,
                     Ok(false) => Fill::Outdated,
                     Err(_) => Fill::Failed,
                 };
-                state.cache.metrics.cache_fill(subject.class(), outcome);
+                cache.metrics.cache_fill(subject.class(), outcome);
             });
         }
     }
@@ -306,6 +308,18 @@ impl Cache {
         self.metrics.cache_connected(connected);
     }
 
+    /// Loads from `source`, and notes whether the database answered.
+    async fn load_from<R: Resource>(&self, source: &R::Source, resource: &R) -> Result<Option<Stored>, LoadError> {
+        let loaded = resource.load(source).await;
+        match &loaded {
+            Ok(_) => self.note_database(true),
+            // A statement that took too long, or no free connection, is no reason to show everyone old answers.
+            Err(LoadError::Store(error)) if error.is_cut_off() => self.note_database(false),
+            Err(_) => {}
+        }
+        loaded
+    }
+
     /// How long an answer may be kept here: shorter while drops by others are not heard.
     fn life(&self, class: Class) -> Duration {
         let longest = if self.connected.load(Ordering::Relaxed) { Duration::from_secs(4) } else { Duration::from_secs(1) };
@@ -313,25 +327,28 @@ impl Cache {
     }
 }
 
-async fn load<R: Resource>(state: AppState, subject: Subject, resource: R) -> Result<Arc<Entry>, Arc<LoadError>> {
-    let cache = &state.cache;
+async fn load<R: Resource>(cache: Arc<Cache>, source: R::Source, subject: Subject, resource: R) -> Result<Arc<Entry>, Arc<LoadError>> {
     cache
         .local
         .load(&subject, resource.is_common(), async {
             // On the heap and only for the one who loads: all who wait hold a copy of what is in line.
-            let loading = tokio::time::timeout(LOAD_LIMIT, Box::pin(load_stored(&state, &subject, resource)));
+            let loading = tokio::time::timeout(LOAD_LIMIT, Box::pin(load_stored(&cache, &source, &subject, resource)));
             let stored = loading.await.unwrap_or(Err(LoadError::Late))?;
             Ok(Entry::new(stored, cache.life(subject.class())))
         })
         .await
 }
 
-/// From Redis, else from the database into Redis.
-async fn load_stored<R: Resource>(state: &AppState, subject: &Subject, resource: R) -> Result<Option<Stored>, LoadError> {
-    let cache = &state.cache;
+/// Reads from Redis, else from `source` into Redis.
+async fn load_stored<R: Resource>(
+    cache: &Arc<Cache>,
+    source: &R::Source,
+    subject: &Subject,
+    resource: R,
+) -> Result<Option<Stored>, LoadError> {
     if !resource.is_common() {
         cache.metrics.cache(CacheLayer::Postgres, subject.class(), CacheOutcome::Hit);
-        return from_database(state, &resource).await;
+        return cache.load_from(source, &resource).await;
     }
     let mut looked = cache.look_up(subject).await;
     for _ in 0..OTHERS_LOAD.0 {
@@ -341,40 +358,29 @@ async fn load_stored<R: Resource>(state: &AppState, subject: &Subject, resource:
         looked = cache.look_up(subject).await;
     }
     let Some(value) = looked.value.take() else {
-        let loaded = from_database(state, &resource).await?;
-        Cache::fill(state, subject.clone(), looked, loaded.clone());
+        let loaded = cache.load_from(source, &resource).await?;
+        cache.fill(subject.clone(), looked, loaded.clone());
         return Ok(loaded);
     };
     let shown = match value {
-        Some(stored) => match resource.freshen(state, stored).await {
+        Some(stored) => match resource.freshen(source, stored).await {
             Ok(fresh) => Some(fresh),
             // What cannot be read is no answer.
-            Err(LoadError::Json(_)) => from_database(state, &resource).await?,
+            Err(LoadError::Json(_)) => cache.load_from(source, &resource).await?,
             Err(error) => return Err(error),
         },
         None => None,
     };
     if looked.may_fill() {
         // It will soon expire; it is renewed while it is still there.
-        let (state, subject) = (Arc::clone(state), subject.clone());
+        let (cache, source, subject) = (Arc::clone(cache), source.clone(), subject.clone());
         tokio::spawn(async move {
-            if let Ok(loaded) = from_database(&state, &resource).await {
-                Cache::fill(&state, subject, looked, loaded);
+            if let Ok(loaded) = cache.load_from(&source, &resource).await {
+                cache.fill(subject, looked, loaded);
             }
         });
     }
     Ok(shown)
-}
-
-async fn from_database<R: Resource>(state: &AppState, resource: &R) -> Result<Option<Stored>, LoadError> {
-    let loaded = resource.load(state).await;
-    match &loaded {
-        Ok(_) => state.cache.note_database(true),
-        // A statement that took too long, or no free connection, is no reason to show everyone old answers.
-        Err(LoadError::Store(error)) if error.is_cut_off() => state.cache.note_database(false),
-        Err(_) => {}
-    }
-    loaded
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ pub fn public(request: &HeaderMap, answer: &mut HeaderMap) {
 /// The public answer for `resource`, from the nearest place that has it.
 ///
 /// An answer that is old because neither store can be asked says so in `Cache-Status` (RFC 9211).
-pub async fn answer<R: Resource>(state: &AppState, request: &HeaderMap, resource: R) -> Result<Response, Problem> {
+pub async fn answer<R: Resource<Source = AppState>>(state: &AppState, request: &HeaderMap, resource: R) -> Result<Response, Problem> {
     let answer = state.cache.get(state, resource).await?;
     let found = answer.entry.found.as_ref().ok_or_else(Problem::not_found)?;
     let mut response = respond(request, found);
@@ -36,7 +36,12 @@ pub async fn answer<R: Resource>(state: &AppState, request: &HeaderMap, resource
 }
 
 /// A page of a public list: the first one from the cache, for everyone begins there; further ones from the database.
-pub async fn page<R: Resource>(state: &AppState, request: &HeaderMap, page: R, is_first: bool) -> Result<Response, Problem> {
+pub async fn page<R: Resource<Source = AppState>>(
+    state: &AppState,
+    request: &HeaderMap,
+    page: R,
+    is_first: bool,
+) -> Result<Response, Problem> {
     if is_first {
         return answer(state, request, page).await;
     }

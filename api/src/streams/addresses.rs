@@ -1,4 +1,4 @@
-//! How many clients each address has.
+//! The number of streams of each address, and its bound.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -8,27 +8,27 @@ use prometheus::IntCounter;
 
 use crate::domain::network::customer_network;
 
-/// The clients of each address that has any.
+/// The clients of each address that has any, and how many it may have.
 pub(super) struct Addresses {
     clients: Arc<Mutex<HashMap<IpAddr, u32>>>,
     most: u32,
     shed: IntCounter,
 }
 
-/// One of an address's places, until it is dropped.
-pub(super) struct Share {
+/// One stream of an address, until it is dropped.
+pub(super) struct AddressPermit {
     clients: Arc<Mutex<HashMap<IpAddr, u32>>>,
     address: IpAddr,
 }
 
 impl Addresses {
-    /// Each has at most `most`; `shed` counts who came in vain.
+    /// Each address has at most `most`; `shed` counts the refused.
     pub(super) fn new(most: u32, shed: IntCounter) -> Self {
         Self { clients: Arc::default(), most, shed }
     }
 
-    /// A place, or nothing where `address` has its share.
-    pub(super) fn enter(&self, address: IpAddr) -> Option<Share> {
+    /// A permit; `None` where `address` has as many as it may.
+    pub(super) fn enter(&self, address: IpAddr) -> Option<AddressPermit> {
         let address = customer_network(address);
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         let count = clients.entry(address).or_insert(0);
@@ -37,11 +37,11 @@ impl Addresses {
             return None;
         }
         *count += 1;
-        Some(Share { clients: Arc::clone(&self.clients), address })
+        Some(AddressPermit { clients: Arc::clone(&self.clients), address })
     }
 }
 
-impl Drop for Share {
+impl Drop for AddressPermit {
     fn drop(&mut self) {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = clients.get_mut(&self.address) {

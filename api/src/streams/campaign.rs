@@ -1,8 +1,9 @@
-//! The task that shows a campaign's totals to its followers, for as long as there are any.
+//! The task that shows a campaign's totals to its subscribers, for as long as there are any.
 //!
 //! A push into the cache wakes it. While this process hears nothing from others it looks by itself, at what the cache loads
 //! for `/totais` as well.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rand::RngExt as _;
@@ -11,7 +12,6 @@ use tokio::time::Instant;
 
 use super::{Shown, Streams};
 use crate::cache::{Resource, Subject};
-use crate::state::AppState;
 
 /// Changes within this time are shown as one. One by one, they would be amounts of donations.
 pub(super) const STEP: Duration = Duration::from_secs(1);
@@ -53,19 +53,19 @@ impl Drop for Keeping<'_> {
     }
 }
 
-/// Keeps `shown` current until nobody follows it, the campaign is not public any more, or a stop is asked for.
-pub(super) async fn keep_current<R: Resource + Clone>(state: AppState, resource: R, shown: watch::Sender<Shown>) {
+/// Keeps `shown` current until it has no subscriber, the campaign is not public any more, or a stop is asked for.
+pub(super) async fn keep_current<R: Resource + Clone>(streams: Arc<Streams>, source: R::Source, resource: R, shown: watch::Sender<Shown>) {
     let subject = resource.subject();
-    let _keeping = Keeping { streams: &state.streams, subject: &subject, shown: &shown };
-    let mut changes = state.cache.watch(&subject);
+    let _keeping = Keeping { streams: &streams, subject: &subject, shown: &shown };
+    let mut changes = streams.cache.watch(&subject);
     // What changed before the watch began was not told.
     let mut cause = Cause::Due;
     loop {
-        let (looked, heard) = (Instant::now(), state.cache.hears_since());
-        match look(&state, &resource, &shown, cause).await {
+        let (looked, heard) = (Instant::now(), streams.cache.hears_since());
+        match look(&streams, &source, &resource, &shown, cause).await {
             Look::Newer => tokio::select! {
                 () = tokio::time::sleep(STEP) => {}
-                () = state.shutdown.begun() => return,
+                () = streams.shutdown.begun() => return,
             },
             Look::Same => {}
             Look::Gone => return,
@@ -75,24 +75,30 @@ pub(super) async fn keep_current<R: Resource + Clone>(state: AppState, resource:
                 () = changes.changed() => break Cause::Told,
                 () = tokio::time::sleep(about(UNHEARD)) => {
                     // Also when others were not heard for a moment only: what they pushed in it is lost.
-                    if heard.is_none() || heard != state.cache.hears_since() || looked.elapsed() >= HEARD {
+                    if heard.is_none() || heard != streams.cache.hears_since() || looked.elapsed() >= HEARD {
                         break Cause::Due;
                     }
                 }
-                () = shown.closed() => if state.streams.leave(&subject, &shown) { return },
-                () = state.shutdown.begun() => return,
+                () = shown.closed() => if streams.leave(&subject, &shown) { return },
+                () = streams.shutdown.begun() => return,
             }
         };
     }
 }
 
-async fn look<R: Resource + Clone>(state: &AppState, resource: &R, shown: &watch::Sender<Shown>, cause: Cause) -> Look {
-    // What was pushed is here; for all else a few go at a time, since thousands of campaigns may have followers.
+async fn look<R: Resource + Clone>(
+    streams: &Streams,
+    source: &R::Source,
+    resource: &R,
+    shown: &watch::Sender<Shown>,
+    cause: Cause,
+) -> Look {
+    // What was pushed is here; for all else a few go at a time, since thousands of campaigns may have subscribers.
     let _turn = match cause {
         Cause::Told => None,
-        Cause::Due => state.streams.looks.acquire().await.ok(),
+        Cause::Due => streams.looks.acquire().await.ok(),
     };
-    let Ok(answer) = state.cache.get(state, resource.clone()).await else { return Look::Same };
+    let Ok(answer) = streams.cache.get(source, resource.clone()).await else { return Look::Same };
     let Some(found) = &answer.entry.found else { return Look::Gone };
     if found.seq <= shown.borrow().seq {
         return Look::Same;

@@ -1,11 +1,11 @@
-//! Clients that follow the totals of a campaign, by Server-Sent Events.
+//! Clients that are subscribed to the totals of a campaign, by Server-Sent Events.
 //!
-//! However many follow a campaign, one task looks at its totals for all of them (`campaign`), and each client's connection
-//! (`follower`) shows the latest value: nothing queues up behind a slow one. The number of clients is bounded here.
+//! One task looks at the totals of a campaign for all of its subscribers (`campaign`), and each client's connection (`subscriber`)
+//! shows the latest value: nothing queues up behind a slow client. The number of clients is bounded here.
 
 mod addresses;
 mod campaign;
-mod follower;
+mod subscriber;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -15,12 +15,12 @@ use bytes::Bytes;
 use prometheus::{IntCounter, IntGauge};
 use tokio::sync::{Semaphore, watch};
 
-use crate::cache::{Found, LoadError, Resource, Subject};
+use crate::cache::{Cache, Found, LoadError, Resource, Subject};
 use crate::load_shed::{LoadShed, Permit};
 use crate::metrics::{Metrics, WaitQueue};
-use crate::state::AppState;
-use addresses::{Addresses, Share};
-pub use follower::Follower;
+use crate::shutdown::Shutdown;
+use addresses::{AddressPermit, Addresses};
+pub use subscriber::Subscriber;
 
 /// Clients at a time.
 const PLACES: usize = 2_000;
@@ -40,13 +40,13 @@ pub enum Full {
     Address,
 }
 
-/// A client's place, until it is dropped.
-pub struct Seat {
-    _place: Permit,
-    _share: Share,
+/// The right to one stream, until it is dropped.
+pub struct StreamPermit {
+    _process: Permit,
+    _address: AddressPermit,
 }
 
-/// What the followers of a campaign are shown.
+/// What the subscribers of a campaign are shown.
 #[derive(Clone, Debug)]
 struct Shown {
     seq: i64,
@@ -70,11 +70,13 @@ pub struct Streams {
     looks: Semaphore,
     events: IntCounter,
     followed: IntGauge,
+    cache: Arc<Cache>,
+    shutdown: Shutdown,
 }
 
 impl Streams {
-    /// Without anybody.
-    pub fn new(metrics: &Metrics) -> Self {
+    /// Without subscribers. Totals come from `cache`; streams and tasks end once `shutdown` has begun.
+    pub fn new(cache: Arc<Cache>, shutdown: Shutdown, metrics: &Metrics) -> Self {
         Self {
             campaigns: Mutex::default(),
             places: LoadShed::counted(PLACES, metrics.streams_open(), metrics.shed(WaitQueue::Streams)),
@@ -82,39 +84,47 @@ impl Streams {
             looks: Semaphore::new(LOOKS),
             events: metrics.stream_events(),
             followed: metrics.campaigns_followed(),
+            cache,
+            shutdown,
         }
     }
 
-    /// A place for a client at `address`.
-    pub fn enter(&self, address: IpAddr) -> Result<Seat, Full> {
-        let share = self.addresses.enter(address).ok_or(Full::Address)?;
-        let place = self.places.enter().ok_or(Full::Process)?;
-        Ok(Seat { _place: place, _share: share })
+    /// A permit for a client at `address`.
+    pub fn enter(&self, address: IpAddr) -> Result<StreamPermit, Full> {
+        let address = self.addresses.enter(address).ok_or(Full::Address)?;
+        let process = self.places.enter().ok_or(Full::Process)?;
+        Ok(StreamPermit { _process: process, _address: address })
     }
 
-    /// Follows the totals that `resource` is, for a client who has seen those of `last_seen`; nothing where they are not there for
-    /// the public.
-    pub async fn follow<R>(state: &AppState, seat: Seat, resource: R, last_seen: Option<i64>) -> Result<Option<Follower>, Arc<LoadError>>
+    /// Subscribes a client to the totals that `resource` is. The client has seen those of `last_seen`. `None` where the public may not
+    /// see them.
+    pub async fn subscribe<R>(
+        self: &Arc<Self>,
+        source: &R::Source,
+        permit: StreamPermit,
+        resource: R,
+        last_seen: Option<i64>,
+    ) -> Result<Option<Subscriber>, Arc<LoadError>>
     where
         R: Resource + Clone,
     {
-        let answer = state.cache.get(state, resource.clone()).await?;
+        let answer = self.cache.get(source, resource.clone()).await?;
         let Some(found) = &answer.entry.found else { return Ok(None) };
-        let totals = Self::join(state, resource, found);
-        Ok(Some(Follower::new(totals, seat, last_seen, state.shutdown.clone(), state.streams.events.clone())))
+        let totals = self.join(source, resource, found);
+        Ok(Some(Subscriber::new(totals, permit, last_seen, self.shutdown.clone(), self.events.clone())))
     }
 
-    /// What the campaign's followers are shown; the first of them starts the task that keeps it current.
-    fn join<R: Resource + Clone>(state: &AppState, resource: R, found: &Found) -> watch::Receiver<Shown> {
+    /// What the campaign's subscribers are shown; the first of them starts the task that keeps it current.
+    fn join<R: Resource + Clone>(self: &Arc<Self>, source: &R::Source, resource: R, found: &Found) -> watch::Receiver<Shown> {
         let subject = resource.subject();
-        let mut campaigns = state.streams.campaigns();
+        let mut campaigns = self.campaigns();
         if let Some(shown) = campaigns.get(&subject) {
             return shown.subscribe();
         }
         let (shown, receiver) = watch::channel(Shown::new(found));
         campaigns.insert(subject, shown.clone());
-        state.streams.followed.inc();
-        state.shutdown.spawn(campaign::keep_current(Arc::clone(state), resource, shown));
+        self.followed.inc();
+        self.shutdown.spawn(campaign::keep_current(Arc::clone(self), source.clone(), resource, shown));
         receiver
     }
 
@@ -122,7 +132,7 @@ impl Streams {
         self.campaigns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Forgets a campaign, unless it has followers; whether it did.
+    /// Forgets a campaign, unless it has subscribers; returns whether it was forgotten.
     fn leave(&self, subject: &Subject, shown: &watch::Sender<Shown>) -> bool {
         // Under the lock, or somebody could join what is just about to go.
         let mut campaigns = self.campaigns();
@@ -133,7 +143,7 @@ impl Streams {
         deserted
     }
 
-    /// Forgets a campaign with its followers, whose streams end.
+    /// Forgets a campaign with its subscribers, whose streams end.
     fn abandon(&self, subject: &Subject, shown: &watch::Sender<Shown>) {
         self.remove(&mut self.campaigns(), subject, shown);
     }

@@ -1,5 +1,6 @@
 //! `GET /campanhas/{slug}/eventos`
 
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderName, header};
 use axum::response::{IntoResponse as _, Response};
@@ -12,7 +13,6 @@ use crate::http::extract::path::SlugPath;
 use crate::http::problem::Problem;
 use crate::limits::{Rule, Use};
 use crate::state::AppState;
-use crate::streams::Streams;
 
 /// An event of the stream, by its fields.
 #[derive(ToSchema)]
@@ -50,8 +50,8 @@ pub async fn follow(
     ClientIp(ip): ClientIp,
     LastEventId(last_seen): LastEventId,
 ) -> Result<Response, Problem> {
-    let seat = state.streams.enter(ip)?;
+    let permit = state.streams.enter(ip)?;
     let allowance = state.limits.take(&[Use::from_address(Rule::StreamIp, ip)]).await?;
-    let follower = Streams::follow(&state, seat, CampaignTotals(slug), last_seen).await?.ok_or_else(Problem::not_found)?;
-    Ok((allowance, [(header::CONTENT_TYPE, "text/event-stream"), UNBUFFERED], follower.into_body()).into_response())
+    let subscriber = state.streams.subscribe(&state, permit, CampaignTotals(slug), last_seen).await?.ok_or_else(Problem::not_found)?;
+    Ok((allowance, [(header::CONTENT_TYPE, "text/event-stream"), UNBUFFERED], Body::from_stream(subscriber.into_stream())).into_response())
 }

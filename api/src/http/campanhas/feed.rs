@@ -76,6 +76,8 @@ struct FeedPage {
 }
 
 impl Resource for FeedPage {
+    type Source = AppState;
+
     fn subject(&self) -> Subject {
         Subject::feed(self.slug.as_str(), self.limit)
     }

@@ -43,6 +43,8 @@ pub async fn get(State(state): State<AppState>, SlugPath(slug): SlugPath, reques
 pub struct PublicCampaign(pub Slug);
 
 impl Resource for PublicCampaign {
+    type Source = AppState;
+
     fn subject(&self) -> Subject {
         Subject::campaign(self.0.as_str())
     }

@@ -123,6 +123,8 @@ struct CampaignsPage {
 }
 
 impl Resource for CampaignsPage {
+    type Source = AppState;
+
     fn subject(&self) -> Subject {
         Subject::campaigns(&self.query_string, self.limit, self.filter.order == Order::Arrecadado)
     }

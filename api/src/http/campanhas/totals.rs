@@ -29,6 +29,8 @@ pub async fn get(State(state): State<AppState>, SlugPath(slug): SlugPath, header
 pub struct CampaignTotals(pub Slug);
 
 impl Resource for CampaignTotals {
+    type Source = AppState;
+
     fn subject(&self) -> Subject {
         Subject::totals(self.0.as_str())
     }

@@ -5,7 +5,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 
 use super::PessoaBody;
-use crate::cache::{Cache, Found, Stored, Subject};
+use crate::cache::{Found, Stored, Subject};
 use crate::http::caching;
 use crate::http::extract::session::Viewer;
 use crate::http::problem::Problem;
@@ -26,6 +26,6 @@ pub async fn get(State(state): State<AppState>, Viewer(id): Viewer, headers: Hea
         pessoas::get(&mut db, id).await?.ok_or_else(Problem::not_found)?
     };
     let stored = Stored::new(Some(pessoa.versao.to_string()), &PessoaBody::from(pessoa)).map_err(Problem::internal)?;
-    Cache::fill(&state, subject, looked, Some(stored.clone()));
+    state.cache.fill(subject, looked, Some(stored.clone()));
     Ok(caching::respond(&headers, &Found::new(stored)))
 }

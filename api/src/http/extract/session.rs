@@ -4,7 +4,7 @@ use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
 
-use crate::cache::{Cache, Stored, Subject};
+use crate::cache::{Stored, Subject};
 use crate::domain::ids::PessoaId;
 use crate::http::problem::{Code, Problem};
 use crate::keys::sha256;
@@ -59,7 +59,7 @@ impl FromRequestParts<AppState> for Viewer {
         }
         let session = find(parts, state).await?.ok_or_else(unauthenticated)?;
         if let Ok(stored) = Stored::new(None, &session.pessoa_id) {
-            Cache::fill(state, subject, looked, Some(stored));
+            state.cache.fill(subject, looked, Some(stored));
         }
         Ok(Self(session.pessoa_id))
     }

@@ -24,6 +24,8 @@ pub async fn get(State(state): State<AppState>, SlugPath(slug): SlugPath, header
 struct PublicOrganizadora(Slug);
 
 impl Resource for PublicOrganizadora {
+    type Source = AppState;
+
     fn subject(&self) -> Subject {
         Subject::organizadora(self.0.as_str())
     }

@@ -32,6 +32,8 @@ struct OrganizadorasPage {
 }
 
 impl Resource for OrganizadorasPage {
+    type Source = AppState;
+
     fn subject(&self) -> Subject {
         Subject::organizadoras(self.limit)
     }

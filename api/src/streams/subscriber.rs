@@ -4,15 +4,15 @@ use std::convert::Infallible;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use axum::body::Body;
 use bytes::Bytes;
+use futures_util::Stream;
 use prometheus::IntCounter;
 use rand::RngExt as _;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::campaign::{STEP, about};
-use super::{Seat, Shown};
+use super::{Shown, StreamPermit};
 use crate::shutdown::Shutdown;
 
 /// Silence for much longer would make proxies close the connection.
@@ -45,8 +45,8 @@ enum Phase {
     Over,
 }
 
-/// A client that follows the totals of a campaign.
-pub struct Follower {
+/// A client that is subscribed to the totals of a campaign.
+pub struct Subscriber {
     totals: watch::Receiver<Shown>,
     /// The `seq` of what was sent last.
     seen: i64,
@@ -61,18 +61,24 @@ pub struct Follower {
     end: Instant,
     shutdown: Shutdown,
     events: IntCounter,
-    _seat: Seat,
+    _permit: StreamPermit,
 }
 
-impl Follower {
-    pub(super) fn new(totals: watch::Receiver<Shown>, seat: Seat, last_seen: Option<i64>, shutdown: Shutdown, events: IntCounter) -> Self {
-        Self::at_pace(Pace::default(), totals, seat, last_seen, shutdown, events)
+impl Subscriber {
+    pub(super) fn new(
+        totals: watch::Receiver<Shown>,
+        permit: StreamPermit,
+        last_seen: Option<i64>,
+        shutdown: Shutdown,
+        events: IntCounter,
+    ) -> Self {
+        Self::at_pace(Pace::default(), totals, permit, last_seen, shutdown, events)
     }
 
     fn at_pace(
         pace: Pace,
         totals: watch::Receiver<Shown>,
-        seat: Seat,
+        permit: StreamPermit,
         last_seen: Option<i64>,
         shutdown: Shutdown,
         events: IntCounter,
@@ -92,16 +98,16 @@ impl Follower {
             end: now + pace.life,
             shutdown,
             events,
-            _seat: seat,
+            _permit: permit,
         }
     }
 
-    /// The answer's body, `text/event-stream`.
-    pub fn into_body(self) -> Body {
-        Body::from_stream(futures_util::stream::unfold(self, async |mut this| {
+    /// The pieces of the answer's body, `text/event-stream`.
+    pub fn into_stream(self) -> impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static {
+        futures_util::stream::unfold(self, async |mut this| {
             let bytes = this.next().await?;
-            Some((Ok::<_, Infallible>(bytes), this))
-        }))
+            Some((Ok(bytes), this))
+        })
     }
 
     async fn next(&mut self) -> Option<Bytes> {
@@ -172,15 +178,19 @@ fn come_back(when: RangeInclusive<u32>) -> Bytes {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
+    use crate::budget::REQUEST_BUDGET;
+    use crate::cache::Cache;
     use crate::metrics::Metrics;
+    use crate::redis_client::RedisClient;
     use crate::streams::Streams;
     use std::net::Ipv4Addr;
+    use std::sync::Arc;
 
     const QUICK: Pace = Pace { step: Duration::from_millis(200), heartbeat: Duration::from_millis(100), life: Duration::from_mins(1) };
 
     struct Stage {
         shown: watch::Sender<Shown>,
-        metrics: Metrics,
+        metrics: Arc<Metrics>,
         streams: Streams,
         shutdown: Shutdown,
     }
@@ -191,25 +201,29 @@ mod tests {
 
     impl Stage {
         fn new() -> Self {
-            let metrics = Metrics::new().unwrap();
-            Self { shown: watch::channel(totals(7)).0, streams: Streams::new(&metrics), metrics, shutdown: Shutdown::default() }
+            let (metrics, shutdown) = (Arc::new(Metrics::new().unwrap()), Shutdown::default());
+            // The port of the discard service, where nothing listens.
+            let redis = RedisClient::new(&"redis://127.0.0.1:9".to_owned().into(), "", REQUEST_BUDGET, Arc::clone(&metrics)).unwrap();
+            let cache = Arc::new(Cache::new(Arc::new(redis), Arc::clone(&metrics)));
+            let streams = Streams::new(cache, shutdown.clone(), &metrics);
+            Self { shown: watch::channel(totals(7)).0, streams, metrics, shutdown }
         }
 
-        fn follower(&self, pace: Pace, last_seen: Option<i64>) -> Follower {
-            let seat = self.streams.enter(Ipv4Addr::LOCALHOST.into()).unwrap();
-            Follower::at_pace(pace, self.shown.subscribe(), seat, last_seen, self.shutdown.clone(), self.metrics.stream_events())
+        fn subscriber(&self, pace: Pace, last_seen: Option<i64>) -> Subscriber {
+            let permit = self.streams.enter(Ipv4Addr::LOCALHOST.into()).unwrap();
+            Subscriber::at_pace(pace, self.shown.subscribe(), permit, last_seen, self.shutdown.clone(), self.metrics.stream_events())
         }
     }
 
-    async fn text(follower: &mut Follower) -> String {
-        let bytes = tokio::time::timeout(Duration::from_secs(5), follower.next()).await.unwrap();
+    async fn text(subscriber: &mut Subscriber) -> String {
+        let bytes = tokio::time::timeout(Duration::from_secs(5), subscriber.next()).await.unwrap();
         bytes.map(|bytes| String::from_utf8(bytes.to_vec()).unwrap()).unwrap_or_default()
     }
 
     /// The next totals, past signs of life.
-    async fn event(follower: &mut Follower) -> String {
+    async fn event(subscriber: &mut Subscriber) -> String {
         loop {
-            let text = text(follower).await;
+            let text = text(subscriber).await;
             if text != ": \n\n" {
                 return text;
             }
@@ -224,51 +238,51 @@ mod tests {
     async fn it_opens_with_what_the_client_has_not_seen() {
         let stage = Stage::new();
         for (last_seen, sends) in [(None, true), (Some(6), true), (Some(-1), true), (Some(7), false), (Some(i64::MAX), false)] {
-            let mut follower = stage.follower(QUICK, last_seen);
-            let opening = text(&mut follower).await;
+            let mut subscriber = stage.subscriber(QUICK, last_seen);
+            let opening = text(&mut subscriber).await;
             assert!(AFTER_A_STOP.contains(&pause(&opening)), "{opening}");
             assert_eq!(opening.ends_with("\n\nid: 7\n\n"), sends, "{last_seen:?}: {opening}");
-            assert_eq!(text(&mut follower).await, ": \n\n");
+            assert_eq!(text(&mut subscriber).await, ": \n\n");
         }
         // A number from another world does not silence the stream for good.
-        let mut follower = stage.follower(QUICK, Some(i64::MAX));
-        text(&mut follower).await;
+        let mut subscriber = stage.subscriber(QUICK, Some(i64::MAX));
+        text(&mut subscriber).await;
         stage.shown.send_replace(totals(8));
-        assert_eq!(event(&mut follower).await, "id: 8\n\n");
+        assert_eq!(event(&mut subscriber).await, "id: 8\n\n");
         assert_eq!(stage.metrics.stream_events().get(), 4);
     }
 
     #[tokio::test]
     async fn between_two_totals_is_a_step_and_the_last_one_always_comes() {
         let stage = Stage::new();
-        let mut follower = stage.follower(QUICK, None);
-        text(&mut follower).await;
+        let mut subscriber = stage.subscriber(QUICK, None);
+        text(&mut subscriber).await;
         let mut seq = 7;
         for _ in 0..3 {
             for _ in 0..10 {
                 seq += 1;
                 stage.shown.send_replace(totals(seq));
             }
-            let next = follower.next;
-            assert_eq!(event(&mut follower).await, format!("id: {seq}\n\n"));
-            assert!(Instant::now() >= next && follower.next >= next + QUICK.step);
+            let next = subscriber.next;
+            assert_eq!(event(&mut subscriber).await, format!("id: {seq}\n\n"));
+            assert!(Instant::now() >= next && subscriber.next >= next + QUICK.step);
         }
         // What is not newer is not sent.
         stage.shown.send_replace(totals(seq));
-        assert_eq!(text(&mut follower).await, ": \n\n");
+        assert_eq!(text(&mut subscriber).await, ": \n\n");
     }
 
     #[tokio::test]
     async fn it_ends_with_its_life_with_its_campaign_and_with_the_process() {
         let stage = Stage::new();
-        let (mut short, began) = (stage.follower(Pace { life: Duration::from_millis(150), ..QUICK }, None), Instant::now());
+        let (mut short, began) = (stage.subscriber(Pace { life: Duration::from_millis(150), ..QUICK }, None), Instant::now());
         text(&mut short).await;
         assert!(AFTER_A_LIFE.contains(&pause(&event(&mut short).await)));
         assert!(began.elapsed() >= Duration::from_millis(149));
         assert_eq!(text(&mut short).await, "");
-        let mut stopped = stage.follower(QUICK, None);
+        let mut stopped = stage.subscriber(QUICK, None);
         text(&mut stopped).await;
-        let mut last = stage.follower(QUICK, None);
+        let mut last = stage.subscriber(QUICK, None);
         text(&mut last).await;
         // What was shown before its end is sent first.
         let Stage { shown, shutdown, streams, metrics } = stage;
