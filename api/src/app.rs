@@ -18,9 +18,10 @@ use crate::limits::{Rules, RulesError};
 use crate::mail::{MailError, Mailer};
 use crate::metrics::{Listener, Metrics};
 use crate::password::{Passwords, PasswordsError};
-use crate::probe::{self, ProbeState};
+use crate::pooler_check;
+use crate::readiness::PoolerState;
 use crate::redis_client::RedisClient;
-use crate::rehearsal;
+use crate::self_test;
 use crate::server;
 use crate::shutdown::Shutdown;
 use crate::state::{AppState, Core, Parts};
@@ -166,9 +167,9 @@ async fn check_schema(db: &Database) -> Result<(), StartError> {
 
 /// What comes before readiness. Nothing works in the background on statements that may be another's, nor where no `work` is wanted.
 async fn get_ready(state: AppState, pooler: Pooler, work: Option<Option<Mailer>>) {
-    probe::run(Arc::clone(&state), pooler).await;
-    if let (Some(mailer), ProbeState::Passed) = (work, state.probe.state()) {
+    pooler_check::run(Arc::clone(&state), pooler).await;
+    if let (Some(mailer), PoolerState::Passed) = (work, state.readiness.pooler.state()) {
         background::spawn_all(&state, mailer);
     }
-    rehearsal::run(&state).await;
+    self_test::run(&state).await;
 }

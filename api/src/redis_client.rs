@@ -156,7 +156,7 @@ impl RedisClient {
 
     /// Does once each kind of thing that requests do, with a connection of its own and more time than a request has. Neither counted
     /// nor heard by the breaker.
-    pub async fn rehearse(&self, id: &str, script: &ScriptInvocation<'_>) -> Result<(), redis::RedisError> {
+    pub async fn self_test(&self, id: &str, script: &ScriptInvocation<'_>) -> Result<(), redis::RedisError> {
         let key = self.key(&format!("ensaio:{id}"));
         let config = AsyncConnectionConfig::new().set_connection_timeout(Some(PROBE_EVERY)).set_response_timeout(Some(PROBE_EVERY));
         let mut connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;

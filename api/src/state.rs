@@ -9,15 +9,13 @@ use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::config::{Config, Profile, PublicUrl};
 use crate::gateway::Gateways;
-use crate::health::Health;
 use crate::keys::Keys;
 use crate::limits::{Limits, Rules};
 use crate::load_shed::SerialQueue;
 use crate::metrics::{Metrics, WaitQueue};
 use crate::password::Passwords;
-use crate::probe::Probe;
+use crate::readiness::Readiness;
 use crate::redis_client::RedisClient;
-use crate::rehearsal::Rehearsal;
 use crate::shutdown::Shutdown;
 use crate::store::Database;
 use crate::streams::Streams;
@@ -58,12 +56,8 @@ pub struct Core {
     pub metrics: Arc<Metrics>,
     /// Stopping.
     pub shutdown: Shutdown,
-    /// Which stores answer.
-    pub health: Health,
-    /// Whether the pooler keeps statements apart.
-    pub probe: Probe,
-    /// Whether a donation works here.
-    pub rehearsal: Rehearsal,
+    /// Whether the process can serve.
+    pub readiness: Readiness,
     /// Which defaults apply.
     pub profile: Profile,
     /// Where visitors reach the API.
@@ -108,9 +102,7 @@ impl Core {
             gateways: Gateways::new(&config.payments),
             metrics,
             shutdown,
-            health: Health::default(),
-            probe: Probe::default(),
-            rehearsal: Rehearsal::default(),
+            readiness: Readiness::default(),
             profile: config.profile,
             public_url: config.public_url.clone(),
             trusted_proxies: config.trusted_proxies.clone(),

@@ -9,8 +9,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
 
-use crate::metrics::Store;
-use crate::probe::ProbeState;
+use crate::readiness::{PoolerState, Store};
 use crate::state::{AppState, Core};
 
 /// The admin router.
@@ -31,7 +30,7 @@ struct Readiness {
 
 async fn readyz(State(state): State<AppState>) -> Response {
     let reason = unready(&state);
-    let degraded = state.health.degraded().into_iter().map(Store::as_str).collect();
+    let degraded = state.readiness.stores.degraded().into_iter().map(Store::as_str).collect();
     let status = if reason.is_none() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(Readiness { ready: reason.is_none(), reason, degraded })).into_response()
 }
@@ -41,20 +40,20 @@ fn unready(core: &Core) -> Option<Cow<'static, str>> {
     if core.shutdown.has_begun() {
         return Some("shutting down".into());
     }
-    match core.probe.state() {
-        ProbeState::Pending => return Some("the statement probe has not finished".into()),
-        ProbeState::MixedUp => {
+    match core.readiness.pooler.state() {
+        PoolerState::Pending => return Some("the statement probe has not finished".into()),
+        PoolerState::MixedUp => {
             return Some(
                 "statements get mixed up between clients: the pooler is not PgBouncer 1.24 or newer with max_prepared_statements > 0"
                     .into(),
             );
         }
-        ProbeState::Passed => {}
+        PoolerState::Passed => {}
     }
-    if !core.health.has_reached_database() {
+    if !core.readiness.stores.has_reached_database() {
         return Some("the database has not answered yet".into());
     }
-    core.rehearsal.unready().map(Cow::Owned)
+    core.readiness.self_test.unready().map(Cow::Owned)
 }
 
 async fn metrics(State(state): State<AppState>) -> Response {

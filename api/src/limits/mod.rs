@@ -234,10 +234,10 @@ impl Limits {
     }
 
     /// Tries whether Redis does what limits and caches ask of it, with a bucket of nobody's that is gone a second later.
-    pub async fn rehearse(&self) -> Result<(), redis::RedisError> {
+    pub async fn self_test(&self) -> Result<(), redis::RedisError> {
         let (rule, id) = (Rule::DonationDevice, random_hex());
         let bucket = Bucket { rule, subject: Subject::new(&self.hash, rule, &id), quota: Quota { limit: 1, period_seconds: 1 } };
-        self.remote.rehearse(&id, &[bucket]).await
+        self.remote.self_test(&id, &[bucket]).await
     }
 
     fn buckets(&self, uses: &[Use]) -> Vec<Bucket> {

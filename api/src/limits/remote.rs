@@ -103,9 +103,9 @@ impl Remote {
         self.run(&GIVE_BACK, buckets).await
     }
 
-    /// Takes one from each bucket in a rehearsal of what Redis is for, which the answer is not needed of.
-    pub async fn rehearse(&self, id: &str, buckets: &[Bucket]) -> Result<(), redis::RedisError> {
-        self.redis.rehearse(id, &self.call(&TAKE, buckets)).await
+    /// Takes one from each bucket in a self-test, which does not look at the answer.
+    pub async fn self_test(&self, id: &str, buckets: &[Bucket]) -> Result<(), redis::RedisError> {
+        self.redis.self_test(id, &self.call(&TAKE, buckets)).await
     }
 
     async fn run(&self, script: &Script, buckets: &[Bucket]) -> Result<Judged, RedisError> {

@@ -11,8 +11,8 @@ pub mod drops;
 pub mod once;
 pub mod organizadoras;
 pub mod refunds;
-pub mod rehearsal;
 pub mod resets;
+pub mod self_test;
 pub mod sessions;
 pub mod settle;
 

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use doacoes_api::config::Pooler;
-use doacoes_api::probe::ProbeState;
+use doacoes_api::readiness::PoolerState;
 use serde_json::json;
 
 use crate::harness::{Options, TestApp, create_database, servers};
@@ -88,12 +88,12 @@ async fn a_pooler_is_accepted_if_and_only_if_it_keeps_statements_apart() {
     let app = TestApp::on(
         servers(),
         &database,
-        Options { rehearsed: false, pooler: Pooler::Named, database_url: Some(through), pool_size: 32, ..Options::default() },
+        Options { self_tested: false, pooler: Pooler::Named, database_url: Some(through), pool_size: 32, ..Options::default() },
     )
     .await;
     let began = Instant::now();
-    let rehearsed = || app.state.probe.state() == ProbeState::MixedUp || app.state.rehearsal.unready().is_none();
-    while app.state.probe.state() == ProbeState::Pending || !app.state.health.has_reached_database() || !rehearsed() {
+    let self_tested = || app.state.readiness.pooler.state() == PoolerState::MixedUp || app.state.readiness.self_test.unready().is_none();
+    while app.state.readiness.pooler.state() == PoolerState::Pending || !app.state.readiness.stores.has_reached_database() || !self_tested() {
         assert!(began.elapsed() < Duration::from_secs(30), "the probe never finished");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

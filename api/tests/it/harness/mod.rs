@@ -68,8 +68,8 @@ pub struct Options {
     pub drain_seconds: u64,
     /// Whether e-mail goes anywhere.
     pub mail: bool,
-    /// Whether to wait for the rehearsal, so that nothing of it is in the way of the test.
-    pub rehearsed: bool,
+    /// Whether to wait for the self-test, so that nothing of it is in the way of the test.
+    pub self_tested: bool,
     /// Networks whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<ipnet::IpNet>,
 }
@@ -91,7 +91,7 @@ impl Default for Options {
             redis_budget: budget::REQUEST_BUDGET,
             drain_seconds: 0,
             mail: true,
-            rehearsed: true,
+            self_tested: true,
             trusted_proxies: vec![],
         }
     }
@@ -183,8 +183,8 @@ impl TestApp {
             _folder: folder,
         };
         tokio::spawn(app.run(options.background));
-        if options.rehearsed {
-            until(Duration::from_secs(30), "the rehearsal is over", async || this.state.rehearsal.unready().is_none()).await;
+        if options.self_tested {
+            until(Duration::from_secs(30), "the self-test is over", async || this.state.readiness.self_test.unready().is_none()).await;
         }
         this
     }

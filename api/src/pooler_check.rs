@@ -1,79 +1,48 @@
-//! Do statements get mixed up between clients?
+//! Checks that the pooler keeps the statements of different clients apart.
 //!
 //! sqlx prepares a statement in one round trip and runs it in the next. A pooler in transaction mode that does not follow
 //! prepared statements may send the two to different servers, and another client's rows come back. So before this process
 //! serves anything, many connections run two texts of the same shape against each other.
 
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use sqlx::PgPool;
 
 use crate::config::Pooler;
+use crate::readiness::PoolerState;
 use crate::state::AppState;
 use crate::store::StoreError;
 use crate::telemetry::chain;
 
+/// Connections that run statements against each other, where the pool has as many.
 const CLIENTS: u32 = 64;
+/// Statements that each of them runs.
 const ROUNDS: i32 = 25;
-const PATIENCE: Duration = Duration::from_secs(2);
-const AGAIN: Duration = Duration::from_secs(5);
+/// A statement that takes longer counts as mixed up: its answer went to another client.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time until the next check, after one that did not pass.
+const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What the probe found so far.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProbeState {
-    /// It has not finished.
-    Pending,
-    /// No statement was mixed up.
-    Passed,
-    /// A statement failed or returned what another should have.
-    MixedUp,
-}
-
-/// The probe's result, read by the readiness check.
-#[derive(Debug, Default)]
-pub struct Probe(AtomicU8);
-
-impl Probe {
-    /// The result so far.
-    pub fn state(&self) -> ProbeState {
-        match self.0.load(Ordering::Acquire) {
-            0 => ProbeState::Pending,
-            1 => ProbeState::Passed,
-            _ => ProbeState::MixedUp,
-        }
-    }
-
-    fn set(&self, state: ProbeState) {
-        let number = match state {
-            ProbeState::Pending => 0,
-            ProbeState::Passed => 1,
-            ProbeState::MixedUp => 2,
-        };
-        self.0.store(number, Ordering::Release);
-    }
-}
-
-/// Probes until it passes. A mix-up is tried again too: the pooler may be replaced.
+/// Checks until it passes. A mix-up is checked again too: the pooler may be replaced.
 pub async fn run(state: AppState, pooler: Pooler) {
     if pooler == Pooler::Direct {
-        state.probe.set(ProbeState::Passed);
+        state.readiness.pooler.set(PoolerState::Passed);
         return;
     }
     while !state.shutdown.has_begun() {
         match interleave(state.db.pool()).await {
             Ok(0) => {
-                state.probe.set(ProbeState::Passed);
+                state.readiness.pooler.set(PoolerState::Passed);
                 return;
             }
             Ok(wrong) => {
-                state.probe.set(ProbeState::MixedUp);
+                state.readiness.pooler.set(PoolerState::MixedUp);
                 tracing::error!(wrong, "statements get mixed up between clients; refusing readiness");
             }
             Err(error) => tracing::warn!(error = chain(&error), "the statement probe could not finish"),
         }
-        state.shutdown.pause(AGAIN).await;
+        state.shutdown.pause(RETRY_INTERVAL).await;
     }
 }
 
@@ -105,7 +74,7 @@ async fn one_client(db: &PgPool, client: u32) -> Result<u32, StoreError> {
         } else {
             ("SELECT $1::int4 - 1000000", value - 1_000_000)
         };
-        match tokio::time::timeout(PATIENCE, answer(db, text, value)).await {
+        match tokio::time::timeout(ANSWER_TIMEOUT, answer(db, text, value)).await {
             Ok(Ok(answer)) if answer == expected => {}
             Ok(Err(error)) if !error.is_garbled() => return Err(error),
             // Another's row, a statement the server does not know, or an answer that went to somebody else.

@@ -35,7 +35,7 @@ use crate::store::organizadoras::{self, NewPixKey};
 use crate::store::pessoas::{self, NewSignUp};
 use crate::store::{check_deferred, ledger, members, pagamentos, totals};
 
-/// Where a rehearsal can fail.
+/// The steps of the self-test, each of which can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Reaching the database.
@@ -76,7 +76,7 @@ texts!(Step {
 /// Why a donation would not work here.
 #[derive(Debug, thiserror::Error)]
 #[error("the rehearsal of a donation failed at {}", step.as_str())]
-pub struct RehearsalError {
+pub struct SelfTestError {
     /// Where.
     pub step: Step,
     source: Box<dyn Error + Send + Sync>,
@@ -88,12 +88,12 @@ pub struct RehearsalError {
 struct Unexpected(&'static str);
 
 trait At<T> {
-    fn at(self, step: Step) -> Result<T, RehearsalError>;
+    fn at(self, step: Step) -> Result<T, SelfTestError>;
 }
 
 impl<T, E: Into<Box<dyn Error + Send + Sync>>> At<T> for Result<T, E> {
-    fn at(self, step: Step) -> Result<T, RehearsalError> {
-        self.map_err(|source| RehearsalError { step, source: source.into() })
+    fn at(self, step: Step) -> Result<T, SelfTestError> {
+        self.map_err(|source| SelfTestError { step, source: source.into() })
     }
 }
 
@@ -102,16 +102,16 @@ fn holds(what: bool, otherwise: &'static str) -> Result<(), Unexpected> {
 }
 
 /// Runs everything once and undoes it. What is left are gaps in sequences of row numbers that nobody is shown.
-pub async fn run(core: &Core) -> Result<(), RehearsalError> {
+pub async fn run(core: &Core) -> Result<(), SelfTestError> {
     let mut tx = core.db.begin_in_background().await.at(Step::Connection)?;
-    let rehearsed = donate(core, &mut tx).await;
+    let donated = donate(core, &mut tx).await;
     let undone = tx.rollback().await.at(Step::Rollback);
-    rehearsed.and(undone)
+    donated.and(undone)
 }
 
-async fn donate(core: &Core, db: &mut PgConnection) -> Result<(), RehearsalError> {
+async fn donate(core: &Core, db: &mut PgConnection) -> Result<(), SelfTestError> {
     let now = core.clock.now();
-    // Of its own in each process: two that rehearse at once must not wait for each other's unique rows.
+    // Of its own in each process: two that test at once must not wait for each other's unique rows.
     let id = core.clock.new_id();
     let slug = Slug::parse(&format!("ensaio-{}", id.simple())).at(Step::Connection)?;
     let owner = sign_up(core, db, id, now).await.at(Step::Account)?;
@@ -204,7 +204,7 @@ async fn publish(core: &Core, db: &mut PgConnection, slug: &Slug, organizadora: 
 const AMOUNT: i64 = 100;
 
 /// A guest's donation with its charge, records and kept answer, and the same request once more.
-async fn give(core: &Core, db: &mut PgConnection, slug: &Slug) -> Result<DoacaoId, RehearsalError> {
+async fn give(core: &Core, db: &mut PgConnection, slug: &Slug) -> Result<DoacaoId, SelfTestError> {
     let attempt = Attempt { key: core.clock.new_id(), fingerprint: sha256(slug.as_str().as_bytes()) };
     let (first, fresh) = give_once(core, db, slug, &attempt).await.at(Step::Donation)?;
     holds(fresh, "the donation is not new").at(Step::Donation)?;

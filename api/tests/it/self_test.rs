@@ -1,4 +1,4 @@
-//! Readiness rehearses a donation: what would fail at the first donor fails before, and nothing is left of it.
+//! The self-test before readiness: what would fail at the first donor fails before, and nothing is left of it.
 
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ async fn readiness_waits_for_whatever_a_donation_needs_and_names_it() {
         // The owner's connections are there before the application is.
         let owner = doacoes_api::store::pool(&servers().owner_url(&database).into(), 1).unwrap();
         sqlx::raw_sql(sabotage).execute(&owner).await.unwrap();
-        let app = TestApp::on(servers(), &database, Options { rehearsed: false, ..Options::default() }).await;
+        let app = TestApp::on(servers(), &database, Options { self_tested: false, ..Options::default() }).await;
         let (step, cause) = step.split_once(": ").unwrap();
         let expected = format!("the rehearsal of a donation failed at {step}: ");
         until(Duration::from_secs(20), &format!("refused at {step}"), async || {

@@ -1,0 +1,189 @@
+//! What is known about the fitness of this process, set by tasks that watch it and read by `/readyz`.
+//!
+//! A store that goes away does not make the process unready: it would be unready in every replica at once, and what is served without
+//! the store would be gone as well.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::metrics::Metrics;
+pub use crate::metrics::Store;
+
+/// A store counts as away after it has missed this many times in a row: a busy moment is no outage.
+const MISSES_BEFORE_AWAY: u8 = 2;
+
+/// Everything that `/readyz` looks at.
+#[derive(Debug, Default)]
+pub struct Readiness {
+    /// Which stores answer.
+    pub stores: StoreHealth,
+    /// Whether the pooler keeps statements of different clients apart.
+    pub pooler: PoolerCheck,
+    /// Whether a donation works here.
+    pub self_test: SelfTest,
+}
+
+/// How each store last answered.
+#[derive(Debug, Default)]
+pub struct StoreHealth {
+    postgres: Answers,
+    redis: Answers,
+    /// Whether Redis answers but does not do what is asked of it.
+    redis_refuses: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Answers {
+    /// Whether it ever answered.
+    reached: AtomicBool,
+    /// Misses since its last answer, up to 255.
+    missed: AtomicU8,
+}
+
+impl StoreHealth {
+    /// Whether the database has answered since the process started.
+    pub fn has_reached_database(&self) -> bool {
+        self.postgres.reached.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether Redis answers but does not do what is asked of it, as the self-test found.
+    pub fn note_refusal(&self, refuses: bool) {
+        self.redis_refuses.store(refuses, Ordering::Relaxed);
+    }
+
+    /// The stores that do not answer now, or not as they should.
+    pub fn degraded(&self) -> Vec<Store> {
+        Store::ALL.iter().copied().filter(|store| self.is_away(*store) || self.refuses(*store)).collect()
+    }
+
+    fn refuses(&self, store: Store) -> bool {
+        store == Store::Redis && self.redis_refuses.load(Ordering::Relaxed)
+    }
+
+    /// Whether `store` does not answer. A database that was never reached is not away: nothing was ever served with it.
+    pub fn is_away(&self, store: Store) -> bool {
+        let was_there = store == Store::Redis || self.has_reached_database();
+        was_there && self.of(store).missed.load(Ordering::Relaxed) >= MISSES_BEFORE_AWAY
+    }
+
+    /// Notes whether `store` has just answered.
+    pub fn note(&self, store: Store, answers: bool, metrics: &Metrics) {
+        let of = self.of(store);
+        let before = self.is_away(store);
+        let missed = if answers { 0 } else { of.missed.load(Ordering::Relaxed).saturating_add(1) };
+        of.missed.store(missed, Ordering::Relaxed);
+        of.reached.fetch_or(answers, Ordering::Relaxed);
+        metrics.degraded(store, missed >= MISSES_BEFORE_AWAY || self.refuses(store));
+        match (before, self.is_away(store)) {
+            (false, true) => tracing::warn!(store = store.as_str(), "a store does not answer"),
+            (true, false) => tracing::info!(store = store.as_str(), "a store answers again"),
+            _ => {}
+        }
+    }
+
+    const fn of(&self, store: Store) -> &Answers {
+        match store {
+            Store::Postgres => &self.postgres,
+            Store::Redis => &self.redis,
+        }
+    }
+}
+
+/// What the check of the pooler has found so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PoolerState {
+    /// It has not finished.
+    Pending,
+    /// No statement was mixed up.
+    Passed,
+    /// A statement failed or returned what another should have.
+    MixedUp,
+}
+
+/// The result of the check of the pooler.
+#[derive(Debug, Default)]
+pub struct PoolerCheck(AtomicU8);
+
+impl PoolerCheck {
+    /// The result so far.
+    pub fn state(&self) -> PoolerState {
+        match self.0.load(Ordering::Acquire) {
+            0 => PoolerState::Pending,
+            1 => PoolerState::Passed,
+            _ => PoolerState::MixedUp,
+        }
+    }
+
+    /// Notes a result.
+    pub fn set(&self, state: PoolerState) {
+        let number = match state {
+            PoolerState::Pending => 0,
+            PoolerState::Passed => 1,
+            PoolerState::MixedUp => 2,
+        };
+        self.0.store(number, Ordering::Release);
+    }
+}
+
+/// How far the self-test is.
+#[derive(Debug, Default)]
+pub struct SelfTest(Mutex<SelfTestState>);
+
+/// A state of the self-test.
+#[derive(Clone, Debug, Default)]
+pub enum SelfTestState {
+    /// It has not finished.
+    #[default]
+    Pending,
+    /// A donation would fail, for this reason.
+    Failed(String),
+    /// A donation works.
+    Passed,
+}
+
+impl SelfTest {
+    /// The reason why the process is not ready; `None` where it is.
+    pub fn unready(&self) -> Option<String> {
+        match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            SelfTestState::Pending => Some("the rehearsal of a donation has not finished".to_owned()),
+            SelfTestState::Failed(reason) => Some(reason.clone()),
+            SelfTestState::Passed => None,
+        }
+    }
+
+    /// Notes a state.
+    pub fn set(&self, state: SelfTestState) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[test]
+    fn a_store_that_was_never_there_is_missing_and_one_that_went_is_degraded() {
+        let (health, metrics) = (StoreHealth::default(), Metrics::new().unwrap());
+        let twice = |store, answers| (0..2).for_each(|_| health.note(store, answers, &metrics));
+        twice(Store::Postgres, false);
+        health.note(Store::Redis, false, &metrics);
+        assert_eq!(health.degraded(), [], "one miss is a busy moment");
+        health.note(Store::Redis, true, &metrics);
+        twice(Store::Redis, false);
+        assert!(!health.has_reached_database());
+        assert_eq!(health.degraded(), [Store::Redis]);
+        health.note(Store::Postgres, true, &metrics);
+        assert!(health.has_reached_database());
+        twice(Store::Postgres, false);
+        assert!(health.has_reached_database());
+        assert_eq!(health.degraded(), [Store::Postgres, Store::Redis]);
+        health.note(Store::Redis, true, &metrics);
+        assert_eq!(health.degraded(), [Store::Postgres]);
+        health.note(Store::Postgres, true, &metrics);
+        health.note_refusal(true);
+        assert_eq!(health.degraded(), [Store::Redis], "an answer to a ping is not all");
+        health.note_refusal(false);
+        assert_eq!(health.degraded(), []);
+    }
+}
