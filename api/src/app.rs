@@ -4,27 +4,32 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
+use prometheus::IntGauge;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
-use crate::background;
+use crate::background::Background;
 use crate::cache;
 use crate::clock::Clock;
-use crate::config::{Config, Pooler};
+use crate::config::{Config, DatabaseArgs, Pooler};
 use crate::health;
-use crate::http;
+use crate::http::metrics::HttpMetrics;
+use crate::http::{self, admin};
 use crate::keys::{Keys, KeysError};
 use crate::limits::{Rules, RulesError};
+use crate::load_shed::QueueMetrics;
 use crate::mail::{MailError, Mailer};
-use crate::metrics::{Listener, Metrics};
+use crate::metrics::{self, Family};
 use crate::password::{Passwords, PasswordsError};
 use crate::pooler_check;
 use crate::readiness::PoolerState;
-use crate::redis_client::RedisClient;
+use crate::redis_client::{RedisClient, RedisMetrics};
 use crate::self_test;
-use crate::server;
+use crate::server::{self, Listener};
 use crate::shutdown::Shutdown;
 use crate::state::{AppState, Core, Parts};
+use crate::store::database::DatabaseMetrics;
 use crate::store::schema::{self, Standing, Unsuitable};
 use crate::store::{Database, StoreError};
 
@@ -72,6 +77,11 @@ pub enum StartError {
 /// A process that has not begun to listen.
 pub struct App {
     state: AppState,
+    background: Arc<Background>,
+    metrics: Arc<HttpMetrics>,
+    connections: Family<Listener, IntGauge>,
+    /// The routes of the admin listener.
+    admin: Router,
     /// Nothing where e-mail goes nowhere yet.
     mailer: Option<Mailer>,
     config: Config,
@@ -92,18 +102,29 @@ impl App {
     /// Checks everything that can be checked before the first request: keys, migrations, mail.
     pub async fn build(config: Config, clock: Clock) -> Result<Self, StartError> {
         let keys = Keys::load(&config.secrets_dir)?;
-        let metrics = Arc::new(Metrics::new()?);
-        let db = Database::new(&config.database.database_url, config.database.database_pool_size, Arc::clone(&metrics))?;
+        let registry = metrics::registry()?;
+        let queues = QueueMetrics::new(&registry)?;
+        let DatabaseArgs { database_url, database_pool_size, .. } = &config.database;
+        let db = Database::new(database_url, *database_pool_size, DatabaseMetrics::new(&registry)?, &queues)?;
         check_schema(&db).await?;
         let mailer = config.mail_url.as_ref().map(|target| Mailer::new(target, config.mail_from.clone())).transpose()?;
         if mailer.is_none() {
             tracing::warn!("there is no MAIL_URL: letters wait in the outbox until there is one");
         }
         let rules = Rules::load(config.rate_limits.as_deref())?;
-        let redis = Arc::new(RedisClient::new(&config.redis_url, &config.redis_prefix, config.redis_budget, Arc::clone(&metrics))?);
-        let passwords = Passwords::new(&metrics)?;
-        let core = Core::new(&config, Parts { db, redis, rules, clock, keys, passwords, metrics });
-        Ok(Self { state: Arc::new(core), mailer, config })
+        let redis =
+            Arc::new(RedisClient::new(&config.redis_url, &config.redis_prefix, config.redis_budget, RedisMetrics::new(&registry)?)?);
+        let passwords = Passwords::new(&queues)?;
+        let state = Arc::new(Core::new(&config, Parts { db, redis, rules, clock, keys, passwords }, &registry, &queues)?);
+        Ok(Self {
+            background: Arc::new(Background::new(Arc::clone(&state), &registry)?),
+            metrics: Arc::new(HttpMetrics::new(&registry)?),
+            connections: Family::new(&registry, "doacoes_http_connections", "Open connections of clients.", ["listener"])?,
+            admin: admin::router(Arc::clone(&state), registry)?,
+            state,
+            mailer,
+            config,
+        })
     }
 
     /// The shared state.
@@ -128,21 +149,25 @@ impl BoundApp {
         self.app.state()
     }
 
+    /// Background work, of which nothing runs yet.
+    pub fn background(&self) -> Arc<Background> {
+        Arc::clone(&self.app.background)
+    }
+
     /// Serves until a stop is asked for, finishes what was begun, and closes the pools. What hangs by then is left, so that a stop
-    /// always has an end. With `background` the tasks of [`background`] run as well.
+    /// always has an end. With `background` the tasks of [`Background`] run as well.
     pub async fn run(self, background: bool) {
         let Self { app, public, admin, .. } = self;
         let state = app.state;
-        let router = http::router(Arc::clone(&state), &app.config.allowed_origins);
-        let work = background.then_some(app.mailer);
+        let router = http::router(Arc::clone(&state), &app.config.allowed_origins, app.metrics);
+        let work = background.then_some((app.background, app.mailer));
         state.shutdown.spawn(cache::listen(Arc::clone(&state.cache), state.shutdown.clone()));
         state.shutdown.spawn(get_ready(Arc::clone(&state), app.config.database.pooler, work));
         let stores = Arc::clone(&state);
         state.shutdown.spawn(async move { health::watch(&stores).await });
         let admin_stop = Shutdown::default();
-        let (visitors, probers) = (state.metrics.connections(Listener::Public), state.metrics.connections(Listener::Admin));
-        let admin_router = http::admin::router(Arc::clone(&state));
-        let admin_server = tokio::spawn(server::serve(admin, admin_router, admin_stop.clone(), Duration::ZERO, probers));
+        let (visitors, probers) = (app.connections.get(Listener::Public).clone(), app.connections.get(Listener::Admin).clone());
+        let admin_server = tokio::spawn(server::serve(admin, app.admin, admin_stop.clone(), Duration::ZERO, probers));
         server::serve(public, router, state.shutdown.clone(), Duration::from_secs(app.config.drain_seconds), visitors).await;
         if timeout(LAST_WORK, state.shutdown.finished()).await.is_err() {
             tracing::warn!("what was begun has not ended in time and is left");
@@ -166,10 +191,10 @@ async fn check_schema(db: &Database) -> Result<(), StartError> {
 }
 
 /// What comes before readiness. Nothing works in the background on statements that may be another's, nor where no `work` is wanted.
-async fn get_ready(state: AppState, pooler: Pooler, work: Option<Option<Mailer>>) {
+async fn get_ready(state: AppState, pooler: Pooler, work: Option<(Arc<Background>, Option<Mailer>)>) {
     pooler_check::run(Arc::clone(&state), pooler).await;
-    if let (Some(mailer), PoolerState::Passed) = (work, state.readiness.pooler.state()) {
-        background::spawn_all(&state, mailer);
+    if let (Some((background, mailer)), PoolerState::Passed) = (work, state.readiness.pooler.state()) {
+        background.spawn_all(mailer);
     }
     self_test::run(&state).await;
 }

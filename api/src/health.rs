@@ -17,9 +17,9 @@ pub async fn watch(core: &Core) {
         let postgres = async { tokio::time::timeout(ANSWER_TIMEOUT, core.db.answers()).await.unwrap_or(false) };
         let redis = async { tokio::time::timeout(ANSWER_TIMEOUT, core.redis.ping()).await.unwrap_or(false) };
         let (postgres, redis) = tokio::join!(postgres, redis);
-        stores.note(Store::Postgres, postgres, &core.metrics);
+        stores.note(Store::Postgres, postgres);
         core.cache.note_database(!stores.is_away(Store::Postgres));
-        stores.note(Store::Redis, redis, &core.metrics);
+        stores.note(Store::Redis, redis);
         core.shutdown.pause(INTERVAL).await;
     }
 }

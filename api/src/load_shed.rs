@@ -3,10 +3,52 @@
 
 use std::sync::Arc;
 
-use prometheus::{IntCounter, IntGauge};
+use prometheus::{IntCounter, IntGauge, Registry};
 use tokio::sync::{Mutex, MutexGuard, OwnedSemaphorePermit, Semaphore};
 
-use crate::metrics::{Metrics, Present, WaitQueue};
+use crate::metrics::{Family, Present, label};
+
+label! {
+    /// Where a bounded number of requests wait their turn, or have a place.
+    pub enum WaitQueue {
+        /// For a connection to the database.
+        Database = "database",
+        /// For a password to be hashed.
+        Passwords = "passwords",
+        /// For a code for a new password to be sent, after the answer.
+        Resets = "resets",
+        /// Streams of a campaign's total, which are all served at once.
+        Streams = "streams",
+        /// Of them, those of one address.
+        StreamsOfAddress = "streams_address",
+    }
+}
+
+/// How full the bounded queues are, and what they turned away.
+pub struct QueueMetrics {
+    waiting: Family<WaitQueue, IntGauge>,
+    shed: Family<WaitQueue, IntCounter>,
+}
+
+impl QueueMetrics {
+    /// Registers both.
+    pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            waiting: Family::new(registry, "doacoes_queue_waiting", "Requests that wait in a bounded queue.", ["queue"])?,
+            shed: Family::new(registry, "doacoes_shed_total", "Requests turned away because a queue was full.", ["queue"])?,
+        })
+    }
+
+    /// The number of requests that wait in `queue`.
+    pub fn waiting(&self, queue: WaitQueue) -> IntGauge {
+        self.waiting.get(queue).clone()
+    }
+
+    /// The number of requests that found `queue` full.
+    pub fn shed(&self, queue: WaitQueue) -> IntCounter {
+        self.shed.get(queue).clone()
+    }
+}
 
 /// The entrance to a queue of bounded length, or to a bounded number of places.
 #[derive(Clone)]
@@ -24,7 +66,7 @@ pub struct Permit {
 
 impl LoadShed {
     /// A queue in which at most `limit` wait.
-    pub fn new(limit: usize, queue: WaitQueue, metrics: &Metrics) -> Self {
+    pub fn new(limit: usize, queue: WaitQueue, metrics: &QueueMetrics) -> Self {
         Self::counted(limit, metrics.waiting(queue), metrics.shed(queue))
     }
 
@@ -60,7 +102,7 @@ pub struct SerialQueue {
 
 impl SerialQueue {
     /// A queue in which at most `limit` wait or are served.
-    pub fn new(limit: usize, queue: WaitQueue, metrics: &Metrics) -> Self {
+    pub fn new(limit: usize, queue: WaitQueue, metrics: &QueueMetrics) -> Self {
         Self { waiting: LoadShed::new(limit, queue, metrics), turn: Mutex::default() }
     }
 
@@ -82,7 +124,7 @@ mod tests {
 
     #[test]
     fn as_many_wait_as_there_are_permits() {
-        let queue = LoadShed::new(2, WaitQueue::Database, &Metrics::new().unwrap());
+        let queue = LoadShed::new(2, WaitQueue::Database, &QueueMetrics::new(&Registry::new()).unwrap());
         let first = queue.enter();
         let second = queue.enter();
         assert!(first.is_some() && second.is_some() && queue.enter().is_none());

@@ -14,7 +14,7 @@ use doacoes_api::domain::slug::Slug;
 use doacoes_api::domain::text::Name;
 use doacoes_api::http::openapi;
 use doacoes_api::keys::Keys;
-use doacoes_api::metrics::Metrics;
+use doacoes_api::load_shed::QueueMetrics;
 use doacoes_api::password::Passwords;
 use doacoes_api::seed::SeedError;
 use doacoes_api::service::administration::{self, AdminAccount, CreatedAdmin, WaitingLetter};
@@ -23,6 +23,7 @@ use doacoes_api::store::schema::{self, Migrated};
 use doacoes_api::store::{self, consistency};
 use doacoes_api::{assets, migration_result, open_files, seed, telemetry};
 use mimalloc::MiMalloc;
+use prometheus::Registry;
 use sqlx::PgPool;
 use time::format_description::well_known::Rfc3339;
 
@@ -256,8 +257,13 @@ const ADDRESS_TAKEN: &str = "has an account already, with a password of its own:
 
 async fn create_admin(db: &PgPool, email: &str, password_file: &Path) -> Result<CreatedAdmin, AnyError> {
     let (nome, email, password) = (Name::parse("Administração")?, Email::parse(email)?, Password::parse(read_secret(password_file)?)?);
-    let passwords = Passwords::new(&Metrics::new()?)?;
+    let passwords = uncounted_passwords()?;
     Ok(administration::create_admin(db, &Clock::System, &passwords, AdminAccount { nome, email, password }).await?)
+}
+
+/// For commands, which serve no metrics.
+fn uncounted_passwords() -> Result<Passwords, AnyError> {
+    Ok(Passwords::new(&QueueMetrics::new(&Registry::new())?)?)
 }
 
 async fn fill(args: SeedArgs) -> Result<(), AnyError> {
@@ -271,9 +277,7 @@ async fn fill(args: SeedArgs) -> Result<(), AnyError> {
         return Ok(());
     }
     let keys = Keys::load(&secrets_dir)?;
-    match seed::run(&db, &keys, &Passwords::new(&Metrics::new()?)?, seed::Scale::default().times(args.times), |step| println!("{step}"))
-        .await
-    {
+    match seed::run(&db, &keys, &uncounted_passwords()?, seed::Scale::default().times(args.times), |step| println!("{step}")).await {
         Ok(report) => println!("{report}"),
         // Somebody else was first, a moment ago.
         Err(SeedError::NotEmpty) if args.if_empty => println!("there is data already; nothing was added"),

@@ -12,8 +12,7 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::load_shed::{LoadShed, Permit};
-use crate::metrics::{Metrics, WaitQueue};
+use crate::load_shed::{LoadShed, Permit, QueueMetrics, WaitQueue};
 use crate::telemetry::chain;
 
 /// Memory in KiB, passes and lanes: the least that OWASP's password storage guide advises for argon2id.
@@ -58,13 +57,13 @@ pub enum PasswordsError {
 
 impl Passwords {
     /// A hasher with one permit.
-    pub fn new(metrics: &Metrics) -> Result<Self, PasswordsError> {
+    pub fn new(queues: &QueueMetrics) -> Result<Self, PasswordsError> {
         let (memory, passes, lanes) = COST;
         let params = Params::new(memory, passes, lanes, None).map_err(refused)?;
         let argon2 = Argon2::new(ALGORITHM, VERSION, params);
         let mut memory = Memory::default();
         let dummy = memory.hash(&argon2, b"nobody has this password")?;
-        let queue = LoadShed::new(QUEUE, WaitQueue::Passwords, metrics);
+        let queue = LoadShed::new(QUEUE, WaitQueue::Passwords, queues);
         Ok(Self { running: Arc::new(Semaphore::new(1)), hasher: start_hasher(memory)?, queue, argon2, dummy: dummy.into() })
     }
 
@@ -186,7 +185,7 @@ mod tests {
     use argon2::PasswordHasher as _;
 
     fn hasher() -> Passwords {
-        Passwords::new(&Metrics::new().unwrap()).unwrap()
+        Passwords::new(&QueueMetrics::new(&prometheus::Registry::new()).unwrap()).unwrap()
     }
 
     async fn verify(passwords: &Passwords, password: &str, stored: Option<String>) -> bool {

@@ -6,14 +6,24 @@
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::metrics::Metrics;
-pub use crate::metrics::Store;
+use prometheus::{IntGauge, Registry};
+
+use crate::metrics::{Family, label};
+
+label! {
+    /// A store whose loss the process survives.
+    pub enum Store {
+        /// The database.
+        Postgres = "postgres",
+        /// What is only there to be fast.
+        Redis = "redis",
+    }
+}
 
 /// A store counts as away after it has missed this many times in a row: a busy moment is no outage.
 const MISSES_BEFORE_AWAY: u8 = 2;
 
 /// Everything that `/readyz` looks at.
-#[derive(Debug, Default)]
 pub struct Readiness {
     /// Which stores answer.
     pub stores: StoreHealth,
@@ -23,9 +33,16 @@ pub struct Readiness {
     pub self_test: SelfTest,
 }
 
+impl Readiness {
+    /// Nothing is known yet.
+    pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        Ok(Self { stores: StoreHealth::new(registry)?, pooler: PoolerCheck::default(), self_test: SelfTest::default() })
+    }
+}
+
 /// How each store last answered.
-#[derive(Debug, Default)]
 pub struct StoreHealth {
+    degraded: Family<Store, IntGauge>,
     postgres: Answers,
     redis: Answers,
     /// Whether Redis answers but does not do what is asked of it.
@@ -41,6 +58,12 @@ struct Answers {
 }
 
 impl StoreHealth {
+    /// No store was asked yet.
+    pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let degraded = Family::new(registry, "doacoes_degraded", "1 while a store does not answer.", ["store"])?;
+        Ok(Self { degraded, postgres: Answers::default(), redis: Answers::default(), redis_refuses: AtomicBool::default() })
+    }
+
     /// Whether the database has answered since the process started.
     pub fn has_reached_database(&self) -> bool {
         self.postgres.reached.load(Ordering::Relaxed)
@@ -67,13 +90,13 @@ impl StoreHealth {
     }
 
     /// Notes whether `store` has just answered.
-    pub fn note(&self, store: Store, answers: bool, metrics: &Metrics) {
+    pub fn note(&self, store: Store, answers: bool) {
         let of = self.of(store);
         let before = self.is_away(store);
         let missed = if answers { 0 } else { of.missed.load(Ordering::Relaxed).saturating_add(1) };
         of.missed.store(missed, Ordering::Relaxed);
         of.reached.fetch_or(answers, Ordering::Relaxed);
-        metrics.degraded(store, missed >= MISSES_BEFORE_AWAY || self.refuses(store));
+        self.degraded.get(store).set(i64::from(missed >= MISSES_BEFORE_AWAY || self.refuses(store)));
         match (before, self.is_away(store)) {
             (false, true) => tracing::warn!(store = store.as_str(), "a store does not answer"),
             (true, false) => tracing::info!(store = store.as_str(), "a store answers again"),
@@ -164,23 +187,23 @@ mod tests {
 
     #[test]
     fn a_store_that_was_never_there_is_missing_and_one_that_went_is_degraded() {
-        let (health, metrics) = (StoreHealth::default(), Metrics::new().unwrap());
-        let twice = |store, answers| (0..2).for_each(|_| health.note(store, answers, &metrics));
+        let health = StoreHealth::new(&Registry::new()).unwrap();
+        let twice = |store, answers| (0..2).for_each(|_| health.note(store, answers));
         twice(Store::Postgres, false);
-        health.note(Store::Redis, false, &metrics);
+        health.note(Store::Redis, false);
         assert_eq!(health.degraded(), [], "one miss is a busy moment");
-        health.note(Store::Redis, true, &metrics);
+        health.note(Store::Redis, true);
         twice(Store::Redis, false);
         assert!(!health.has_reached_database());
         assert_eq!(health.degraded(), [Store::Redis]);
-        health.note(Store::Postgres, true, &metrics);
+        health.note(Store::Postgres, true);
         assert!(health.has_reached_database());
         twice(Store::Postgres, false);
         assert!(health.has_reached_database());
         assert_eq!(health.degraded(), [Store::Postgres, Store::Redis]);
-        health.note(Store::Redis, true, &metrics);
+        health.note(Store::Redis, true);
         assert_eq!(health.degraded(), [Store::Postgres]);
-        health.note(Store::Postgres, true, &metrics);
+        health.note(Store::Postgres, true);
         health.note_refusal(true);
         assert_eq!(health.degraded(), [Store::Redis], "an answer to a ping is not all");
         health.note_refusal(false);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use prometheus::{IntCounter, IntGauge, Registry};
 use redis::aio::{ConnectionManager, ConnectionManagerConfig, PubSub};
 use redis::io::tcp::TcpSettings;
 use redis::io::tcp::socket2::TcpKeepalive;
@@ -13,7 +14,7 @@ use redis::{AsyncConnectionConfig, Client, FromRedisValue, IntoConnectionInfo as
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::budget::{budget_left, spend};
-use crate::metrics::{Metrics, RedisOutcome};
+use crate::metrics::{self, Family, label};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(100);
 /// A server that went without a word is given up after so long, and then looked for anew.
@@ -40,6 +41,39 @@ pub enum RedisError {
     Failed(#[from] redis::RedisError),
 }
 
+label! {
+    /// How a command to Redis ended.
+    pub enum RedisOutcome {
+        /// It was answered.
+        Ok = "ok",
+        /// It was not, in time or at all.
+        Failed = "failed",
+        /// It was not sent: the breaker was open, or the request had waited enough.
+        Refused = "refused",
+    }
+}
+
+/// What is counted about Redis.
+pub struct RedisMetrics {
+    commands: Family<RedisOutcome, IntCounter>,
+    breaker_open: IntGauge,
+}
+
+impl RedisMetrics {
+    /// Registers all.
+    pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            commands: Family::new(
+                registry,
+                "doacoes_redis_commands_total",
+                "Commands to Redis: ok, failed or refused by breaker or budget.",
+                ["result"],
+            )?,
+            breaker_open: metrics::gauge(registry, "doacoes_redis_breaker_open", "1 while Redis is not asked, after failures in a row.")?,
+        })
+    }
+}
+
 /// One multiplexed connection, made when first needed and again after it broke.
 pub struct RedisClient {
     client: Client,
@@ -48,13 +82,13 @@ pub struct RedisClient {
     /// See [`Config::redis_budget`](crate::config::Config::redis_budget).
     budget: Duration,
     breaker: Breaker,
-    metrics: Arc<Metrics>,
+    metrics: RedisMetrics,
 }
 
 impl RedisClient {
     /// A client of `url` whose keys and channels all begin with `prefix`, of which no command takes longer than `budget`. Nothing is
     /// connected yet.
-    pub fn new(url: &SecretString, prefix: &str, budget: Duration, metrics: Arc<Metrics>) -> Result<Self, redis::RedisError> {
+    pub fn new(url: &SecretString, prefix: &str, budget: Duration, metrics: RedisMetrics) -> Result<Self, redis::RedisError> {
         // Without the first, Nagle's algorithm holds back whatever follows an unanswered command.
         let keepalive = TcpKeepalive::new().with_time(SILENT).with_interval(Duration::from_secs(1)).with_retries(3);
         let tcp = TcpSettings::default().set_nodelay(true).set_user_timeout(SILENT).set_keepalive(keepalive);
@@ -93,12 +127,12 @@ impl RedisClient {
     /// Runs a script, unless the breaker is open or the request's budget is spent.
     pub async fn run<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, RedisError> {
         if !self.breaker.allows() {
-            self.metrics.redis(RedisOutcome::Refused);
+            self.metrics.commands.get(RedisOutcome::Refused).inc();
             return Err(RedisError::BreakerOpen);
         }
         let left = budget_left().unwrap_or(self.budget);
         if left.is_zero() {
-            self.metrics.redis(RedisOutcome::Refused);
+            self.metrics.commands.get(RedisOutcome::Refused).inc();
             return Err(RedisError::Budget);
         }
         self.send(script, left).await
@@ -127,8 +161,8 @@ impl RedisClient {
         match result {
             Ok(Ok(value)) => {
                 self.breaker.succeeded();
-                self.metrics.redis(RedisOutcome::Ok);
-                self.metrics.redis_breaker(false);
+                self.metrics.commands.get(RedisOutcome::Ok).inc();
+                self.metrics.breaker_open.set(i64::from(false));
                 Ok(value)
             }
             Ok(Err(error)) => {
@@ -144,8 +178,8 @@ impl RedisClient {
 
     fn failed(&self) {
         self.breaker.failed();
-        self.metrics.redis(RedisOutcome::Failed);
-        self.metrics.redis_breaker(self.breaker.is_open());
+        self.metrics.commands.get(RedisOutcome::Failed).inc();
+        self.metrics.breaker_open.set(i64::from(self.breaker.is_open()));
     }
 
     /// Whether Redis answers. Neither counted nor heard by the breaker, which are about what requests ask.

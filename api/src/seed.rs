@@ -177,7 +177,7 @@ async fn alone(db: &mut PgConnection) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Adds up the totals that the folder would have reached, without leaving a dead delta behind for every donation.
+/// Adds up the totals that the totals roll-up would have reached, without leaving a dead delta behind for every donation.
 async fn add_up(db: &mut PgConnection) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO campanha_doadores (campanha_id, doador_chave)

@@ -20,7 +20,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::ServiceExt as _;
 
-use crate::metrics::Present;
+use crate::metrics::{Present, label};
 use crate::shutdown::Shutdown;
 use crate::telemetry::chain;
 use crate::write_timeout::limit_writes;
@@ -42,6 +42,16 @@ pub const CONNECTIONS: usize = 8_192;
 const LAST_REQUESTS: Duration = Duration::from_secs(10);
 /// Connections made in the last moment have this long to send their requests.
 const LAST_MOMENT: Duration = Duration::from_millis(250);
+
+label! {
+    /// A port of the process.
+    pub enum Listener {
+        /// The API's.
+        Public = "public",
+        /// That of probes and metrics.
+        Admin = "admin",
+    }
+}
 
 /// Listens on `addr`; port 0 takes a free one.
 pub fn listen(addr: SocketAddr) -> io::Result<TcpListener> {

@@ -3,22 +3,24 @@
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use prometheus::{IntCounter, Registry};
 use time::Duration;
 
-use crate::cache::Cache;
+use crate::cache::{Cache, CacheMetrics};
 use crate::clock::Clock;
 use crate::config::{Config, Profile, PublicUrl};
+use crate::domain::doacao::DonationStatus;
 use crate::gateway::Gateways;
 use crate::keys::Keys;
-use crate::limits::{Limits, Rules};
-use crate::load_shed::SerialQueue;
-use crate::metrics::{Metrics, WaitQueue};
+use crate::limits::{LimitMetrics, Limits, Rules};
+use crate::load_shed::{QueueMetrics, SerialQueue, WaitQueue};
+use crate::metrics::Family;
 use crate::password::Passwords;
 use crate::readiness::Readiness;
 use crate::redis_client::RedisClient;
 use crate::shutdown::Shutdown;
 use crate::store::Database;
-use crate::streams::Streams;
+use crate::streams::{StreamMetrics, Streams};
 
 /// The shared state; cheap to clone.
 pub type AppState = Arc<Core>;
@@ -52,8 +54,8 @@ pub struct Core {
     pub resets: SerialQueue,
     /// Payment providers.
     pub gateways: Gateways,
-    /// Counters.
-    pub metrics: Arc<Metrics>,
+    /// What services count.
+    pub metrics: Metrics,
     /// Stopping.
     pub shutdown: Shutdown,
     /// Whether the process can serve.
@@ -64,6 +66,24 @@ pub struct Core {
     pub public_url: PublicUrl,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+}
+
+/// What services count.
+pub struct Metrics {
+    donations: Family<DonationStatus, IntCounter>,
+}
+
+impl Metrics {
+    /// Registers all.
+    pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let help = "Donations that reached a state in this process.";
+        Ok(Self { donations: Family::new(registry, "doacoes_donations_total", help, ["situacao"])? })
+    }
+
+    /// Counts `count` donations that reached a state.
+    pub fn donations(&self, status: DonationStatus, count: usize) {
+        self.donations.get(status).inc_by(u64::try_from(count).unwrap_or(0));
+    }
 }
 
 /// What the state is made of, beside the configuration.
@@ -80,33 +100,31 @@ pub struct Parts {
     pub keys: Keys,
     /// See [`Core::passwords`].
     pub passwords: Passwords,
-    /// See [`Core::metrics`].
-    pub metrics: Arc<Metrics>,
 }
 
 impl Core {
     /// Puts the parts together.
-    pub fn new(config: &Config, parts: Parts) -> Self {
-        let Parts { db, redis, rules, clock, keys, passwords, metrics } = parts;
-        let (cache, shutdown) = (Arc::new(Cache::new(Arc::clone(&redis), Arc::clone(&metrics))), Shutdown::default());
-        Self {
+    pub fn new(config: &Config, parts: Parts, registry: &Registry, queues: &QueueMetrics) -> Result<Self, prometheus::Error> {
+        let Parts { db, redis, rules, clock, keys, passwords } = parts;
+        let (cache, shutdown) = (Arc::new(Cache::new(Arc::clone(&redis), CacheMetrics::new(registry)?)), Shutdown::default());
+        Ok(Self {
             db,
-            streams: Arc::new(Streams::new(Arc::clone(&cache), shutdown.clone(), &metrics)),
+            streams: Arc::new(Streams::new(Arc::clone(&cache), shutdown.clone(), StreamMetrics::new(registry)?, queues)),
             cache,
-            limits: Limits::new(rules, Arc::clone(&redis), &keys.email, Arc::clone(&metrics)),
+            limits: Limits::new(rules, Arc::clone(&redis), &keys.email, LimitMetrics::new(registry)?),
             redis,
             clock,
             keys,
             passwords,
-            resets: SerialQueue::new(RESETS_WAITING, WaitQueue::Resets, &metrics),
+            resets: SerialQueue::new(RESETS_WAITING, WaitQueue::Resets, queues),
             gateways: Gateways::new(&config.payments),
-            metrics,
+            metrics: Metrics::new(registry)?,
             shutdown,
-            readiness: Readiness::default(),
+            readiness: Readiness::new(registry)?,
             profile: config.profile,
             public_url: config.public_url.clone(),
             trusted_proxies: config.trusted_proxies.clone(),
-        }
+        })
     }
 
     /// How long a new PIX key waits before it is used. An intruder's change is seen before money goes astray.

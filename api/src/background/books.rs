@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use super::{Task, Turn, note};
-use crate::state::{AppState, Core};
+use std::sync::Arc;
+
+use super::{Background, Task, Turn};
 use crate::store::consistency::{self, CHECKS, Finding, Part, Size};
 use crate::store::{LockClass, StoreError, commit, try_lock};
 
@@ -18,28 +19,29 @@ struct Pass {
     rows: HashMap<&'static str, usize>,
 }
 
-pub(super) async fn watch(state: AppState) {
+pub(super) async fn watch(work: Arc<Background>) {
+    let shutdown = &work.core.shutdown;
     let mut pass = Pass::default();
-    while !state.shutdown.has_begun() {
+    while !shutdown.has_begun() {
         // A very large campaign takes longer than a stop may wait; what only reads can be left.
         let started = Instant::now();
         let result = tokio::select! {
-            result = turn(&state, &mut pass) => result,
-            () = state.shutdown.begun() => break,
+            result = turn(&work, &mut pass) => result,
+            () = shutdown.begun() => break,
         };
-        note(&state, Task::Books, &result);
-        state.shutdown.pause(Task::Books.every().max(started.elapsed() * (SHARE - 1))).await;
+        work.note(Task::Books, &result);
+        shutdown.pause(Task::Books.every().max(started.elapsed() * (SHARE - 1))).await;
     }
 }
 
-async fn turn(core: &Core, pass: &mut Pass) -> Result<Option<Turn>, StoreError> {
+async fn turn(work: &Background, pass: &mut Pass) -> Result<Option<Turn>, StoreError> {
     // The lock only keeps replicas from doing the same work.
-    let mut tx = core.db.begin_in_background().await?;
+    let mut tx = work.core.db.begin_in_background().await?;
     consistency::hold_still(&mut tx).await?;
     if !try_lock(&mut tx, LockClass::Background, Task::Books.lock()).await? {
         return Ok(None);
     }
-    core.db.collect_missing_statistics().await?;
+    work.core.db.collect_missing_statistics().await?;
     // A part that fails is counted as such and met again on the next round; it must not keep the others from theirs.
     pass.last = consistency::next(&mut tx, pass.last.as_ref(), Size::default()).await?;
     match &pass.last {
@@ -51,7 +53,7 @@ async fn turn(core: &Core, pass: &mut Pass) -> Result<Option<Turn>, StoreError> 
         }
         None => {
             for check in CHECKS {
-                core.metrics.findings(check, pass.rows.remove(check).unwrap_or(0));
+                work.metrics.findings(check, pass.rows.remove(check).unwrap_or(0));
             }
         }
     }

@@ -6,73 +6,24 @@ mod books;
 mod campaign_end;
 mod drops;
 mod expiry;
-mod folder;
+mod metrics;
 mod outbox;
 mod purge;
+mod task;
+mod totals_rollup;
 
-use std::time::Duration;
+pub use metrics::{BackgroundMetrics, BackgroundResult, Delivery, MailState, Queue};
+pub use task::Task;
 
+use std::sync::Arc;
+
+use prometheus::Registry;
 use sqlx::{Postgres, Transaction};
 
-use crate::domain::text_enum::texts;
 use crate::mail::Mailer;
-use crate::metrics::BackgroundResult;
 use crate::state::{AppState, Core};
 use crate::store::{LockClass, StoreError, commit, try_lock};
 use crate::telemetry::chain;
-
-/// The tasks, by lock number and metric label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Task {
-    /// Folds totals.
-    Folder,
-    /// Delivers the outbox.
-    Outbox,
-    /// Expires donations.
-    Expiry,
-    /// Closes campaigns that are over.
-    CampaignEnd,
-    /// Deletes what is no longer needed.
-    Purge,
-    /// Checks the books.
-    Books,
-    /// Drops cached answers that Redis has not acknowledged.
-    Drops,
-}
-
-texts!(Task {
-    Folder = "folder",
-    Outbox = "outbox",
-    Expiry = "expiry",
-    CampaignEnd = "campaign_end",
-    Purge = "purge",
-    Books = "books",
-    Drops = "drops",
-});
-
-impl Task {
-    const fn lock(self) -> i32 {
-        match self {
-            Self::Folder => 1,
-            Self::Outbox => 2,
-            Self::Expiry => 3,
-            Self::CampaignEnd => 4,
-            Self::Purge => 5,
-            Self::Books => 6,
-            Self::Drops => 7,
-        }
-    }
-
-    const fn every(self) -> Duration {
-        match self {
-            Self::Folder => Duration::from_millis(250),
-            Self::Drops => Duration::from_millis(500),
-            Self::Outbox | Self::Books => Duration::from_secs(1),
-            Self::Expiry | Self::CampaignEnd => Duration::from_secs(5),
-            Self::Purge => Duration::from_mins(1),
-        }
-    }
-}
 
 /// What a turn did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,53 +34,69 @@ pub enum Turn {
     More,
 }
 
-/// Starts every task. They stop when a stop is asked for. Without a `mailer` letters wait.
-pub fn spawn_all(state: &AppState, mailer: Option<Mailer>) {
-    state.shutdown.spawn(every(state.clone(), Task::Folder, |core| Box::pin(folder::turn(core))));
-    state.shutdown.spawn(every(state.clone(), Task::Drops, |core| Box::pin(drops::turn(core))));
-    state.shutdown.spawn(every(state.clone(), Task::Expiry, |core| Box::pin(expiry::turn(core))));
-    state.shutdown.spawn(every(state.clone(), Task::CampaignEnd, |core| Box::pin(campaign_end::turn(core))));
-    state.shutdown.spawn(every(state.clone(), Task::Purge, |core| Box::pin(purge::turn(core))));
-    state.shutdown.spawn(books::watch(state.clone()));
-    state.shutdown.spawn(outbox::watch(state.clone(), mailer));
+/// Background work: what it works on, and what is counted about it.
+pub struct Background {
+    core: AppState,
+    metrics: BackgroundMetrics,
 }
 
-/// One turn of a task, now; for tests and for whoever cannot wait.
-pub async fn run_once(core: &Core, task: Task) -> Result<Option<Turn>, StoreError> {
-    match task {
-        Task::Folder => folder::turn(core).await,
-        Task::Drops => drops::turn(core).await,
-        Task::Expiry => expiry::turn(core).await,
-        Task::CampaignEnd => campaign_end::turn(core).await,
-        Task::Purge => purge::turn(core).await,
-        Task::Outbox | Task::Books => Ok(None),
+impl Background {
+    /// Nothing runs yet.
+    pub fn new(core: AppState, registry: &Registry) -> Result<Self, prometheus::Error> {
+        Ok(Self { core, metrics: BackgroundMetrics::new(registry)? })
+    }
+
+    /// Starts every task. They stop when a stop is asked for. Without a `mailer` letters wait.
+    pub fn spawn_all(self: &Arc<Self>, mailer: Option<Mailer>) {
+        let shutdown = &self.core.shutdown;
+        shutdown.spawn(every(Arc::clone(self), Task::TotalsRollup, |work| Box::pin(totals_rollup::turn(work))));
+        shutdown.spawn(every(Arc::clone(self), Task::Drops, |work| Box::pin(drops::turn(&work.core))));
+        shutdown.spawn(every(Arc::clone(self), Task::Expiry, |work| Box::pin(expiry::turn(&work.core))));
+        shutdown.spawn(every(Arc::clone(self), Task::CampaignEnd, |work| Box::pin(campaign_end::turn(&work.core))));
+        shutdown.spawn(every(Arc::clone(self), Task::Purge, |work| Box::pin(purge::turn(&work.core))));
+        shutdown.spawn(books::watch(Arc::clone(self)));
+        shutdown.spawn(outbox::watch(Arc::clone(self), mailer));
+    }
+
+    /// One turn of a task, now: for tests, which do not wait. `None` where another replica has the turn, and for the tasks that keep
+    /// something between their turns.
+    pub async fn run_once(&self, task: Task) -> Result<Option<Turn>, StoreError> {
+        match task {
+            Task::TotalsRollup => totals_rollup::turn(self).await,
+            Task::Drops => drops::turn(&self.core).await,
+            Task::Expiry => expiry::turn(&self.core).await,
+            Task::CampaignEnd => campaign_end::turn(&self.core).await,
+            Task::Purge => purge::turn(&self.core).await,
+            Task::Outbox | Task::Books => Ok(None),
+        }
+    }
+
+    /// Counts and logs how a turn ended.
+    fn note(&self, task: Task, result: &Result<Option<Turn>, StoreError>) -> Option<Turn> {
+        let (outcome, turn) = match result {
+            Ok(Some(turn)) => (BackgroundResult::Done, Some(*turn)),
+            Ok(None) => (BackgroundResult::Idle, None),
+            Err(error) => {
+                tracing::warn!(task = task.as_str(), error = chain(error), "a background task failed and comes again");
+                (BackgroundResult::Failed, None)
+            }
+        };
+        self.metrics.run(task, outcome, self.core.clock.now().unix_timestamp());
+        turn
     }
 }
 
 type TurnFuture<'a> = std::pin::Pin<Box<dyn Future<Output = Result<Option<Turn>, StoreError>> + Send + 'a>>;
 
-async fn every(state: AppState, task: Task, turn: for<'a> fn(&'a Core) -> TurnFuture<'a>) {
-    while !state.shutdown.has_begun() {
-        let result = turn(&state).await;
-        if note(&state, task, &result) == Some(Turn::More) {
+async fn every(work: Arc<Background>, task: Task, turn: for<'a> fn(&'a Background) -> TurnFuture<'a>) {
+    let shutdown = &work.core.shutdown;
+    while !shutdown.has_begun() {
+        let result = turn(&work).await;
+        if work.note(task, &result) == Some(Turn::More) {
             continue;
         }
-        state.shutdown.pause(task.every()).await;
+        shutdown.pause(task.every()).await;
     }
-}
-
-/// Counts and logs how a turn ended.
-fn note(core: &Core, task: Task, result: &Result<Option<Turn>, StoreError>) -> Option<Turn> {
-    let (outcome, turn) = match result {
-        Ok(Some(turn)) => (BackgroundResult::Done, Some(*turn)),
-        Ok(None) => (BackgroundResult::Idle, None),
-        Err(error) => {
-            tracing::warn!(task = task.as_str(), error = chain(error), "a background task failed and comes again");
-            (BackgroundResult::Failed, None)
-        }
-    };
-    core.metrics.background(task, outcome, core.clock.now().unix_timestamp());
-    turn
 }
 
 /// A transaction that holds the task's lock; nothing where another replica has it.

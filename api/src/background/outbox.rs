@@ -1,12 +1,12 @@
 //! Delivers the outbox. Messages are taken in one transaction and sent outside of it; a process that dies in between leaves
 //! them to come back after their lease, so a message is delivered at least once. Without a mail target they are counted and wait.
 
+use std::sync::Arc;
+
 use time::Duration;
 
-use super::{Task, Turn, end_turn, note, take_turn};
+use super::{Background, Delivery, MailState, Queue, Task, Turn, end_turn, take_turn};
 use crate::mail::Mailer;
-use crate::metrics::{Delivery, MailState, Queue};
-use crate::state::{AppState, Core};
 use crate::store::StoreError;
 use crate::store::outbox::{self, Waiting};
 use crate::telemetry::chain;
@@ -18,41 +18,44 @@ const LEASE: Duration = Duration::minutes(5);
 /// Tries over some six hours; then the message is parked for a person to look at.
 const TRIES: i32 = 12;
 
-pub(super) async fn watch(state: AppState, mailer: Option<Mailer>) {
-    while !state.shutdown.has_begun() {
-        let result = turn(&state, mailer.as_ref()).await;
-        if note(&state, Task::Outbox, &result) != Some(Turn::More) {
-            state.shutdown.pause(Task::Outbox.every()).await;
+pub(super) async fn watch(work: Arc<Background>, mailer: Option<Mailer>) {
+    let shutdown = &work.core.shutdown;
+    while !shutdown.has_begun() {
+        let result = turn(&work, mailer.as_ref()).await;
+        if work.note(Task::Outbox, &result) != Some(Turn::More) {
+            shutdown.pause(Task::Outbox.every()).await;
         }
     }
 }
 
-async fn turn(core: &Core, mailer: Option<&Mailer>) -> Result<Option<Turn>, StoreError> {
+async fn turn(work: &Background, mailer: Option<&Mailer>) -> Result<Option<Turn>, StoreError> {
+    let Background { core, metrics } = work;
     let Some(mut tx) = take_turn(core, Task::Outbox).await? else { return Ok(None) };
     let now = core.clock.now();
     let late = if mailer.is_some() { outbox::drop_late(&mut tx, LATE, now).await? } else { 0 };
     let backlog = outbox::backlog(&mut tx, now).await?;
-    core.metrics.outbox(MailState::Pending, backlog.pending);
-    core.metrics.outbox(MailState::Parked, backlog.parked);
-    core.metrics.lag(Queue::Mail, backlog.mail_lag_seconds);
-    core.metrics.lag(Queue::Drops, backlog.drops_lag_seconds);
+    metrics.outbox(MailState::Pending, backlog.pending);
+    metrics.outbox(MailState::Parked, backlog.parked);
+    metrics.lag(Queue::Mail, backlog.mail_lag_seconds);
+    metrics.lag(Queue::Drops, backlog.drops_lag_seconds);
     let Some(mailer) = mailer else { return end_turn(tx, 0, BATCH).await };
     let messages = outbox::claim(&mut tx, BATCH, LEASE, now).await?;
     let turn = end_turn(tx, messages.len(), BATCH).await?;
-    core.metrics.mail(Delivery::Late, late);
+    metrics.mail(Delivery::Late, late);
     for message in messages {
         // What is left when the process stops, or cannot be noted, comes back after its lease.
         if core.shutdown.has_begun() {
             break;
         }
-        if let Err(error) = deliver(core, mailer, message).await {
+        if let Err(error) = deliver(work, mailer, message).await {
             tracing::warn!(error = chain(&error), "a delivery could not be noted");
         }
     }
     Ok(turn)
 }
 
-async fn deliver(core: &Core, mailer: &Mailer, message: Waiting) -> Result<(), StoreError> {
+async fn deliver(work: &Background, mailer: &Mailer, message: Waiting) -> Result<(), StoreError> {
+    let Background { core, metrics } = work;
     let sent = mailer.deliver(&core.keys.body, &message.carga).await;
     let may_retry = message.tentativas < TRIES;
     let outcome = match &sent {
@@ -60,7 +63,7 @@ async fn deliver(core: &Core, mailer: &Mailer, message: Waiting) -> Result<(), S
         Err(_) if may_retry => Delivery::Failed,
         Err(_) => Delivery::Parked,
     };
-    core.metrics.mail(outcome, 1);
+    metrics.mail(outcome, 1);
     // Not in the requests' queue: a message that was sent and is not noted goes out once more.
     let mut db = core.db.background_connection().await?;
     match sent {

@@ -8,12 +8,14 @@
 mod entry;
 mod events;
 mod local;
+mod metrics;
 mod remote;
 mod subject;
 mod watch;
 
 pub use entry::{Entry, Found, GZIP_MARK};
 pub use events::listen;
+pub use metrics::{CacheLayer, CacheMetrics, CacheOutcome, Fill};
 pub use remote::{Looked, Stored};
 pub use subject::{Class, Subject, Tag};
 pub use watch::Watch;
@@ -27,7 +29,6 @@ use time::OffsetDateTime;
 use crate::budget::{spawn_budgeted, wait_within_budget};
 use crate::domain::totals::Totals;
 use crate::keys::random_hex;
-use crate::metrics::{CacheLayer, CacheOutcome, Fill, Metrics};
 use crate::redis_client::RedisClient;
 use crate::store::{Class as Failure, StoreError};
 use local::Local;
@@ -116,17 +117,17 @@ pub struct Cache {
     interruptions: AtomicU64,
     /// The `seq` of totals that Redis has taken from this process.
     published: moka::sync::Cache<String, i64>,
-    /// The `seq` of totals that this process was told, by its own folder or another's.
+    /// The `seq` of totals that this process was told, by its own totals roll-up or another's.
     told: moka::sync::Cache<Tag, i64>,
     /// Up to when Redis has taken all that moved, in microseconds of Unix time.
     published_until: AtomicI64,
     watchers: Watchers,
-    metrics: Arc<Metrics>,
+    metrics: CacheMetrics,
 }
 
 impl Cache {
     /// Empty, on `redis`.
-    pub fn new(redis: Arc<RedisClient>, metrics: Arc<Metrics>) -> Self {
+    pub fn new(redis: Arc<RedisClient>, metrics: CacheMetrics) -> Self {
         Self {
             local: Local::new(),
             remote: Remote::new(redis),
@@ -146,7 +147,7 @@ impl Cache {
         let subject = resource.subject();
         let class = subject.class();
         if let Some(entry) = self.local.fresh(&subject).await {
-            self.metrics.cache(CacheLayer::Local, class, CacheOutcome::Hit);
+            self.metrics.request(CacheLayer::Local, class, CacheOutcome::Hit);
             return Ok(Answer { entry, stale: false });
         }
         let kept = self.local.kept(&subject);
@@ -157,16 +158,16 @@ impl Cache {
                 // Nobody waits for it.
                 drop(spawn_budgeted(load(Arc::clone(self), source.clone(), subject, resource)));
             }
-            self.metrics.cache(CacheLayer::Local, class, CacheOutcome::Stale);
+            self.metrics.request(CacheLayer::Local, class, CacheOutcome::Stale);
             return Ok(Answer { entry: Arc::clone(entry), stale: true });
         }
-        self.metrics.cache(CacheLayer::Local, class, CacheOutcome::Miss);
+        self.metrics.request(CacheLayer::Local, class, CacheOutcome::Miss);
         // In a task of its own: a reader who leaves does not stop the load that others wait for.
         let loaded = spawn_budgeted(load(Arc::clone(self), source.clone(), subject, resource)).await;
         match (loaded.unwrap_or_else(|_| Err(Arc::new(LoadError::Stopped))), kept) {
             (Ok(entry), _) => Ok(Answer { entry, stale: false }),
             (Err(error), Some(entry)) if error.is_passing() => {
-                self.metrics.cache(CacheLayer::Local, class, CacheOutcome::Stale);
+                self.metrics.request(CacheLayer::Local, class, CacheOutcome::Stale);
                 Ok(Answer { entry, stale: true })
             }
             (Err(error), _) => Err(error),
@@ -176,13 +177,13 @@ impl Cache {
     /// What Redis has of something that is one person's, and so never kept in this process.
     pub async fn look_up(&self, subject: &Subject) -> Looked {
         let looked = self.remote.look_up(subject).await;
-        self.metrics.cache(CacheLayer::Redis, subject.class(), looked.outcome());
+        self.metrics.request(CacheLayer::Redis, subject.class(), looked.outcome());
         looked
     }
 
     /// Gives Redis what the database said after [`Cache::look_up`]. Nobody waits for it.
     pub fn fill(self: &Arc<Self>, subject: Subject, looked: Looked, value: Option<Stored>) {
-        self.metrics.cache(CacheLayer::Postgres, subject.class(), CacheOutcome::Hit);
+        self.metrics.request(CacheLayer::Postgres, subject.class(), CacheOutcome::Hit);
         if looked.may_fill() {
             let cache = Arc::clone(self);
             tokio::spawn(async move {
@@ -191,7 +192,7 @@ impl Cache {
                     Ok(false) => Fill::Outdated,
                     Err(_) => Fill::Failed,
                 };
-                cache.metrics.cache_fill(subject.class(), outcome);
+                cache.metrics.fill(subject.class(), outcome);
             });
         }
     }
@@ -305,7 +306,7 @@ impl Cache {
             // What they drop from now on, or have dropped in the meantime, is not heard; what is here may live for seconds.
             self.local.forget_all();
         }
-        self.metrics.cache_connected(connected);
+        self.metrics.connected(connected);
     }
 
     /// Loads from `source`, and notes whether the database answered.
@@ -347,7 +348,7 @@ async fn load_stored<R: Resource>(
     resource: R,
 ) -> Result<Option<Stored>, LoadError> {
     if !resource.is_common() {
-        cache.metrics.cache(CacheLayer::Postgres, subject.class(), CacheOutcome::Hit);
+        cache.metrics.request(CacheLayer::Postgres, subject.class(), CacheOutcome::Hit);
         return cache.load_from(source, &resource).await;
     }
     let mut looked = cache.look_up(subject).await;
@@ -388,13 +389,16 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
     use crate::budget::REQUEST_BUDGET;
+    use crate::redis_client::RedisMetrics;
+    use prometheus::Registry;
 
     #[tokio::test]
     async fn what_redis_did_not_take_is_to_be_published_again() {
-        let metrics = Arc::new(Metrics::new().unwrap());
+        let registry = Registry::new();
         // Nobody listens on the port of the discard service.
-        let redis = RedisClient::new(&"redis://127.0.0.1:9".to_owned().into(), "", REQUEST_BUDGET, Arc::clone(&metrics)).unwrap();
-        let cache = Cache::new(Arc::new(redis), metrics);
+        let redis =
+            RedisClient::new(&"redis://127.0.0.1:9".to_owned().into(), "", REQUEST_BUDGET, RedisMetrics::new(&registry).unwrap()).unwrap();
+        let cache = Cache::new(Arc::new(redis), CacheMetrics::new(&registry).unwrap());
         let now = time::macros::datetime!(2026-11-24 12:00 UTC);
         let totals = Totals {
             arrecadado_centavos: 1,

@@ -14,9 +14,9 @@ use redis::Script;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::metrics::CacheOutcome;
 use super::subject::{Class, Subject, Tag};
 use crate::domain::totals::Totals;
-use crate::metrics::CacheOutcome;
 use crate::redis_client::{RedisClient, RedisError};
 
 /// Where processes tell each other what changed.

@@ -1,6 +1,15 @@
 //! Closed sets that are written the same way in JSON, SQL and metrics.
 
-/// Gives an enum all of its values and each one's text.
+/// A closed set of values, each with a text that is the same in metrics, logs and the API.
+pub trait Label: Copy + PartialEq + 'static {
+    /// Every value.
+    const ALL: &'static [Self];
+
+    /// The value's text.
+    fn as_str(self) -> &'static str;
+}
+
+/// Gives an enum all of its values and each one's text, and makes it a [`Label`].
 macro_rules! texts {
     ($name:ident { $($variant:ident = $text:tt),+ $(,)? }) => {
         impl $name {
@@ -10,6 +19,14 @@ macro_rules! texts {
             /// The value's text.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text),+ }
+            }
+        }
+
+        impl $crate::domain::text_enum::Label for $name {
+            const ALL: &'static [Self] = Self::ALL;
+
+            fn as_str(self) -> &'static str {
+                self.as_str()
             }
         }
     };

@@ -7,14 +7,26 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use prometheus::{IntGauge, Registry};
 use serde::Serialize;
 
+use crate::metrics::{gauge, render};
 use crate::readiness::{PoolerState, Store};
 use crate::state::{AppState, Core};
 
-/// The admin router.
-pub fn router(state: AppState) -> Router {
-    Router::new().route("/livez", get(|| async { "ok\n" })).route("/readyz", get(readyz)).route("/metrics", get(metrics)).with_state(state)
+/// What the admin listener shows.
+#[derive(Clone)]
+struct Admin {
+    core: AppState,
+    registry: Registry,
+    ready: IntGauge,
+}
+
+/// The admin router. `/metrics` shows what is in `registry`.
+pub fn router(core: AppState, registry: Registry) -> Result<Router, prometheus::Error> {
+    let ready = gauge(&registry, "doacoes_ready", "1 while the readiness probe answers 200.")?;
+    let router = Router::new().route("/livez", get(|| async { "ok\n" })).route("/readyz", get(readyz)).route("/metrics", get(metrics));
+    Ok(router.with_state(Admin { core, registry, ready }))
 }
 
 #[derive(Serialize)]
@@ -28,9 +40,9 @@ struct Readiness {
     degraded: Vec<&'static str>,
 }
 
-async fn readyz(State(state): State<AppState>) -> Response {
-    let reason = unready(&state);
-    let degraded = state.readiness.stores.degraded().into_iter().map(Store::as_str).collect();
+async fn readyz(State(Admin { core, .. }): State<Admin>) -> Response {
+    let reason = unready(&core);
+    let degraded = core.readiness.stores.degraded().into_iter().map(Store::as_str).collect();
     let status = if reason.is_none() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(Readiness { ready: reason.is_none(), reason, degraded })).into_response()
 }
@@ -56,9 +68,10 @@ fn unready(core: &Core) -> Option<Cow<'static, str>> {
     core.readiness.self_test.unready().map(Cow::Owned)
 }
 
-async fn metrics(State(state): State<AppState>) -> Response {
-    state.metrics.ready(unready(&state).is_none());
-    match state.metrics.render(state.db.pool()) {
+async fn metrics(State(Admin { core, registry, ready }): State<Admin>) -> Response {
+    ready.set(i64::from(unready(&core).is_none()));
+    core.db.measure();
+    match render(&registry) {
         Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
         Err(error) => {
             tracing::error!(error = crate::telemetry::chain(&error), "metrics cannot be rendered");

@@ -20,9 +20,9 @@ use super::extract::body::{is_json, too_large};
 use super::extract::client_ip::named_client;
 use super::extract::device::DEVICE_HEADER;
 use super::extract::donor::TOKEN_HEADER;
+use super::metrics::HttpMetrics;
 use super::problem::{Code, Problem};
 use crate::budget::budgeted;
-use crate::metrics::Method as MethodLabel;
 use crate::state::AppState;
 use crate::telemetry::chain;
 
@@ -43,13 +43,13 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Puts the layers around `router`. All at once, and few of them: axum boxes the service at each call of `layer`, and each
 /// `from_fn` copies all that it surrounds for every request.
-pub fn around(router: Router<AppState>, state: AppState, allowed_origins: &[HeaderValue]) -> Router {
+pub fn around(router: Router<AppState>, state: AppState, allowed_origins: &[HeaderValue], metrics: Arc<HttpMetrics>) -> Router {
     let cross_site = Arc::new(CrossSite { own: state.public_url.origin().to_owned(), others: allowed_origins.to_vec() });
     router
         .fallback(|| async { Problem::new(Code::NotFound, "Não há nada neste endereço; veja /docs.") })
         .method_not_allowed_fallback(|| async { Problem::new(Code::MethodNotAllowed, "Veja os métodos em /docs.") })
         .layer((
-            from_fn_with_state(state.clone(), observe),
+            from_fn_with_state((state.clone(), metrics), observe),
             CatchPanicLayer::custom(panicked),
             cors(allowed_origins),
             from_fn_with_state((state.clone(), cross_site), admit),
@@ -211,9 +211,9 @@ fn turn_away(state: &AppState, rule: &CrossSite, request: &Request) -> Result<()
     ))
 }
 
-async fn observe(State(state): State<AppState>, request: Request, next: Next) -> Response {
+async fn observe(State((state, metrics)): State<(AppState, Arc<HttpMetrics>)>, request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let _in_flight = state.metrics.in_flight();
+    let _in_flight = metrics.in_flight();
     let method = request.method().clone();
     // Never the path as sent: it holds ids, and nobody bounds it.
     let route = request.extensions().get::<MatchedPath>().cloned();
@@ -234,23 +234,9 @@ async fn observe(State(state): State<AppState>, request: Request, next: Next) ->
     }
     let status = response.status();
     let took = started.elapsed();
-    state.metrics.request(method_label(&method), route, status.as_u16(), took);
+    metrics.request((&method).into(), route, status, took);
     span.in_scope(|| log(&method, status, took, problem.as_ref()));
     response
-}
-
-/// The method as a label. Clients send what they like, so the rest is one value.
-fn method_label(method: &Method) -> MethodLabel {
-    match *method {
-        Method::GET => MethodLabel::Get,
-        Method::HEAD => MethodLabel::Head,
-        Method::POST => MethodLabel::Post,
-        Method::PUT => MethodLabel::Put,
-        Method::PATCH => MethodLabel::Patch,
-        Method::DELETE => MethodLabel::Delete,
-        Method::OPTIONS => MethodLabel::Options,
-        _ => MethodLabel::Other,
-    }
 }
 
 /// Errors that a library answered by itself get the shape of all others.

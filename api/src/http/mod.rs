@@ -11,6 +11,7 @@ pub mod eu;
 pub mod extract;
 mod failures;
 pub mod layers;
+pub mod metrics;
 mod notice;
 pub mod openapi;
 pub mod organizadoras;
@@ -21,11 +22,14 @@ pub mod senhas;
 pub mod sessoes;
 pub mod simulado;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::http::HeaderValue;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use self::metrics::HttpMetrics;
 use crate::config::Profile;
 use crate::state::AppState;
 
@@ -79,9 +83,9 @@ fn api(profile: Profile) -> OpenApiRouter<AppState> {
 }
 
 /// The whole public router.
-pub fn router(state: AppState, allowed_origins: &[HeaderValue]) -> Router {
+pub fn router(state: AppState, allowed_origins: &[HeaderValue], metrics: Arc<HttpMetrics>) -> Router {
     let (api, mut document) = described(state.profile).split_for_parts();
     openapi::finish(&mut document);
     let router = api.merge(openapi::routes(document));
-    layers::around(router, state, allowed_origins)
+    layers::around(router, state, allowed_origins, metrics)
 }

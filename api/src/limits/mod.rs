@@ -17,9 +17,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use prometheus::{IntCounter, Registry};
+
 use crate::domain::network::customer_network;
 use crate::keys::{KeyRing, KeyedHash, random_hex};
-use crate::metrics::{LimitStore, Metrics};
+use crate::metrics::{Family, label};
 use crate::redis_client::RedisClient;
 use reads::Reads;
 
@@ -134,6 +136,42 @@ impl Exceeded {
     }
 }
 
+label! {
+    /// Where it is counted how often something is done.
+    pub enum LimitStore {
+        /// In Redis, for all processes together.
+        Redis = "redis",
+        /// In this process.
+        Local = "local",
+    }
+}
+
+/// What is counted about limits.
+pub struct LimitMetrics {
+    refused: Family<Rule, IntCounter>,
+    checks: Family<LimitStore, IntCounter>,
+}
+
+impl LimitMetrics {
+    /// Registers all.
+    pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            refused: Family::new(
+                registry,
+                "doacoes_rate_limited_total",
+                "Uses that a limit refused; a repeated donation is answered all the same.",
+                ["rule"],
+            )?,
+            checks: Family::new(
+                registry,
+                "doacoes_rate_limit_checks_total",
+                "Uses held against their limits, by the store that did.",
+                ["store"],
+            )?,
+        })
+    }
+}
+
 /// Every limit.
 pub struct Limits {
     rules: Rules,
@@ -141,12 +179,12 @@ pub struct Limits {
     local: Local,
     reads: Option<Reads>,
     hash: KeyedHash,
-    metrics: Arc<Metrics>,
+    metrics: LimitMetrics,
 }
 
 impl Limits {
     /// Limits by `rules`, shared through `redis`, of subjects hashed with a key made from `keys`.
-    pub fn new(rules: Rules, redis: Arc<RedisClient>, keys: &KeyRing, metrics: Arc<Metrics>) -> Self {
+    pub fn new(rules: Rules, redis: Arc<RedisClient>, keys: &KeyRing, metrics: LimitMetrics) -> Self {
         let reads = rules.quota(Rule::ReadIp).map(Reads::new);
         Self { rules, remote: Remote::new(redis), local: Local::default(), reads, hash: keys.stable_hasher("limites"), metrics }
     }
@@ -175,7 +213,7 @@ impl Limits {
         let Some(reads) = &self.reads else { return Ok(()) };
         match reads.take(address) {
             Some(Verdict { remaining, reset, retry }) if !retry.is_zero() => {
-                self.metrics.rate_limited(Rule::ReadIp);
+                self.metrics.refused.get(Rule::ReadIp).inc();
                 Err(Exceeded { retry, standing: Standing { rule: Rule::ReadIp, quota: reads.quota(), remaining, reset } })
             }
             _ => Ok(()),
@@ -183,11 +221,11 @@ impl Limits {
     }
 
     fn judged(&self, store: LimitStore, buckets: Vec<Bucket>, verdicts: &[Verdict]) -> Result<Allowance, Exceeded> {
-        self.metrics.limit_judged(store);
+        self.metrics.checks.get(store).inc();
         match judge(&buckets, verdicts) {
             Ok(standing) => Ok(Allowance { standing, taken: Some((store, buckets)) }),
             Err(exceeded) => {
-                self.metrics.rate_limited(exceeded.rule());
+                self.metrics.refused.get(exceeded.rule()).inc();
                 Err(exceeded)
             }
         }

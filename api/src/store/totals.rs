@@ -1,4 +1,4 @@
-//! Totals by deltas: a confirmation appends, one folder adds up.
+//! Totals by deltas: a confirmation appends, the roll-up adds up.
 
 use sqlx::PgConnection;
 use time::OffsetDateTime;

@@ -12,12 +12,12 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use prometheus::{IntCounter, IntGauge};
+use prometheus::{IntCounter, IntGauge, Registry};
 use tokio::sync::{Semaphore, watch};
 
 use crate::cache::{Cache, Found, LoadError, Resource, Subject};
-use crate::load_shed::{LoadShed, Permit};
-use crate::metrics::{Metrics, WaitQueue};
+use crate::load_shed::{LoadShed, Permit, QueueMetrics, WaitQueue};
+use crate::metrics::{counter, gauge};
 use crate::shutdown::Shutdown;
 use addresses::{AddressPermit, Addresses};
 pub use subscriber::Subscriber;
@@ -62,28 +62,44 @@ impl Shown {
     }
 }
 
+/// What is counted about streams.
+pub struct StreamMetrics {
+    open: IntGauge,
+    events: IntCounter,
+    campaigns: IntGauge,
+}
+
+impl StreamMetrics {
+    /// Registers all.
+    pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            open: gauge(registry, "doacoes_streams_open", "Clients that follow the totals of a campaign.")?,
+            events: counter(registry, "doacoes_stream_events_total", "Totals sent to clients that follow them.")?,
+            campaigns: gauge(registry, "doacoes_campaigns_followed", "Campaigns whose totals somebody follows, a task each.")?,
+        })
+    }
+}
+
 /// Every stream of the process.
 pub struct Streams {
     campaigns: Mutex<HashMap<Subject, watch::Sender<Shown>>>,
     places: LoadShed,
     addresses: Addresses,
     looks: Semaphore,
-    events: IntCounter,
-    followed: IntGauge,
+    metrics: StreamMetrics,
     cache: Arc<Cache>,
     shutdown: Shutdown,
 }
 
 impl Streams {
     /// Without subscribers. Totals come from `cache`; streams and tasks end once `shutdown` has begun.
-    pub fn new(cache: Arc<Cache>, shutdown: Shutdown, metrics: &Metrics) -> Self {
+    pub fn new(cache: Arc<Cache>, shutdown: Shutdown, metrics: StreamMetrics, queues: &QueueMetrics) -> Self {
         Self {
             campaigns: Mutex::default(),
-            places: LoadShed::counted(PLACES, metrics.streams_open(), metrics.shed(WaitQueue::Streams)),
-            addresses: Addresses::new(PLACES_OF_ADDRESS, metrics.shed(WaitQueue::StreamsOfAddress)),
+            places: LoadShed::counted(PLACES, metrics.open.clone(), queues.shed(WaitQueue::Streams)),
+            addresses: Addresses::new(PLACES_OF_ADDRESS, queues.shed(WaitQueue::StreamsOfAddress)),
             looks: Semaphore::new(LOOKS),
-            events: metrics.stream_events(),
-            followed: metrics.campaigns_followed(),
+            metrics,
             cache,
             shutdown,
         }
@@ -111,7 +127,7 @@ impl Streams {
         let answer = self.cache.get(source, resource.clone()).await?;
         let Some(found) = &answer.entry.found else { return Ok(None) };
         let totals = self.join(source, resource, found);
-        Ok(Some(Subscriber::new(totals, permit, last_seen, self.shutdown.clone(), self.events.clone())))
+        Ok(Some(Subscriber::new(totals, permit, last_seen, self.shutdown.clone(), self.metrics.events.clone())))
     }
 
     /// What the campaign's subscribers are shown; the first of them starts the task that keeps it current.
@@ -123,7 +139,7 @@ impl Streams {
         }
         let (shown, receiver) = watch::channel(Shown::new(found));
         campaigns.insert(subject, shown.clone());
-        self.followed.inc();
+        self.metrics.campaigns.inc();
         self.shutdown.spawn(campaign::keep_current(Arc::clone(self), source.clone(), resource, shown));
         receiver
     }
@@ -152,7 +168,7 @@ impl Streams {
         // By now it may be the next task's.
         if campaigns.get(subject).is_some_and(|there| there.same_channel(shown)) {
             campaigns.remove(subject);
-            self.followed.dec();
+            self.metrics.campaigns.dec();
         }
     }
 }

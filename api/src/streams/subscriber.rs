@@ -179,10 +179,11 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
     use crate::budget::REQUEST_BUDGET;
-    use crate::cache::Cache;
-    use crate::metrics::Metrics;
-    use crate::redis_client::RedisClient;
-    use crate::streams::Streams;
+    use crate::cache::{Cache, CacheMetrics};
+    use crate::load_shed::QueueMetrics;
+    use crate::redis_client::{RedisClient, RedisMetrics};
+    use crate::streams::{StreamMetrics, Streams};
+    use prometheus::Registry;
     use std::net::Ipv4Addr;
     use std::sync::Arc;
 
@@ -190,7 +191,6 @@ mod tests {
 
     struct Stage {
         shown: watch::Sender<Shown>,
-        metrics: Arc<Metrics>,
         streams: Streams,
         shutdown: Shutdown,
     }
@@ -201,17 +201,20 @@ mod tests {
 
     impl Stage {
         fn new() -> Self {
-            let (metrics, shutdown) = (Arc::new(Metrics::new().unwrap()), Shutdown::default());
+            let (registry, shutdown) = (Registry::new(), Shutdown::default());
             // The port of the discard service, where nothing listens.
-            let redis = RedisClient::new(&"redis://127.0.0.1:9".to_owned().into(), "", REQUEST_BUDGET, Arc::clone(&metrics)).unwrap();
-            let cache = Arc::new(Cache::new(Arc::new(redis), Arc::clone(&metrics)));
-            let streams = Streams::new(cache, shutdown.clone(), &metrics);
-            Self { shown: watch::channel(totals(7)).0, streams, metrics, shutdown }
+            let redis =
+                RedisClient::new(&"redis://127.0.0.1:9".to_owned().into(), "", REQUEST_BUDGET, RedisMetrics::new(&registry).unwrap())
+                    .unwrap();
+            let cache = Arc::new(Cache::new(Arc::new(redis), CacheMetrics::new(&registry).unwrap()));
+            let (metrics, queues) = (StreamMetrics::new(&registry).unwrap(), QueueMetrics::new(&registry).unwrap());
+            let streams = Streams::new(cache, shutdown.clone(), metrics, &queues);
+            Self { shown: watch::channel(totals(7)).0, streams, shutdown }
         }
 
         fn subscriber(&self, pace: Pace, last_seen: Option<i64>) -> Subscriber {
             let permit = self.streams.enter(Ipv4Addr::LOCALHOST.into()).unwrap();
-            Subscriber::at_pace(pace, self.shown.subscribe(), permit, last_seen, self.shutdown.clone(), self.metrics.stream_events())
+            Subscriber::at_pace(pace, self.shown.subscribe(), permit, last_seen, self.shutdown.clone(), self.streams.metrics.events.clone())
         }
     }
 
@@ -249,7 +252,7 @@ mod tests {
         text(&mut subscriber).await;
         stage.shown.send_replace(totals(8));
         assert_eq!(event(&mut subscriber).await, "id: 8\n\n");
-        assert_eq!(stage.metrics.stream_events().get(), 4);
+        assert_eq!(stage.streams.metrics.events.get(), 4);
     }
 
     #[tokio::test]
@@ -285,7 +288,7 @@ mod tests {
         let mut last = stage.subscriber(QUICK, None);
         text(&mut last).await;
         // What was shown before its end is sent first.
-        let Stage { shown, shutdown, streams, metrics } = stage;
+        let Stage { shown, shutdown, streams } = stage;
         shown.send_replace(totals(8));
         drop(shown);
         assert_eq!(event(&mut last).await, "id: 8\n\n");
@@ -294,8 +297,8 @@ mod tests {
         shutdown.begin();
         assert!(AFTER_A_STOP.contains(&pause(&text(&mut stopped).await)));
         assert_eq!(text(&mut stopped).await, "");
-        assert_eq!(metrics.streams_open().get(), 3);
-        drop((short, stopped, last, streams));
-        assert_eq!(metrics.streams_open().get(), 0);
+        assert_eq!(streams.metrics.open.get(), 3);
+        drop((short, stopped, last));
+        assert_eq!(streams.metrics.open.get(), 0);
     }
 }

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use doacoes_api::keys::Keys;
 use doacoes_api::limits::{Bucket, Local, Quota, Remote, Rule, Subject};
-use doacoes_api::metrics::Metrics;
-use doacoes_api::redis_client::RedisClient;
+use doacoes_api::redis_client::{RedisClient, RedisMetrics};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -55,7 +54,7 @@ fn redis_and_the_process_judge_alike() {
     let config = Config { cases: 48, failure_persistence: None, ..Config::default() };
     let judged_alike = |(quotas, steps): ([Quota; 2], Vec<Step>)| {
         let prefix = format!("{}:", uuid::Uuid::new_v4());
-        let metrics = Arc::new(Metrics::new().unwrap());
+        let metrics = RedisMetrics::new(&prometheus::Registry::new()).unwrap();
         let client = RedisClient::new(&servers.env("REDIS_URL").into(), &prefix, Duration::from_secs(30), metrics).unwrap();
         let (remote, local) = (Remote::new(Arc::new(client)), Local::default());
         let mut quotas = quotas;

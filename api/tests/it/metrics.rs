@@ -7,17 +7,19 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use doacoes_api::background::Task;
-use doacoes_api::cache::Class;
+use doacoes_api::background::{BackgroundResult, Delivery, MailState, Queue, Task};
+use doacoes_api::cache::{CacheLayer, CacheOutcome, Class, Fill};
 use doacoes_api::config::Profile;
 use doacoes_api::domain::doacao::DonationStatus;
+use doacoes_api::http::metrics::Method;
 use doacoes_api::http::openapi;
-use doacoes_api::limits::Rule;
-use doacoes_api::metrics::{
-    BackgroundResult, CacheLayer, CacheOutcome, ConnectionState, Delivery, Fill, LimitStore, Listener, MailState, Method, Queue,
-    RedisOutcome, Store, WaitQueue,
-};
+use doacoes_api::limits::{LimitStore, Rule};
+use doacoes_api::load_shed::WaitQueue;
+use doacoes_api::readiness::Store;
+use doacoes_api::redis_client::RedisOutcome;
+use doacoes_api::server::Listener;
 use doacoes_api::store::consistency::CHECKS;
+use doacoes_api::store::database::ConnectionState;
 use doacoes_api::store::outbox;
 use serde_json::{Value, json};
 use uuid::Uuid;

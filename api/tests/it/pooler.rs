@@ -93,7 +93,8 @@ async fn a_pooler_is_accepted_if_and_only_if_it_keeps_statements_apart() {
     .await;
     let began = Instant::now();
     let self_tested = || app.state.readiness.pooler.state() == PoolerState::MixedUp || app.state.readiness.self_test.unready().is_none();
-    while app.state.readiness.pooler.state() == PoolerState::Pending || !app.state.readiness.stores.has_reached_database() || !self_tested() {
+    while app.state.readiness.pooler.state() == PoolerState::Pending || !app.state.readiness.stores.has_reached_database() || !self_tested()
+    {
         assert!(began.elapsed() < Duration::from_secs(30), "the probe never finished");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -246,7 +246,7 @@ async fn expiry_against_late_payment_always_ends_confirmed() {
         let (app, txids) = (Arc::clone(&app), Arc::clone(&txids));
         async move {
             if index % 5 == 4 {
-                let _ = doacoes_api::background::run_once(&app.state, Task::Expiry).await.unwrap();
+                let _ = app.background.run_once(Task::Expiry).await.unwrap();
                 return;
             }
             let txid = &txids[index / 5 * 4 + index % 5];

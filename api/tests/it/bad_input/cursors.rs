@@ -55,7 +55,7 @@ async fn stage_with_pages() -> Stage {
             app.post("organizadoras", json!({"nome": number, "cnpj": number})).by(person).send().await.expect(201);
         }
     }
-    app.turn(doacoes_api::background::Task::Folder).await;
+    app.turn(doacoes_api::background::Task::TotalsRollup).await;
     stage
 }
 

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use doacoes_api::app::App;
-use doacoes_api::background::{self, Task};
+use doacoes_api::background::{Background, Task, Turn};
 use doacoes_api::budget;
 use doacoes_api::clock::{Clock, FixedClock};
 use doacoes_api::config::{Config, DatabaseArgs, MailTarget, Pooler, Profile};
@@ -102,6 +102,7 @@ pub struct TestApp {
     pub base: String,
     pub admin: String,
     pub state: AppState,
+    pub background: Arc<Background>,
     pub clock: FixedClock,
     pub http: reqwest::Client,
     /// Connections as `dono`, for looking behind the API.
@@ -171,6 +172,7 @@ impl TestApp {
             base: format!("http://{}", app.public_addr),
             admin: format!("http://{}", app.admin_addr),
             state: app.state(),
+            background: app.background(),
             clock: fixed,
             http: reqwest::Client::builder()
                 .redirect(reqwest::redirect::Policy::none())
@@ -191,12 +193,12 @@ impl TestApp {
 
     /// One turn of a background task.
     pub async fn turn(&self, task: Task) {
-        background::run_once(&self.state, task).await.unwrap().expect("nobody else has the task's lock");
+        self.background.run_once(task).await.unwrap().expect("nobody else has the task's lock");
     }
 
     /// Folds every delta.
     pub async fn fold(&self) {
-        while background::run_once(&self.state, Task::Folder).await.unwrap() == Some(background::Turn::More) {}
+        while self.background.run_once(Task::TotalsRollup).await.unwrap() == Some(Turn::More) {}
     }
 
     /// Fails unless totals, ledger, receipts and refunds agree.

@@ -2,9 +2,7 @@
 
 use time::Duration;
 
-use super::{Task, Turn, end_turn, take_turn};
-use crate::metrics::Queue;
-use crate::state::Core;
+use super::{Background, Queue, Task, Turn, end_turn, take_turn};
 use crate::store::{StoreError, totals};
 
 const BATCH: i64 = 2_000;
@@ -13,10 +11,11 @@ const MOST: i64 = 2 * BATCH;
 /// By so much the clocks of two processes may differ that fold in turn.
 const CLOCK_SKEW: Duration = Duration::seconds(10);
 
-pub(super) async fn turn(core: &Core) -> Result<Option<Turn>, StoreError> {
-    let Some(mut tx) = take_turn(core, Task::Folder).await? else { return Ok(None) };
+pub(super) async fn turn(work: &Background) -> Result<Option<Turn>, StoreError> {
+    let core = &work.core;
+    let Some(mut tx) = take_turn(core, Task::TotalsRollup).await? else { return Ok(None) };
     let now = core.clock.now();
-    core.metrics.lag(Queue::Totals, totals::lag(&mut tx, now).await?);
+    work.metrics.lag(Queue::Totals, totals::lag(&mut tx, now).await?);
     let folded = totals::fold(&mut tx, BATCH, now).await?;
     let turn = end_turn(tx, usize::try_from(folded.deltas).unwrap_or(0), BATCH).await?;
     let moved = {
