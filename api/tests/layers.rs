@@ -1,0 +1,491 @@
+//! The layers of `api/src`, held against the imports: which file may take from which. Needs no server.
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+/// The parts of `api/src`, the highest layer first. A file imports from its own part and from the layers below it, and from nothing
+/// else: not from a higher layer, and not from another part of its own layer. docs/ARCHITECTURE.md shows the same list.
+const LAYERS: [&[&str]; 13] = [
+    &["main"],
+    &["assets", "migration_result", "open_files", "seed"],
+    &["app"],
+    &["background", "health", "pooler_check", "self_test", "server"],
+    &["http"],
+    &["service"],
+    &["state"],
+    &["streams"],
+    &["cache", "mail"],
+    &["gateway", "limits", "password", "store"],
+    &["config", "keys", "load_shed", "readiness", "redis_client", "shutdown"],
+    &["budget", "clock", "credentials", "metrics", "write_timeout"],
+    &["domain", "telemetry"],
+];
+
+/// Crates that only some parts know, so that the rest stays free of what they are for.
+const CRATES: [(&str, &[&str]); 1] = [("axum", &["app", "http", "server"])];
+
+const DOCUMENT: &str = "docs/ARCHITECTURE.md";
+/// The heading above the picture, and what the picture's block begins with.
+const PICTURE: (&str, &str) = ("## Inside `api/src`", "```text\n");
+
+/// The files of a source tree, by their paths below `src`.
+type Sources = BTreeMap<String, String>;
+
+/// Each module's file, by the module's path from the root.
+type Modules<'a> = BTreeMap<Vec<&'a str>, &'a str>;
+
+/// A place where one file names another.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Arrow {
+    from: String,
+    line: usize,
+    to: String,
+    /// The path as the file has it, from the root of the crate.
+    path: String,
+}
+
+fn src() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+fn read(folder: &Path, below: &str, sources: &mut Sources) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        let name = format!("{below}{}", entry.file_name().to_str().unwrap());
+        if entry.file_type().unwrap().is_dir() {
+            read(&entry.path(), &format!("{name}/"), sources);
+        } else if entry.path().extension().is_some_and(|extension| extension == "rs") {
+            sources.insert(name, std::fs::read_to_string(entry.path()).unwrap());
+        }
+    }
+}
+
+fn sources() -> Sources {
+    let mut sources = Sources::new();
+    read(&src(), "", &mut sources);
+    sources
+}
+
+/// The module that a file is, as its path from the root: `store/mod.rs` and `store.rs` are `["store"]`, `lib.rs` and `main.rs` are `[]`.
+fn module(file: &str) -> Vec<&str> {
+    let mut parts: Vec<&str> = file.strip_suffix(".rs").unwrap_or(file).split('/').collect();
+    if parts.last() == Some(&"mod") || matches!(parts[..], ["lib" | "main"]) {
+        parts.pop();
+    }
+    parts
+}
+
+/// The part of the crate that a file belongs to: the first name of its path.
+fn part(file: &str) -> &str {
+    let name = file.split('/').next().unwrap_or(file);
+    name.strip_suffix(".rs").unwrap_or(name)
+}
+
+/// `text` with comments and the contents of strings blanked; lines stay where they are.
+fn code_of(text: &str) -> String {
+    let chars: Vec<char> = text.chars().collect();
+    let mut code = String::with_capacity(text.len());
+    let mut at = 0;
+    while at < chars.len() {
+        let rest = &chars[at..];
+        let length = match rest {
+            ['/', '/', ..] => rest.iter().position(|c| *c == '\n').unwrap_or(rest.len()),
+            ['/', '*', ..] => block_comment(rest),
+            ['r', '"' | '#', ..] if at == 0 || !is_of_word(chars[at - 1]) => raw_string(rest),
+            ['"', ..] => string(rest),
+            ['\'', '\\', ..] => 2 + rest[2..].iter().skip(1).position(|c| *c == '\'').map_or(0, |end| end + 2),
+            ['\'', _, '\'', ..] => 3,
+            _ => 0,
+        };
+        if length == 0 {
+            code.push(chars[at]);
+            at += 1;
+        } else {
+            code.extend(rest[..length].iter().map(|c| if *c == '\n' { '\n' } else { ' ' }));
+            at += length;
+        }
+    }
+    code
+}
+
+/// The length of the comment that `rest` begins with. They nest.
+fn block_comment(rest: &[char]) -> usize {
+    let (mut depth, mut at) = (0, 0);
+    while at < rest.len() {
+        match &rest[at..] {
+            ['/', '*', ..] => (depth, at) = (depth + 1, at + 2),
+            ['*', '/', ..] => (depth, at) = (depth - 1, at + 2),
+            _ => at += 1,
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    at
+}
+
+/// The length of the raw string that `rest` begins with; 0 where it is a raw identifier.
+fn raw_string(rest: &[char]) -> usize {
+    let hashes = rest[1..].iter().take_while(|c| **c == '#').count();
+    if rest.get(1 + hashes) != Some(&'"') {
+        return 0;
+    }
+    let end: String = format!("\"{}", "#".repeat(hashes));
+    let body: String = rest[2 + hashes..].iter().collect();
+    let length = body.find(&end).map_or(body.len(), |found| found + end.len());
+    2 + hashes + body[..length].chars().count()
+}
+
+fn string(rest: &[char]) -> usize {
+    let mut at = 1;
+    while at < rest.len() {
+        match rest[at] {
+            '\\' => at += 2,
+            '"' => return at + 1,
+            _ => at += 1,
+        }
+    }
+    rest.len()
+}
+
+fn is_of_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// A word or a sign of the code, and its line. `::` is one sign.
+type Token = (String, usize);
+
+fn tokens(code: &str) -> Vec<Token> {
+    let mut tokens = vec![];
+    for (line, text) in code.lines().enumerate() {
+        let mut rest = text.trim_start();
+        while let Some(first) = rest.chars().next() {
+            let length = match first {
+                _ if is_of_word(first) => rest.find(|c| !is_of_word(c)).unwrap_or(rest.len()),
+                ':' if rest.starts_with("::") => 2,
+                _ => first.len_utf8(),
+            };
+            tokens.push((rest[..length].to_owned(), line + 1));
+            rest = rest[length..].trim_start();
+        }
+    }
+    tokens
+}
+
+/// Every path that begins at `at` and goes on as `prefix`: one, or one for each leaf of a group in braces. Also where it ends.
+fn paths(tokens: &[Token], mut at: usize, prefix: &[String], found: &mut Vec<(Vec<String>, usize)>) -> usize {
+    let mut path = prefix.to_vec();
+    let word = |at: usize| tokens.get(at).map_or("", |(word, _)| word.as_str());
+    let line = tokens.get(at).map_or(0, |(_, line)| *line);
+    loop {
+        match word(at) {
+            "{" => {
+                at += 1;
+                while !matches!(word(at), "}" | "") {
+                    at = paths(tokens, at, &path, found);
+                    // `X as Y`, and what else stands between two leaves.
+                    while !matches!(word(at), "," | "}" | "") {
+                        at += 1;
+                    }
+                    at += usize::from(word(at) == ",");
+                }
+                return at + 1;
+            }
+            "self" => {}
+            "super" if !path.is_empty() => drop(path.pop()),
+            word if word.starts_with(is_of_word) => path.push(word.to_owned()),
+            _ => break,
+        }
+        at += 1;
+        if word(at) != "::" {
+            break;
+        }
+        at += 1;
+    }
+    found.push((path, line));
+    at
+}
+
+/// What `file` names of other files.
+fn arrows_of(file: &str, text: &str, modules: &Modules<'_>) -> Vec<Arrow> {
+    let own = module(file);
+    let tokens = tokens(&code_of(text));
+    let children: BTreeSet<&str> =
+        modules.keys().filter_map(|path| path.split_last()).filter(|(_, parent)| *parent == own).map(|(name, _)| *name).collect();
+    let owned = |path: &[&str]| path.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let mut found = vec![];
+    // How many modules inside the file are open around each place: `super` means the file itself in the first of them.
+    let mut inner: Vec<usize> = vec![];
+    let mut depth = 0;
+    for (at, (word, _)) in tokens.iter().enumerate() {
+        match word.as_str() {
+            "{" => {
+                depth += 1;
+                if at >= 2 && tokens[at - 2].0 == "mod" {
+                    inner.push(depth);
+                }
+            }
+            "}" => {
+                if inner.last() == Some(&depth) {
+                    inner.pop();
+                }
+                depth -= 1;
+            }
+            _ => {}
+        }
+        let is_first = at == 0 || tokens[at - 1].0 != "::";
+        if !is_first || tokens.get(at + 1).is_none_or(|(next, _)| next != "::") {
+            continue;
+        }
+        let (prefix, from) = match word.as_str() {
+            "crate" => (vec![], at + 2),
+            "doacoes_api" if file == "main.rs" => (vec![], at + 2),
+            "self" => (owned(&own), at + 2),
+            "super" => {
+                let mut path = owned(&own);
+                path.extend(inner.iter().map(|_| "tests".to_owned()));
+                (path, at)
+            }
+            child if children.contains(child) => (owned(&own), at),
+            _ => continue,
+        };
+        paths(&tokens, from, &prefix, &mut found);
+    }
+    let mut arrows: Vec<Arrow> = found
+        .into_iter()
+        .filter_map(|(path, line)| {
+            let to = resolve(&path, modules)?;
+            Some(Arrow { from: file.to_owned(), line, to: to.to_owned(), path: path.join("::") })
+        })
+        .filter(|arrow| arrow.to != arrow.from)
+        .collect();
+    arrows.dedup();
+    arrows
+}
+
+/// The file whose module is the longest beginning of `path`.
+fn resolve<'a>(path: &[String], modules: &Modules<'a>) -> Option<&'a str> {
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    (1..=path.len()).rev().find_map(|length| modules.get(&path[..length]).copied())
+}
+
+fn arrows(sources: &Sources) -> Vec<Arrow> {
+    let modules: Modules<'_> = sources.keys().map(|file| (module(file), file.as_str())).filter(|(path, _)| !path.is_empty()).collect();
+    // lib.rs only lists the modules.
+    sources.iter().filter(|(file, _)| *file != "lib.rs").flat_map(|(file, text)| arrows_of(file, text, &modules)).collect()
+}
+
+/// The number of layers below a part's own; `None` for a part that the table does not have.
+fn height(part: &str) -> Option<usize> {
+    LAYERS.iter().rev().position(|layer| layer.contains(&part))
+}
+
+/// What is wrong with the arrows between parts, and where each line belongs.
+fn against_the_layers(sources: &Sources) -> Vec<String> {
+    let unknown = sources.keys().filter(|file| *file != "lib.rs" && height(part(file)).is_none());
+    let mut wrong: Vec<String> = unknown
+        .map(|file| format!("api/src/{file} is in no layer: add `{}` to LAYERS in {} and to {DOCUMENT}", part(file), file!()))
+        .collect();
+    for Arrow { from, line, to, path } in arrows(sources) {
+        let (Some(own), Some(other)) = (height(part(&from)), height(part(&to))) else { continue };
+        if part(&from) == part(&to) || own > other {
+            continue;
+        }
+        let relation = if own == other { "beside" } else { "below" };
+        let below: Vec<&str> = LAYERS.iter().rev().take(own).flat_map(|layer| layer.iter().copied()).collect();
+        let (from_part, to_part) = (part(&from), part(&to));
+        let down = if below.is_empty() { "nothing".to_owned() } else { below.join(", ") };
+        wrong.push(format!(
+            "api/src/{from}:{line} names `{path}` of api/src/{to}, but `{from_part}` is {relation} `{to_part}` and may import only from \
+             {down}. Move what both need into one of these, or move this line to a part above `{to_part}`"
+        ));
+    }
+    wrong
+}
+
+/// The files that name a crate which their part should not know.
+fn strangers(sources: &Sources) -> Vec<String> {
+    let names = |file: &str, krate: &str| tokens(&code_of(&sources[file])).windows(2).any(|pair| pair[0].0 == krate && pair[1].0 == "::");
+    let mut wrong = vec![];
+    for (krate, parts) in CRATES {
+        for file in sources.keys().filter(|file| !parts.contains(&part(file)) && names(file, krate)) {
+            wrong.push(format!("api/src/{file} names the crate {krate}, which is for {} only", parts.join(", ")));
+        }
+    }
+    wrong
+}
+
+/// Whether `file` belongs to the folder whose front `front` is: `limits/gcra.rs` to `limits/mod.rs`.
+fn is_front(front: &str, file: &str) -> bool {
+    let (front, file) = (module(front), module(file));
+    file.len() > front.len() && file.starts_with(&front)
+}
+
+/// The circles among files. A folder's `mod.rs` is its front: that its own files take from it what it defines for all of them is no
+/// circle, since a module and its children are written together.
+fn circles(sources: &Sources) -> Vec<String> {
+    let mut next: BTreeMap<String, BTreeMap<String, Arrow>> = BTreeMap::new();
+    for arrow in arrows(sources).into_iter().filter(|arrow| !is_front(&arrow.to, &arrow.from)) {
+        next.entry(arrow.from.clone()).or_default().entry(arrow.to.clone()).or_insert(arrow);
+    }
+    let reach = |start: &str| {
+        let (mut seen, mut open) = (BTreeSet::new(), vec![start.to_owned()]);
+        while let Some(file) = open.pop() {
+            for to in next.get(&file).into_iter().flat_map(BTreeMap::keys) {
+                if seen.insert(to.clone()) {
+                    open.push(to.clone());
+                }
+            }
+        }
+        seen
+    };
+    let reached: BTreeMap<&String, BTreeSet<String>> = next.keys().map(|file| (file, reach(file))).collect();
+    let (mut circles, mut told) = (vec![], BTreeSet::new());
+    for (file, all) in &reached {
+        if !all.contains(*file) || told.contains(*file) {
+            continue;
+        }
+        let members: BTreeSet<&String> = all.iter().filter(|other| reached.get(other).is_some_and(|back| back.contains(*file))).collect();
+        let mut text = format!("{} files import each other in a circle:", members.len());
+        for from in &members {
+            for (to, arrow) in next[*from].iter().filter(|(to, _)| members.contains(to)) {
+                let _ = write!(text, "\n  api/src/{from}:{} names `{}` of api/src/{to}", arrow.line, arrow.path);
+            }
+        }
+        told.extend(members.into_iter().cloned());
+        circles.push(text + "\n  Move what they share into a file below all of them");
+    }
+    circles
+}
+
+fn made_up(files: &[(&str, &str)]) -> Sources {
+    files.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned())).collect()
+}
+
+#[test]
+fn a_file_imports_only_from_layers_below_its_own() {
+    let sources = sources();
+    let wrong = against_the_layers(&sources);
+    assert!(wrong.is_empty(), "{} imports against the layers:\n{}", wrong.len(), wrong.join("\n"));
+    for name in LAYERS.iter().flat_map(|layer| layer.iter()) {
+        assert!(sources.keys().any(|file| part(file) == *name), "LAYERS has `{name}`, which is no part of api/src any more: take it out");
+    }
+    // Imports that are there for certain, of each form, so that the reader of imports is known to see them.
+    let seen: BTreeSet<(String, String)> = arrows(&sources).into_iter().map(|arrow| (arrow.from, arrow.to)).collect();
+    for (from, to) in [
+        ("main.rs", "app.rs"),
+        ("app.rs", "http/mod.rs"),
+        ("http/campanhas/donate.rs", "service/doacoes.rs"),
+        ("service/doacoes.rs", "store/doacoes.rs"),
+        ("store/doacoes.rs", "domain/money.rs"),
+        ("http/layers.rs", "http/extract/body.rs"),
+        ("background/mod.rs", "background/books.rs"),
+    ] {
+        assert!(seen.contains(&(from.to_owned(), to.to_owned())), "{from} -> {to} is not seen");
+    }
+}
+
+#[test]
+fn no_files_import_each_other_in_a_circle() {
+    let circles = circles(&sources());
+    assert!(circles.is_empty(), "{}", circles.join("\n"));
+}
+
+#[test]
+fn a_crate_of_some_parts_is_known_to_no_other() {
+    let strange = made_up(&[("cache/entry.rs", "use axum::http::HeaderValue;"), ("http/mod.rs", "use axum::Router;")]);
+    assert_eq!(strangers(&strange), ["api/src/cache/entry.rs names the crate axum, which is for app, http, server only"]);
+    assert_eq!(strangers(&sources()), [""; 0]);
+    for (krate, parts) in CRATES {
+        let known = made_up(&[("attic.rs", &format!("{krate}::f();"))]);
+        assert_eq!(strangers(&known).len(), 1, "{parts:?}");
+    }
+}
+
+#[test]
+fn the_document_shows_the_same_layers() {
+    let text = std::fs::read_to_string(src().join("../..").join(DOCUMENT)).unwrap();
+    let section = text.split_once(PICTURE.0).unwrap_or_else(|| panic!("{DOCUMENT} has no section {}", PICTURE.0)).1;
+    let section = section.split("\n## ").next().unwrap_or(section);
+    let block = section.split_once(PICTURE.1).unwrap_or_else(|| panic!("the section has no picture")).1;
+    let shown = block.split_once("```").unwrap_or_else(|| panic!("the picture has no end")).0;
+    let expected: String = LAYERS.iter().map(|layer| layer.join("  ") + "\n").collect();
+    assert_eq!(shown, expected, "the picture in {DOCUMENT} and LAYERS in {} differ", file!());
+}
+
+#[test]
+fn an_import_against_the_layers_is_found_however_it_is_written() {
+    for (file, text) in [
+        ("store/mod.rs", "use crate::http::Problem;"),
+        ("store/mod.rs", "use crate::{domain::Money, http::{self, Problem}};"),
+        ("store/mod.rs", "use crate::http as web;"),
+        ("store/mod.rs", "pub(crate) use crate::http::*;"),
+        ("store/mod.rs", "fn f() -> crate::http::Problem { todo!() }"),
+        ("store/mod.rs", "macro_rules! m { () => { $crate::http::f() } }"),
+        ("store/mod.rs", "fn f() { let s = \"//\"; crate::http::f(); }"),
+        ("store/mod.rs", "const C: char = '\"'; use crate::http::X; const D: char = '\"';"),
+        ("store/mod.rs", "#[cfg(test)] mod tests { use super::super::http::Problem; }"),
+        ("store/mod.rs", "use super::http::Problem;"),
+        ("store/rows.rs", "use super::super::http::Problem;"),
+        ("store/rows.rs", "use super::super::{domain, http::Problem};"),
+        ("store/rows.rs", "use\n    crate ::\n    http;\nuse crate::http::Problem;"),
+        // Beside it.
+        ("gateway/mod.rs", "use crate::store::Row;"),
+    ] {
+        let rest = [("domain/mod.rs", ""), ("http/mod.rs", ""), ("store/mod.rs", "")];
+        let mut sources = made_up(&rest);
+        assert_eq!(against_the_layers(&sources), [""; 0]);
+        sources.insert(file.to_owned(), text.to_owned());
+        let wrong = against_the_layers(&sources);
+        let wrong = wrong.first().unwrap_or_else(|| panic!("nothing is wrong with {text}"));
+        assert!(wrong.starts_with(&format!("api/src/{file}:")) && wrong.contains("domain, telemetry"), "{wrong}");
+    }
+    let wrong = against_the_layers(&made_up(&[("http/mod.rs", ""), ("domain/mod.rs", "\nuse crate::http::Problem;")]));
+    assert_eq!(
+        wrong,
+        ["api/src/domain/mod.rs:2 names `http::Problem` of api/src/http/mod.rs, but `domain` is below `http` and may import only from \
+          nothing. Move what both need into one of these, or move this line to a part above `http`"]
+    );
+    let wrong = against_the_layers(&made_up(&[("attic.rs", "")]));
+    assert!(wrong.first().unwrap().starts_with("api/src/attic.rs is in no layer"), "{wrong:?}");
+}
+
+#[test]
+fn what_is_no_import_or_points_down_is_not_held_against_a_file() {
+    for text in [
+        "//! See [`x`](crate::http::x).",
+        "/* crate::http::x /* and */ crate::http::y */ use crate::domain::Money;",
+        "const URL: &str = \"crate::http::x\";",
+        "const URL: &str = r#\"crate::http::\"x\"#;",
+        "use super::domain::Money; fn http() {}",
+        "mod tests { use super::*; }",
+        "use axum::http::StatusCode; fn f<'a>(x: &'a str) -> &'a str { http::f(x) }",
+        "use crate::store::{self, Row}; use self::store::Row;",
+    ] {
+        let sources = made_up(&[("domain/mod.rs", ""), ("http/mod.rs", ""), ("store/mod.rs", text)]);
+        assert_eq!(against_the_layers(&sources), [""; 0], "{text}");
+    }
+}
+
+#[test]
+fn a_circle_is_found_through_any_number_of_files() {
+    let two = made_up(&[("cache/mod.rs", ""), ("cache/a.rs", "use super::b::B;"), ("cache/b.rs", "fn f() { crate::cache::a::f() }")]);
+    assert_eq!(
+        circles(&two),
+        ["2 files import each other in a circle:\n  api/src/cache/a.rs:1 names `cache::b::B` of api/src/cache/b.rs\n  \
+          api/src/cache/b.rs:1 names `cache::a::f` of api/src/cache/a.rs\n  Move what they share into a file below all of them"]
+    );
+    let three = [("cache.rs", "use crate::{mail, store::S};"), ("store.rs", "use crate::{domain::{self, x::X}};"), ("mail.rs", "")];
+    let mut sources = made_up(&three);
+    sources.insert("domain/mod.rs".to_owned(), String::new());
+    sources.insert("domain/x.rs".to_owned(), "use super::Money; use super::super::super::telemetry;".to_owned());
+    assert_eq!(circles(&sources), [""; 0]);
+    sources.insert("domain/x.rs".to_owned(), "use super::Money; use super::super::cache;".to_owned());
+    assert_eq!(circles(&sources).len(), 1);
+    assert!(circles(&sources)[0].starts_with("3 files"), "{}", circles(&sources)[0]);
+    // A folder and its front.
+    let front = made_up(&[("limits/mod.rs", "mod gcra; use gcra::Verdict;"), ("limits/gcra.rs", "use super::Quota;")]);
+    assert_eq!(circles(&front), [""; 0]);
+}
