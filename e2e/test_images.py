@@ -110,8 +110,10 @@ class OwnImages(unittest.TestCase):
                 self.assertLess(archive.path.stat().st_size, 30e6)
                 members = archive.members()
                 files = {path for path, member in members.items() if not member.isdir()}
-                self.assertEqual(files, {name, "etc/ssl/certs/ca-certificates.crt"})
-                self.assertEqual({path for path in members if path not in files}, {"etc", "etc/ssl", "etc/ssl/certs", "tmp"})
+                licenses = {"licenses/LICENSE", "licenses/NOTICE"}
+                self.assertEqual(files, {name, "etc/ssl/certs/ca-certificates.crt"} | licenses)
+                folders = {"etc", "etc/ssl", "etc/ssl/certs", "licenses", "tmp"}
+                self.assertEqual({path for path in members if path not in files}, folders)
                 self.assertEqual(members["tmp"].mode & 0o7777, 0o1777)
                 self.assertEqual(members[name].mode & 0o7777, 0o755)
                 self.assertEqual({(member.uid, member.gid) for member in members.values()}, {(0, 0)})
@@ -123,6 +125,8 @@ class OwnImages(unittest.TestCase):
                     said = subprocess.run(run, capture_output=True, text=True, check=True).stdout
                     self.assertRegex(said, rf"^\S+ {re.escape(version)}\n$")
                     certificates = (root / "etc/ssl/certs/ca-certificates.crt").read_text()
+                    for path in licenses:
+                        self.assertEqual((root / path).read_bytes(), (ROOT / pathlib.Path(path).name).read_bytes())
                 self.assertGreater(certificates.count("-----BEGIN CERTIFICATE-----"), 100)
                 # That of a machine behind a proxy is not Mozilla's.
                 for own in pathlib.Path("/usr/local/share/ca-certificates").glob("*.crt"):
