@@ -1,10 +1,12 @@
-"""Tests the chart with Helm, whose path is the only argument: what it renders, refuses and packs."""
+"""The chart's test: what Helm renders of it, refuses and packs.
+
+Needs the packages of hack/requirements.txt: "$(hack/venv)/bin/python" -B -m unittest discover charts/doacoes/tests
+"""
 
 import copy
 import os
 import shutil
 import subprocess
-import sys
 import tarfile
 import tempfile
 import unittest
@@ -13,8 +15,8 @@ from typing import ClassVar
 
 import yaml
 
-ROOT = Path(__file__).resolve().parent.parent
-CHART = ROOT / "charts" / "doacoes"
+CHART = Path(__file__).resolve().parent.parent
+ROOT = CHART.parent.parent
 # The oldest that the chart is for, and one too old.
 KUBERNETES, TOO_OLD = "1.33.0", "1.32.9"
 NAMESPACES = ["watchNamespaces={campanhas,testes}"]
@@ -52,6 +54,10 @@ class Chart(unittest.TestCase):
     helm: str
     # What each set of values renders: reading the definition is what takes the time.
     rendered: ClassVar[dict[tuple[str, ...], list]] = {}
+
+    @classmethod
+    def setUpClass(cls):
+        cls.helm = subprocess.run([ROOT / "hack/helm"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -330,14 +336,14 @@ class Chart(unittest.TestCase):
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("requires kubeVersion", done.stderr)
 
-    def test_the_package_holds_the_dashboard(self):
+    def test_the_package_holds_the_dashboard_and_not_this_test(self):
         self.succeed("package", str(CHART), "--destination", str(self.folder))
         [package] = self.folder.glob("*.tgz")
         dashboard = "dashboards/doacoes-api.json"
         with tarfile.open(package) as archive:
             self.assertEqual(archive.extractfile(f"doacoes/{dashboard}").read(), (CHART / dashboard).read_bytes())
+            self.assertEqual([name for name in archive.getnames() if "test" in name or name.endswith(".py")], [])
 
 
 if __name__ == "__main__":
-    Chart.helm = sys.argv.pop()
     unittest.main(verbosity=2)
