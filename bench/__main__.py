@@ -19,7 +19,8 @@ import plots
 import report
 import rows
 import settings as environment
-from processes import BenchError
+from api_client import PASSWORD, Api, MailFolder
+from processes import BenchError, wait_until
 from stack import Stack, http
 
 DESCRIPTORS = 8_192
@@ -41,21 +42,21 @@ def allow_descriptors() -> None:
 
 def small_world(stack: Stack, api) -> tuple[str, rows.Account]:
     """One organizer with one campaign, made by the front door, where seeding would take too long."""
-    base, password, email = f"http://{api.public}{rows.API}", "uma frase longa", "ana@exemplo.org.br"
-    person = {"nome": "Ana Souza", "email": email, "senha": password, "aviso_privacidade": "2026-11", "consentimento": True}
-    http(f"{base}/pessoas", person, 202)
-    http(f"{base}/emails/verificacoes", {"codigo": stack.wait_for_mail(email), "senha": password}, 201)
-    cookie = http(f"{base}/sessoes", {"email": email, "senha": password}, 201).header("set-cookie").split(";")[0]
-    number = "11444777000161"
-    key = {"tipo": "cnpj", "chave": number, "nome_recebedor": "Casa do Caminho", "cidade": "São Paulo"}
-    organizadora = http(f"{base}/organizadoras", {"nome": "Casa do Caminho", "cnpj": number, "chave_pix": key}, 201, Cookie=cookie).json()
-    campaign = {
-        "organizadora": organizadora["slug"], "titulo": "Natal solidário", "descricao": "Cestas para cem famílias. " * 30,
-        "categoria": "social", "meta_centavos": 500_000,
-    }
-    slug = http(f"{base}/campanhas", campaign, 201, Cookie=cookie).json()["slug"]
-    http(f"{base}/campanhas/{slug}/publicacao", {}, Cookie=cookie)
-    return slug, rows.Account(password, email, 1)
+    client, address = Api(f"http://{api.public}"), "ana@exemplo.org.br"
+    cookie = client.new_account(address, MailFolder(stack.mail).code)
+    organizadora = client.new_organizadora(cookie)
+    slug = client.new_campaign(cookie, organizadora, descricao="Cestas para cem famílias. " * 30, meta_centavos=500_000)
+    return slug, rows.Account(PASSWORD, address, 1)
+
+
+def wait_for_campaign(apis: list, slug: str) -> None:
+    """Until every process has heard of it, and of its being open."""
+    def is_open(api) -> bool:
+        answer = http(f"http://{api.public}{rows.API}/campanhas/{slug}", expect=None)
+        return answer.status == 200 and answer.json()["situacao"] == "publicada"
+
+    for api in apis:
+        wait_until(f"{api.process.name} knows the campaign", 10, lambda api=api: is_open(api), api.process)
 
 
 def build_world(settings, stack: Stack) -> rows.World:
@@ -67,8 +68,7 @@ def build_world(settings, stack: Stack) -> rows.World:
     apis = stack.apis = stack.start_apis(settings.processes)
     if settings.smoke:
         slug, account = small_world(stack, apis[0])
-        # The other processes hear of it within a second.
-        time.sleep(1.5)
+        wait_for_campaign(apis, slug)
     else:
         slug, account = rows.hot_slug(stack), rows.Account("demonstracao", "pessoa%d@exemplo.org.br", 1_000)
     campaign = f"{rows.API}/campanhas/{slug}"

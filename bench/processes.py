@@ -6,9 +6,10 @@ import random
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterable
 from pathlib import Path
+
+from api_client import eventually
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PR_SET_PDEATHSIG = 1
@@ -71,17 +72,16 @@ class Process:
 
 
 def wait_until(what: str, seconds: float, check, process: Process | None = None):
-    """The first true answer of `check`."""
-    deadline = time.monotonic() + seconds
-    while True:
-        answer = check()
-        if answer:
-            return answer
-        if process is not None:
+    """The first true answer of `check`, if the process that it waits for stays alive."""
+    def answer():
+        if not (found := check()) and process is not None:
             process.require_alive()
-        if time.monotonic() > deadline:
-            raise BenchError(f"{what}: not within {seconds:.0f} s")
-        time.sleep(0.05)
+        return found
+
+    try:
+        return eventually(what, answer, seconds, 0.05)
+    except AssertionError as error:
+        raise BenchError(str(error)) from None
 
 
 def free_port() -> int:

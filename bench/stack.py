@@ -14,6 +14,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
+import api_client
 from processes import BenchError, Process, wait_until
 from settings import ROOT
 
@@ -162,13 +163,11 @@ class Api:
             return False
 
     def metric(self, name: str, **labels) -> float:
-        """The sum of a metric's series that have these labels."""
-        total = 0.0
-        for line in http(f"http://{self.admin}/metrics").body.decode().splitlines():
-            head, _, value = line.rpartition(" ")
-            if head.split("{")[0] == name and all(f'{label}="{wanted}"' in head for label, wanted in labels.items()):
-                total += float(value)
-        return total
+        """The sum of a metric's series that have these labels; there must be one."""
+        try:
+            return api_client.metric(http(f"http://{self.admin}/metrics").body.decode(), name, **labels)
+        except LookupError as error:
+            raise BenchError(f"{self.process.name}: {error}") from None
 
 
 class Stack:
@@ -245,17 +244,6 @@ class Stack:
         for process in reversed(self.running):
             process.stop()
         self.services.stop()
-
-    def wait_for_mail(self, address: str) -> str:
-        """The one-time code in the letter to `address`."""
-        def code():
-            for letter in self.mail.glob("*") if self.mail.exists() else ():
-                text = letter.read_text(errors="replace")
-                if address in text and (found := re.search(r"[0-9a-f]{64}", text)):
-                    return found[0]
-            return None
-
-        return wait_until("the letter with the code", 20, code)
 
     def settle_down(self) -> None:
         """Statistics for the planner, and no checkpoint left over from loading."""

@@ -17,10 +17,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 import schemathesis
+from api_client import PASSWORD, PRIVACY_NOTICE
 from hypothesis import strategies
 from schemathesis.core.parameters import ParameterLocation
 from schemathesis.generation.meta import TestPhase
-from world import PASSWORD, PRIVACY_NOTICE, World
+from world import World
 
 ROLE = os.environ["ROLE"]
 world = World(os.environ["API_URL"], Path(os.environ["MAIL_FOLDER"]), ROLE)
@@ -86,7 +87,7 @@ class Feed:
         """The tag of what the path names."""
         if self.legal(ParameterLocation.HEADER) and "if-match" in self.case.headers:
             token = {"Doacao-Token": self.token} if self.token else {}
-            response = world.raw("GET", "/" + self.case.formatted_path.lstrip("/"), cookie=self.cookie, headers=token)
+            response = world.ask("GET", "/" + self.case.formatted_path.lstrip("/"), cookie=self.cookie, headers=token)
             self.case.headers["if-match"] = response.headers.get("ETag", '"1"')
 
     def body(self, **values: object) -> dict | None:
@@ -141,7 +142,7 @@ def campaign(feed: Feed) -> None:
 
 def campaign_after(*steps: str, published: bool = True):
     def feed_it(feed: Feed) -> None:
-        feed.path(slug=world.new_campaign(*steps, published=published)["slug"])
+        feed.path(slug=world.campaign_after(*steps, published=published))
 
     return feed_it
 
@@ -158,7 +159,7 @@ def new_campaign(feed: Feed) -> None:
 
 
 def change_campaign(feed: Feed) -> None:
-    feed.path(slug=world.new_campaign(published=False)["slug"])
+    feed.path(slug=world.campaign_after(published=False))
     if (body := feed.body()) and "minimo_centavos" in body:
         feed.body(minimo_centavos=1)
 
@@ -172,7 +173,7 @@ def donate(feed: Feed) -> None:
         body.pop("email", None)
     if body.get("visibilidade") == "secreta":
         body["provedor"] = "simulado"
-    target = world.raw("GET", f"campanhas/{quote(str(feed.case.path_parameters['slug']), safe='')}")
+    target = world.ask("GET", f"campanhas/{quote(str(feed.case.path_parameters['slug']), safe='')}")
     if target.ok:
         limits = target.json()
         body["valor_centavos"] = max(limits["minimo_centavos"], min(body["valor_centavos"], limits["maximo_centavos"]))
@@ -217,7 +218,7 @@ def claim(feed: Feed) -> None:
 def verify(feed: Feed) -> None:
     # Not each time, since a mail takes a second.
     if feed.body() and feed.every(4):
-        feed.body(codigo=world.sign_up()[1], senha=PASSWORD)
+        feed.body(codigo=world.sign_up_code(), senha=PASSWORD)
 
 
 def reset(feed: Feed) -> None:
@@ -305,7 +306,8 @@ def before_call(context, case, kwargs):
     if ROLE == "donor" and feed.token:
         case.headers["doacao-token"] = feed.token
     if feed.cookie:
-        case.cookies["sessao"] = feed.cookie
+        name, _, value = feed.cookie.partition("=")
+        case.cookies[name] = value
         # As a browser does; without it and without a JSON body the API refuses cookies.
         case.headers["sec-fetch-site"] = "same-origin"
 
