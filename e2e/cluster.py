@@ -6,7 +6,7 @@ import os
 import pathlib
 import socket
 import subprocess
-import time
+import unittest
 import uuid
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -18,14 +18,13 @@ RESTRICTED_POD = {"runAsNonRoot": True, "runAsUser": 65534, "seccompProfile": {"
 RESTRICTED_CONTAINER = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 
 
-def eventually(what, condition, seconds=120):
-    """The first true value of `condition`, which is asked until then; fails with `what` after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds} s: {what}")
-        time.sleep(0.2)
-    return value
+# Whether this is `make test-full`.
+FULL = bool(os.environ.get("TEST_FULL"))
+
+
+def only_in_full(reason):
+    """Marks a test that proves little for its time."""
+    return unittest.skipUnless(FULL, f"{reason}; make test-full runs it")
 
 
 class Cluster:

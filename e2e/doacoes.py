@@ -10,21 +10,30 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
 import uuid
 
-from cluster import ROOT, Cluster, eventually
+from api_client import PRIVACY_NOTICE, Api, eventually
+from cluster import ROOT, Cluster
+from figures import record
 
 NAMESPACE = "doacoes"
 cluster = Cluster(nodes=3, http=True)
 
 
 @functools.cache
-def start():
-    """Makes it. It is removed when the run ends."""
+def start_cluster():
+    """Makes the cluster, without a platform. It is removed when the run ends."""
     atexit.register(subprocess.run, [ROOT / "hack/down"], env=cluster.environment, capture_output=True, timeout=300)
+    started = time.monotonic()
+    cluster.run("up", seconds=3600)
+    record("a cluster of three nodes, from cache", time.monotonic() - started, "s")
+
+
+@functools.cache
+def start():
+    """Makes the platform, with all images on every node."""
+    start_cluster()
     started = time.monotonic()
     up()
     print(f"platform: up took {time.monotonic() - started:.0f} s", file=sys.stderr)
@@ -133,25 +142,17 @@ def names(component):
 
 def ask(method, path, body=None, timeout=20, **headers):
     """Status, headers and parsed body of a request through the edge; status 0 where no answer came."""
-    data = None if body is None else json.dumps(body).encode()
     headers = {name.replace("_", "-"): value for name, value in headers.items()}
-    request = urllib.request.Request(f"{cluster.site}/api/v1/{path}", data=data, method=method, headers=headers)
-    if data is not None:
-        request.add_header("Content-Type", "application/json")
     try:
-        with urllib.request.urlopen(request, timeout=timeout) as answer:
-            text = answer.read()
-            return answer.status, answer.headers, json.loads(text) if text else None
-    except urllib.error.HTTPError as error:
-        text = error.read()
-        kind = error.headers.get("Content-Type", "")
-        return error.code, error.headers, json.loads(text) if "json" in kind else text.decode(errors="replace")
+        answer = Api(cluster.site).ask(method, path, body, headers=headers, timeout=timeout)
     except OSError as error:
         return 0, {}, str(error)
+    is_json = "json" in answer.headers.get("Content-Type", "")
+    return answer.status, answer.headers, answer.json() if is_json or answer.ok else answer.text
 
 
 def donate(campaign, cents=500, key=None, timeout=20):
-    body = {"valor_centavos": cents, "nome_exibicao": "Bia", "aviso_privacidade": "2026-11", "consentimento": True}
+    body = {"valor_centavos": cents, "nome_exibicao": "Bia", "aviso_privacidade": PRIVACY_NOTICE, "consentimento": True}
     return ask("POST", f"campanhas/{campaign}/doacoes", body, timeout, Idempotency_Key=key or str(uuid.uuid4()))
 
 
@@ -187,7 +188,7 @@ class Load:
     def run(self, index, keeps):
         address = urllib.parse.urlsplit(cluster.site).netloc
         connection, turn = None, index
-        body = json.dumps({"valor_centavos": 500, "aviso_privacidade": "2026-11", "consentimento": True})
+        body = json.dumps({"valor_centavos": 500, "aviso_privacidade": PRIVACY_NOTICE, "consentimento": True})
         while not self.stopping.is_set():
             turn += 1
             posts = turn % 5 < 2

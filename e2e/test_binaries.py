@@ -9,7 +9,8 @@ import sys
 import tempfile
 import unittest
 
-from cluster import ROOT, eventually
+from api_client import eventually
+from cluster import ROOT, only_in_full
 
 BINARIES = ROOT / "hack/cluster.d/binaries"
 
@@ -60,6 +61,7 @@ class Binaries(unittest.TestCase):
         self.assert_pause_is_whole(results[0][0].strip())
         self.assertEqual(self.run_to_end("pause"), (0, results[0][0].strip(), ""))
 
+    @only_in_full("it compiles the same program four times")
     def test_an_interrupted_one_leaves_nothing_that_looks_whole(self):
         for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT):
             # With nothing compiled before, there is time to interrupt it.

@@ -1,8 +1,7 @@
 """The images of a platform: what is in them, that they are made once and always the same, and that they run.
 
-The API is compiled once only, since that takes minutes: what is tested is that its program names no folder of this machine and no
-day, and that the operator, compiled with the same flags, is the same when it is built elsewhere. IMAGES_TWICE=api,operator does
-that for both.
+That the programs name no folder of this machine and no day is looked at each time. `make test-full` also compiles the operator a
+second time elsewhere, which must give the same; IMAGES_TWICE=api,operator does that for both.
 """
 
 import contextlib
@@ -21,7 +20,10 @@ import tempfile
 import time
 import unittest
 
-from cluster import RESTRICTED_CONTAINER, ROOT, Cluster, eventually
+import doacoes
+from api_client import eventually
+from cluster import RESTRICTED_CONTAINER, ROOT, only_in_full
+from doacoes import cluster
 
 IMAGES = ROOT / "hack/images"
 OWN = ["api", "operator"]
@@ -35,7 +37,6 @@ DEBIAN = {
 DAY = 24 * 3600
 # Where this machine compiles api and operator.
 COMPILED = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache", "doacoes/compile")
-cluster = Cluster(nodes=1)
 
 
 def setUpModule():
@@ -167,6 +168,7 @@ class OwnImages(unittest.TestCase):
             # As __DATE__ has it in C.
             self.assertEqual(set(re.findall(rb"[A-Z][a-z]{2} [ 123][0-9] 20[0-9]{2}", program)), set(), name)
 
+    @only_in_full("it compiles a second time")
     def test_a_build_elsewhere_gives_the_same(self):
         scratch = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
         shutil.copytree(ROOT, scratch / "another", symlinks=True, ignore=shutil.ignore_patterns("target", ".run"))
@@ -206,6 +208,7 @@ class Cache(unittest.TestCase):
         before = archive.path.stat().st_mtime_ns
         self.assertEqual(archive_of("operator", **self.environment).path.stat().st_mtime_ns, before)
 
+    @only_in_full("it makes the same image four times")
     def test_an_interrupted_one_leaves_nothing_that_looks_whole(self):
         for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT):
             run = self.start("operator")
@@ -288,9 +291,8 @@ class OnTheCluster(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.addClassCleanup(cluster.run, "down")
-        cluster.run("up", seconds=3600)
-        images("load", **cluster.environment)
+        # With it all images come onto the nodes.
+        doacoes.start()
 
     def setUp(self):
         self.namespace = self.enterContext(cluster.namespace())

@@ -13,8 +13,10 @@ import tempfile
 import time
 import unittest
 
-from cluster import ROOT, Cluster, deployment, eventually, pod_template
+from api_client import eventually
+from cluster import ROOT, Cluster, deployment, only_in_full, pod_template
 
+TOOL = "how the cluster for development recovers is no part of the platform"
 CONTROL_PLANE = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"]
 NODE = ["containerd", "kubelet", "kube-proxy"]
 SETTINGS = ["kernel/panic", "kernel/panic_on_oops", "net/ipv4/ip_forward", "vm/overcommit_memory", "vm/panic_on_oom"]
@@ -124,6 +126,7 @@ class Lifecycle(unittest.TestCase):
             self.assertEqual(engine(docker=0), "kind")
             self.assertEqual(engine("namespaces"), "namespaces")
 
+    @only_in_full(TOOL)
     def test_up_twice_changes_nothing(self):
         cluster = self.make()
         # The second one waits for the first and finds its work done.
@@ -141,6 +144,7 @@ class Lifecycle(unittest.TestCase):
         self.assertIn("runs with 1 nodes", refused.stderr)
         self.assertEqual(programs(cluster), before)
 
+    @only_in_full(TOOL)
     def test_status_names_every_process_that_dies_and_up_mends_it(self):
         cluster = self.make()
         self.assertEqual(cluster.run("status", check=False).returncode, 1)
@@ -173,6 +177,7 @@ class Lifecycle(unittest.TestCase):
         cluster.run("status")
         self.assertFalse(set(programs(cluster).values()) & set(running.values()))
 
+    @only_in_full(TOOL)
     def test_up_cleans_up_after_killed_runs(self):
         cluster = self.make()
         worker = cluster.state / "machines" / f"{cluster.name}-worker"
@@ -193,6 +198,7 @@ class Lifecycle(unittest.TestCase):
         cluster.run("up")
         cluster.run("status")
 
+    @only_in_full(TOOL)
     def test_an_interrupted_run_leaves_nothing(self):
         cluster = self.make()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -224,6 +230,7 @@ class Lifecycle(unittest.TestCase):
         self.assertEqual(cluster.run("status", check=False).returncode, 1)
         cluster.run("down")
 
+    @only_in_full(TOOL)
     def test_two_clusters_live_side_by_side(self):
         one, two = self.make(), self.make()
         one.run("up")

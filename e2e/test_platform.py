@@ -2,78 +2,44 @@
 
 import base64
 import concurrent.futures
-import random
-import re
-import time
 import unittest
 import urllib.request
 import uuid
 
 import doacoes
-from cluster import eventually
+from api_client import CODE, Api, eventually, new_e2eid
 from doacoes import NAMESPACE, Donors, ask, cluster, donate, hot_campaign, kubectl, names, no_api_pod_is_leaving, pods, selector
-
-PASSWORD = "uma frase longa"
-
 
 def setUpModule():
     doacoes.start()
     doacoes.lift_limits()
 
 
-def cnpj():
-    digits = [random.randrange(10) for _ in range(8)] + [0, 0, 0, 1]
-    for weights in ([5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2], [6, 5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2]):
-        rest = sum(digit * weight for digit, weight in zip(digits, weights)) % 11
-        digits.append(0 if rest < 2 else 11 - rest)
-    return "".join(map(str, digits))
-
-
-def e2eid():
-    return f"E12345678{time.strftime('%Y%m%d%H%M', time.gmtime())}{uuid.uuid4().hex[:11]}"
-
-
 class Platform(unittest.TestCase):
     def test_an_organizer_signs_up_and_a_guests_donation_is_paid_claimed_and_refunded(self):
-        address = f"ana-{uuid.uuid4().hex[:8]}@exemplo.org.br"
+        site, address = Api(cluster.site), f"ana-{uuid.uuid4().hex[:8]}@exemplo.org.br"
 
-        def expect(wanted, answer):
-            self.assertEqual(answer[0], wanted, answer[2])
-            return answer[2]
-
-        sign_up = {"nome": "Ana", "email": address, "senha": PASSWORD, "aviso_privacidade": "2026-11", "consentimento": True}
-        expect(202, ask("POST", "pessoas", sign_up))
-
-        # Nobody delivers mail here, so it waits, and whoever may enter the cluster can read it.
+        # Nobody delivers mail here, so it waits, and an operator of the cluster can read it.
         def code():
-            mail = kubectl("exec", "deployment/doacoes-api", "--", "/api", "admin", "mail", "--to", address)
-            found = re.search("[0-9a-f]{64}", mail)
+            found = CODE.search(kubectl("exec", "deployment/doacoes-api", "--", "/api", "admin", "mail", "--to", address))
             return found and found[0]
 
-        code = eventually("the letter with the code lies there", code, 20)
-        expect(201, ask("POST", "emails/verificacoes", {"codigo": code, "senha": PASSWORD}))
-        log_in = ask("POST", "sessoes", {"email": address, "senha": PASSWORD})
-        expect(201, log_in)
-        cookie = log_in[1]["Set-Cookie"].split(";")[0]
-        number = cnpj()
-        key = {"tipo": "cnpj", "chave": number, "nome_recebedor": "Casa do Caminho", "cidade": "São Paulo"}
-        house = {"nome": f"Casa {number}", "cnpj": number, "chave_pix": key}
-        house = expect(201, ask("POST", "organizadoras", house, Cookie=cookie))
-        campaign = {"titulo": f"Natal {number}", "descricao": "Cestas.", "categoria": "social", "meta_centavos": 500_000}
-        campaign = expect(201, ask("POST", "campanhas", campaign | {"organizadora": house["slug"]}, Cookie=cookie))["slug"]
-        expect(200, ask("POST", f"campanhas/{campaign}/publicacao", {}, Cookie=cookie))
-
+        cookie = site.new_account(address, lambda _: eventually("the letter with the code lies there", code, 20))
+        campaign = site.new_campaign(cookie, site.new_organizadora(cookie), meta_centavos=500_000)
         given = donate(campaign, 5000)
-        donation = expect(201, given)
-        paid = {"valor_centavos": 5000, "e2eid": e2eid()}
-        self.assertEqual(expect(200, ask("POST", f"simulado/pagamentos/{donation['pagamento']['txid']}", paid))["situacao"], "confirmada")
+        self.assertEqual(given[0], 201, given)
+        donation, token = given[2], given[1]["Doacao-Token"]
+        paid = {"valor_centavos": 5000, "e2eid": new_e2eid()}
+        settled = site.must(200, "POST", f"simulado/pagamentos/{donation['pagamento']['txid']}", paid).json()
+        self.assertEqual(settled["situacao"], "confirmada")
         total = lambda: ask("GET", f"campanhas/{campaign}/totais")[2]["arrecadado_centavos"]
         eventually("the total moves", lambda: total() == 5000, 10)
-        claim = {"doacao_id": donation["id"], "token": given[1]["Doacao-Token"]}
-        expect(200, ask("POST", "eu/doacoes/reivindicacoes", claim, Cookie=cookie))
-        self.assertEqual(expect(200, ask("GET", "eu/doacoes", Cookie=cookie))["itens"][0]["id"], donation["id"])
-        refund = ask("POST", f"doacoes/{donation['id']}/devolucoes", {}, Cookie=cookie, Idempotency_Key=str(uuid.uuid4()))
-        self.assertEqual(expect(201, refund)["situacao"], "devolvida")
+        claim = {"doacao_id": donation["id"], "token": token}
+        site.must(200, "POST", "eu/doacoes/reivindicacoes", claim, cookie=cookie)
+        self.assertEqual(site.must(200, "GET", "eu/doacoes", cookie=cookie).json()["itens"][0]["id"], donation["id"])
+        key = {"Idempotency-Key": str(uuid.uuid4())}
+        refund = site.must(201, "POST", f"doacoes/{donation['id']}/devolucoes", {}, cookie=cookie, headers=key).json()
+        self.assertEqual(refund["situacao"], "devolvida")
         eventually("the total moves back", lambda: total() == 0, 10)
 
     def test_the_first_administrator_logs_in_with_the_generated_password(self):

@@ -35,6 +35,11 @@ as_root() {
     fi
 }
 
+# run_e2e OPTION...: the tests on a cluster, with unittest's options, as root; they use what hack/python has.
+run_e2e() {
+    as_root env PYTHONPATH="$root/hack/python" TEST_FULL="${TEST_FULL:-}" python3 -B "$root/e2e" "$@"
+}
+
 # forget_unused DAYS PATH...: deletes those that nobody has used, which touches them, for so long.
 forget_unused() {
     local days=$1

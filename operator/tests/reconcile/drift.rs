@@ -144,6 +144,7 @@ async fn every_rendered_leaf_comes_back_within_ten_seconds() -> Result {
 }
 
 #[tokio::test]
+#[ignore = "a second sweep of the same kind; make test-full runs it"]
 async fn every_leaf_of_what_only_some_platforms_have_comes_back_within_ten_seconds() -> Result {
     let spec = json!({
         "profile": "Development",
