@@ -24,7 +24,7 @@ use doacoes_api::store::outbox;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::harness::{Options, Org, TestApp, e2eid, metric, until};
+use crate::harness::{Options, Org, TestApp, e2eid, metric, metric_once_known, sum_of, until};
 
 /// What no panel shows, and why.
 const LEFT_OUT: [(&str, &str); 1] = [("process_virtual_memory_bytes", "address space says nothing about memory that is used")];
@@ -308,6 +308,33 @@ async fn the_document_lists_each_metric_and_its_labels_which_are_closed_sets() {
             assert_eq!(codes(&row[2]).into_iter().collect::<BTreeSet<_>>(), closed, "{DOCUMENT} on {label} of {metric}");
         }
     }
+}
+
+#[test]
+fn a_sum_is_of_the_series_of_one_name_alone_and_none_where_there_are_none() {
+    let text = "# TYPE a counter\na{k=\"x\"} 1\na{k=\"y\"} 2\na_total 4\nb 0\n";
+    assert_eq!(sum_of(text, "a", &[]), Some(3));
+    assert_eq!(sum_of(text, "a", &[r#"k="y""#]), Some(2));
+    assert_eq!(sum_of(text, "b", &[]), Some(0));
+    for (name, labels) in [("a", &[r#"k="z""#][..]), ("a_to", &[]), ("k", &[])] {
+        assert_eq!(sum_of(text, name, labels), None, "{name} {labels:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[should_panic(expected = "the metrics have no series doacoes_donation_total with []")]
+async fn a_misspelt_metric_is_refused_instead_of_taken_for_zero() {
+    let app = TestApp::start().await;
+    assert_eq!(metric_once_known(&app, "doacoes_donation_total", &[]).await, None);
+    metric(&app, "doacoes_donation_total", &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[should_panic(expected = "the metrics have no series doacoes_shed_total with")]
+async fn a_misspelt_label_is_refused_instead_of_taken_for_zero() {
+    let app = TestApp::start().await;
+    assert_eq!(metric(&app, "doacoes_shed_total", &[r#"queue="streams""#]).await, 0);
+    metric(&app, "doacoes_shed_total", &[r#"queue="stream""#]).await;
 }
 
 /// Also of a client that leaves in the middle.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use doacoes_api::config::Profile;
 use serde_json::{Value, json};
 
-use crate::harness::{Options, TestApp, create_database, metric, servers, until};
+use crate::harness::{Options, TestApp, create_database, metric, metric_once_known, servers, until};
 
 async fn readiness(app: &TestApp) -> (u16, Value) {
     let answer = app.http.get(format!("{}/readyz", app.admin)).send().await.unwrap();
@@ -97,9 +97,11 @@ async fn redis_that_refuses_scripts_is_degraded_until_it_takes_them() {
     let app = TestApp::with(Options { redis_url: Some(format!("redis://{user}:senha@{server}")), ..Options::default() }).await;
     until_ready(&app).await;
     assert_eq!(readiness(&app).await, (200, json!({"ready": true, "degraded": ["redis"]})));
-    until(Duration::from_secs(5), "the metric says so", async || metric(&app, "doacoes_degraded", &["redis"]).await == 1).await;
+    until(Duration::from_secs(5), "the metric says so", async || metric_once_known(&app, "doacoes_degraded", &["redis"]).await == Some(1))
+        .await;
     set(&["+@all"]).await;
     until(Duration::from_secs(10), "Redis is whole", async || readiness(&app).await == (200, json!({"ready": true}))).await;
-    until(Duration::from_secs(5), "the metric says so", async || metric(&app, "doacoes_degraded", &["redis"]).await == 0).await;
+    until(Duration::from_secs(5), "the metric says so", async || metric_once_known(&app, "doacoes_degraded", &["redis"]).await == Some(0))
+        .await;
     redis::cmd("ACL").arg("DELUSER").arg(&user).query_async::<()>(&mut superuser).await.unwrap();
 }

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::harness::{
     Campaign, Fleet, FleetOptions, Options, START, Servers, TestApp, alone, create_database, e2eid, exact_replicas, hears_others, metric,
-    p99, replicas, servers, until,
+    metric_at, p99, replicas, servers, until,
 };
 
 const PLACES: &str = r#"queue="streams""#;
@@ -567,11 +567,7 @@ async fn nginx_passes_on_each_event_as_it_comes() {
         assert!(told.elapsed() < Duration::from_secs(4), "{:?}", told.elapsed());
     }
     // A client that leaves nginx leaves the process behind it.
-    let open = async |number: usize| {
-        let text = reqwest::get(format!("{}/metrics", fleet.admin(number))).await.unwrap().text().await.unwrap();
-        let line = text.lines().find_map(|line| line.strip_prefix("doacoes_streams_open ")).unwrap();
-        line.parse::<usize>().unwrap()
-    };
+    let open = async |number: usize| metric_at(&fleet.admin(number), "doacoes_streams_open", &[]).await;
     assert_eq!(open(0).await + open(1).await, 4);
     streams.truncate(2);
     until(Duration::from_secs(3), "two places are free", async || open(0).await + open(1).await == 2).await;
@@ -688,12 +684,10 @@ async fn two_thousand_follow_a_hot_campaign_and_nobody_else_suffers() {
         let refused = Stream::ask(&app.http, &url, &[("x-forwarded-for", address)]).await;
         assert_eq!((refused.status().as_u16(), &refused.headers()["retry-after"]), (503, &"30".parse().unwrap()));
     }
-    let metrics = reqwest::get(format!("{}/metrics", fleet.admin(0))).await.unwrap().text().await.unwrap();
-    for line in
-        [r#"doacoes_shed_total{queue="streams"} 1"#, r#"doacoes_shed_total{queue="streams_address"} 1"#, "doacoes_streams_open 2000"]
-    {
-        assert!(metrics.lines().any(|there| there == line), "{line}");
+    for queue in [PLACES, PLACES_OF_ADDRESS] {
+        assert_eq!(metric_at(&fleet.admin(0), "doacoes_shed_total", &[queue]).await, 1, "{queue}");
     }
+    assert_eq!(metric_at(&fleet.admin(0), "doacoes_streams_open", &[]).await, 2_000);
 
     let donors: Vec<_> = (0..2).map(|_| tokio::spawn(Arc::clone(&beside).donate())).collect();
     let readers: Vec<_> = (0..4).map(|_| tokio::spawn(Arc::clone(&beside).read())).collect();
@@ -742,8 +736,8 @@ async fn two_thousand_follow_a_hot_campaign_and_nobody_else_suffers() {
     assert!(busy.saturating_sub(before) < 64 * 1024, "{} KiB for {CLIENTS} streams", busy.saturating_sub(before));
     drop(streams);
     until(Duration::from_secs(10), "every place is free", async || {
-        let metrics = reqwest::get(format!("{}/metrics", fleet.admin(0))).await.unwrap().text().await.unwrap();
-        metrics.lines().any(|line| line == "doacoes_streams_open 0") && metrics.lines().any(|line| line == "doacoes_campaigns_followed 0")
+        let of = async |name: &str| metric_at(&fleet.admin(0), name, &[]).await;
+        of("doacoes_streams_open").await == 0 && of("doacoes_campaigns_followed").await == 0
     })
     .await;
 }

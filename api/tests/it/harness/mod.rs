@@ -345,17 +345,34 @@ pub fn p99(mut times: Vec<Duration>) -> Duration {
     times[times.len() * 99 / 100]
 }
 
-/// The sum of a metric's series that have all of `labels`.
+/// The sum of a metric's series that have all of `labels`. Panics if there is no such series, or a name or label that is
+/// misspelt, or was renamed, would be taken for zero.
 pub async fn metric(app: &TestApp, name: &str, labels: &[&str]) -> i64 {
     metric_at(&app.admin, name, labels).await
 }
 
 /// The same of the process whose probes and metrics are at this URL.
 pub async fn metric_at(admin: &str, name: &str, labels: &[&str]) -> i64 {
-    let text = reqwest::get(format!("{admin}/metrics")).await.unwrap().text().await.unwrap();
-    let series = text.lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
+    let text = metrics_at(admin).await;
+    sum_of(&text, name, labels).unwrap_or_else(|| panic!("the metrics have no series {name} with {labels:?}:\n{text}"))
+}
+
+/// The same for a gauge that is told only once its value is known; None until then.
+pub async fn metric_once_known(app: &TestApp, name: &str, labels: &[&str]) -> Option<i64> {
+    sum_of(&metrics_at(&app.admin).await, name, labels)
+}
+
+/// All metrics of the process whose probes and metrics are at this URL, as Prometheus reads them.
+pub async fn metrics_at(admin: &str) -> String {
+    reqwest::get(format!("{admin}/metrics")).await.unwrap().text().await.unwrap()
+}
+
+/// The sum of the series of that name that have all of `labels`; None if there are none. A label is `name="value"`, or the
+/// end of that.
+pub fn sum_of(metrics: &str, name: &str, labels: &[&str]) -> Option<i64> {
+    let series = metrics.lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
     series
         .filter(|line| labels.iter().all(|label| line.contains(label)))
         .map(|line| line.rsplit(' ').next().unwrap().parse::<i64>().unwrap())
-        .sum()
+        .reduce(|sum, value| sum + value)
 }
