@@ -26,7 +26,7 @@ mod tests {
 
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_write_that_nobody_takes_fails() {
         let (ours, theirs) = tokio::io::duplex(16);
         let mut stream = limit_writes(ours, Duration::from_millis(50));
@@ -35,7 +35,7 @@ mod tests {
         drop(theirs);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_slow_reader_is_served_as_long_as_it_reads() {
         let (ours, mut theirs) = tokio::io::duplex(16);
         let mut stream = limit_writes(ours, Duration::from_millis(400));

@@ -5,9 +5,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use moka::Expiry;
+use moka::ops::compute::{CompResult, Op};
+use tokio::time::Instant;
 
 use super::LoadError;
 use super::entry::Entry;
@@ -37,13 +39,14 @@ pub(super) struct Local {
     /// One replacement at a time, or an older one could come last.
     replacing: tokio::sync::Mutex<()>,
     away: AtomicBool,
-    tried: moka::sync::Cache<Subject, ()>,
+    /// When each subject was last tried while the database was away.
+    tried: moka::sync::Cache<Subject, Instant>,
 }
 
 struct OwnLife;
 
 impl Expiry<Key, Arc<Entry>> for OwnLife {
-    fn expire_after_create(&self, _: &Key, entry: &Arc<Entry>, _: Instant) -> Option<Duration> {
+    fn expire_after_create(&self, _: &Key, entry: &Arc<Entry>, _: std::time::Instant) -> Option<Duration> {
         Some(entry.life)
     }
 }
@@ -146,9 +149,19 @@ impl Local {
         self.away.load(Ordering::Relaxed)
     }
 
-    /// Whether it is time to try this subject again while the database is away; says so once in a while.
+    /// Whether to try this subject again while the database is away: once per `RETRY`, however many ask.
     pub(super) fn may_retry(&self, subject: &Subject) -> bool {
-        self.tried.entry_by_ref(subject).or_insert(()).is_fresh()
+        let now = Instant::now();
+        let is_recent = |last: Instant| now.duration_since(last) < RETRY;
+        // Most readers of an outage end here, without a lock.
+        if self.tried.get(subject).is_some_and(is_recent) {
+            return false;
+        }
+        let noted = self.tried.entry_by_ref(subject).and_compute_with(|last| match last {
+            Some(last) if is_recent(*last.value()) => Op::Nop,
+            _ => Op::Put(now),
+        });
+        matches!(noted, CompResult::Inserted(_) | CompResult::ReplacedWith(_))
     }
 }
 
@@ -163,7 +176,7 @@ mod tests {
         Entry::new(None, Duration::from_secs(4))
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn readers_who_come_together_load_once() {
         let local = Arc::new(Local::new());
         let loads = Arc::new(AtomicU32::new(0));
@@ -227,12 +240,17 @@ mod tests {
         assert!(local.fresh(&subject).await.is_some(), "after a drop there is nothing to be older than");
     }
 
-    #[tokio::test]
-    async fn while_the_database_is_away_a_subject_is_tried_now_and_then() {
+    #[tokio::test(start_paused = true)]
+    async fn while_the_database_is_away_a_subject_is_tried_once_a_second() {
         let local = Local::new();
         let subject = Subject::campaign("a");
-        assert!(local.may_retry(&subject));
-        assert!(!local.may_retry(&subject));
-        assert!(local.may_retry(&Subject::campaign("b")));
+        for _ in 0..3 {
+            assert!(local.may_retry(&subject));
+            assert!(!local.may_retry(&subject));
+            tokio::time::advance(RETRY - Duration::from_millis(1)).await;
+            assert!(!local.may_retry(&subject), "not yet a second, however often it is asked");
+            tokio::time::advance(Duration::from_millis(1)).await;
+        }
+        assert!(local.may_retry(&Subject::campaign("b")), "each subject has its own time");
     }
 }

@@ -69,7 +69,7 @@ mod tests {
         tokio::time::timeout(Duration::from_millis(20), watch.changed()).await.is_ok()
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_change_is_told_once_to_each_who_waits_for_it_and_nobody_is_left_behind() {
         let watchers = Watchers::default();
         let mut first = watchers.watch(&Tag::totals("a"));

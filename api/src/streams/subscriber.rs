@@ -187,7 +187,10 @@ mod tests {
     use std::net::Ipv4Addr;
     use std::sync::Arc;
 
-    const QUICK: Pace = Pace { step: Duration::from_millis(200), heartbeat: Duration::from_millis(100), life: Duration::from_mins(1) };
+    /// Without the spread that keeps clients apart. Time is paused, so that nobody waits for it.
+    const EVEN: Pace = Pace { step: STEP, heartbeat: HEARTBEAT, life: LIFE };
+    /// The finest step of tokio's timers.
+    const TICK: Duration = Duration::from_millis(1);
 
     struct Stage {
         shown: watch::Sender<Shown>,
@@ -219,7 +222,7 @@ mod tests {
     }
 
     async fn text(subscriber: &mut Subscriber) -> String {
-        let bytes = tokio::time::timeout(Duration::from_secs(5), subscriber.next()).await.unwrap();
+        let bytes = tokio::time::timeout(LIFE * 2, subscriber.next()).await.unwrap();
         bytes.map(|bytes| String::from_utf8(bytes.to_vec()).unwrap()).unwrap_or_default()
     }
 
@@ -237,28 +240,30 @@ mod tests {
         text.strip_prefix("retry: ").unwrap().split('\n').next().unwrap().parse().unwrap()
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn it_opens_with_what_the_client_has_not_seen() {
         let stage = Stage::new();
         for (last_seen, sends) in [(None, true), (Some(6), true), (Some(-1), true), (Some(7), false), (Some(i64::MAX), false)] {
-            let mut subscriber = stage.subscriber(QUICK, last_seen);
+            let mut subscriber = stage.subscriber(EVEN, last_seen);
             let opening = text(&mut subscriber).await;
             assert!(AFTER_A_STOP.contains(&pause(&opening)), "{opening}");
             assert_eq!(opening.ends_with("\n\nid: 7\n\n"), sends, "{last_seen:?}: {opening}");
+            let silent = Instant::now();
             assert_eq!(text(&mut subscriber).await, ": \n\n");
+            assert!((HEARTBEAT..=HEARTBEAT + TICK).contains(&silent.elapsed()), "{:?}", silent.elapsed());
         }
         // A number from another world does not silence the stream for good.
-        let mut subscriber = stage.subscriber(QUICK, Some(i64::MAX));
+        let mut subscriber = stage.subscriber(EVEN, Some(i64::MAX));
         text(&mut subscriber).await;
         stage.shown.send_replace(totals(8));
         assert_eq!(event(&mut subscriber).await, "id: 8\n\n");
         assert_eq!(stage.streams.metrics.events.get(), 4);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn between_two_totals_is_a_step_and_the_last_one_always_comes() {
         let stage = Stage::new();
-        let mut subscriber = stage.subscriber(QUICK, None);
+        let mut subscriber = stage.subscriber(EVEN, None);
         text(&mut subscriber).await;
         let mut seq = 7;
         for _ in 0..3 {
@@ -266,26 +271,27 @@ mod tests {
                 seq += 1;
                 stage.shown.send_replace(totals(seq));
             }
-            let next = subscriber.next;
+            let due = subscriber.next;
             assert_eq!(event(&mut subscriber).await, format!("id: {seq}\n\n"));
-            assert!(Instant::now() >= next && subscriber.next >= next + QUICK.step);
+            assert!((due..=due + TICK).contains(&Instant::now()), "{:?} after it was due", due.elapsed());
+            assert_eq!(subscriber.next, Instant::now() + STEP);
         }
         // What is not newer is not sent.
         stage.shown.send_replace(totals(seq));
         assert_eq!(text(&mut subscriber).await, ": \n\n");
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn it_ends_with_its_life_with_its_campaign_and_with_the_process() {
         let stage = Stage::new();
-        let (mut short, began) = (stage.subscriber(Pace { life: Duration::from_millis(150), ..QUICK }, None), Instant::now());
-        text(&mut short).await;
-        assert!(AFTER_A_LIFE.contains(&pause(&event(&mut short).await)));
-        assert!(began.elapsed() >= Duration::from_millis(149));
-        assert_eq!(text(&mut short).await, "");
-        let mut stopped = stage.subscriber(QUICK, None);
+        let (mut old, began) = (stage.subscriber(EVEN, None), Instant::now());
+        text(&mut old).await;
+        assert!(AFTER_A_LIFE.contains(&pause(&event(&mut old).await)));
+        assert!((LIFE..=LIFE + TICK).contains(&began.elapsed()), "{:?}", began.elapsed());
+        assert_eq!(text(&mut old).await, "");
+        let mut stopped = stage.subscriber(EVEN, None);
         text(&mut stopped).await;
-        let mut last = stage.subscriber(QUICK, None);
+        let mut last = stage.subscriber(EVEN, None);
         text(&mut last).await;
         // What was shown before its end is sent first.
         let Stage { shown, shutdown, streams } = stage;
@@ -298,7 +304,7 @@ mod tests {
         assert!(AFTER_A_STOP.contains(&pause(&text(&mut stopped).await)));
         assert_eq!(text(&mut stopped).await, "");
         assert_eq!(streams.metrics.open.get(), 3);
-        drop((short, stopped, last));
+        drop((old, stopped, last));
         assert_eq!(streams.metrics.open.get(), 0);
     }
 }
