@@ -52,12 +52,13 @@ async fn a_killed_process_takes_along_no_more_than_it_was_working_on() {
     let campaign = app.campaign().await;
     let mut fleet = Fleet::start(servers(), &database, FleetOptions::default()).await;
     let load = Running::start(&app, &fleet, &campaign, Mix::ReadsAndDonations);
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    let sent_since = async |mark: usize| until(Duration::from_secs(30), "the load goes on", async || load.sent() >= mark + 500).await;
+    sent_since(0).await;
     fleet.kill(0).await;
     let killed = load.sent();
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    sent_since(killed).await;
     fleet.restart(0).await;
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    sent_since(load.sent()).await;
     let Outcome { sent, donations, failures, .. } = load.stop().await;
     println!("{sent} requests, {killed} before the kill, {} failed", failures.len());
     // So the log tells what nginx had to repeat, where there is something.

@@ -10,7 +10,9 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::harness::{Campaign, Fleet, FleetOptions, Options, Reader, TestApp, alone, create_database, metric_at, p99, servers, until};
+use crate::harness::{
+    Campaign, Fleet, FleetOptions, Options, Reader, TestApp, alone, create_database, metric, metric_at, p99, servers, until,
+};
 
 async fn connect(app: &TestApp) -> TcpStream {
     TcpStream::connect(app.base.strip_prefix("http://").unwrap()).await.unwrap()
@@ -237,7 +239,10 @@ async fn a_client_that_never_reads_is_cut() {
         }
         writing
     });
-    tokio::time::sleep(Duration::from_secs(14)).await;
+    // Not by its end of the connection, which would have to read for that.
+    let open = async || metric(&app, "doacoes_http_connections", &[r#"listener="public""#]).await;
+    until(Duration::from_secs(10), "it is served", async || open().await == 1).await;
+    until(Duration::from_secs(30), "it is cut", async || open().await == 0).await;
     let mut answers = Vec::new();
     let _ = tokio::time::timeout(Duration::from_secs(10), reading.read_to_end(&mut answers)).await.expect("it is cut");
     assert!(answers.len() < count * one / 2, "{} of {} bytes were sent", answers.len(), count * one);
