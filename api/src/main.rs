@@ -277,7 +277,7 @@ async fn fill(args: SeedArgs) -> Result<(), AnyError> {
         return Ok(());
     }
     let keys = Keys::load(&secrets_dir)?;
-    match seed::run(&db, &keys, &uncounted_passwords()?, seed::Scale::default().times(args.times), |step| println!("{step}")).await {
+    match seed::run(&db, &keys, &uncounted_passwords()?, seed::Scale::default().times(args.times), |step| eprintln!("{step}")).await {
         Ok(report) => println!("{report}"),
         // Somebody else was first, a moment ago.
         Err(SeedError::NotEmpty) if args.if_empty => println!("there is data already; nothing was added"),

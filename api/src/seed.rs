@@ -5,6 +5,7 @@
 //! fails leaves nothing behind. It ends with the checks that the books are held to.
 
 mod donations;
+mod progress;
 mod random;
 mod records;
 mod rows;
@@ -16,10 +17,12 @@ use std::time::{Duration, Instant};
 use sqlx::{PgConnection, PgPool};
 
 use self::donations::Donations;
+use self::progress::Progress;
 use self::random::Random;
 use crate::keys::Keys;
 use crate::password::{Passwords, PasswordsError};
 use crate::store::StoreError;
+use crate::store::bulk::Growth;
 use crate::store::consistency::{self, Finding, Size};
 
 /// The password of every person of the demonstration, `pessoa1@exemplo.org.br` and those that follow.
@@ -27,6 +30,8 @@ pub const PASSWORD: &str = "demonstracao";
 
 /// Donations that are held in memory at once.
 const BATCH: u32 = 5_000;
+/// Donations of the first batch; each of the next ones at most doubles what is stored, see [`Growth`].
+const FIRST_BATCH: u32 = 100;
 
 /// How much to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,19 +144,23 @@ pub async fn run(
     if !nothing_there(&mut tx).await? {
         return Err(SeedError::NotEmpty);
     }
+    let mut growth = Growth::begin(&mut tx).await?;
     let mut random = Random::new(1);
     let people = world::people(&mut tx, &mut random, scale.pessoas, &hash).await?;
+    growth.stored(&mut tx, &[("pessoas", scale.pessoas.into())]).await?;
     let organisations = world::organisations(&mut tx, &mut random, scale.organizadoras, &people).await?;
+    growth.stored(&mut tx, &[("organizadoras", scale.organizadoras.into())]).await?;
     let campaigns = world::campaigns(&mut tx, &mut random, scale.campanhas, &organisations).await?;
+    growth.stored(&mut tx, &[("campanhas", scale.campanhas.into())]).await?;
     progress(&format!("{} organizadoras, {} campanhas, {} pessoas", scale.organizadoras, scale.campanhas, scale.pessoas));
     let mut donations = Donations::new(random, &people, &campaigns, scale.doacoes);
-    let (mut movements, mut told) = (0, 0);
-    while let Some(batch) = donations.batch(BATCH, &keys.email)? {
-        movements += batch.store(&mut tx).await?;
-        // A line for each fifth is a sign of life and no flood.
-        if (donations.made() - told) * 5 >= scale.doacoes {
-            told = donations.made();
-            progress(&format!("{told} of {} doacoes", scale.doacoes));
+    let (mut movements, mut told) = (0, Progress::new(scale.doacoes));
+    while let Some(batch) = donations.batch(BATCH.min(donations.made().max(FIRST_BATCH)), &keys.email)? {
+        let stored = batch.store(&mut tx).await?;
+        movements += stored.movements();
+        growth.stored(&mut tx, &stored.tables).await?;
+        if let Some(line) = told.line(donations.made()) {
+            progress(&line);
         }
     }
     add_up(&mut tx).await?;
@@ -170,7 +179,7 @@ pub async fn run(
     Ok(Report { scale, lancamentos: movements, elapsed: start.elapsed() })
 }
 
-/// Lifts the time limit of requests for this transaction, and makes a second seed wait for the first.
+/// Makes a second seed wait for the first, however long that takes.
 async fn alone(db: &mut PgConnection) -> Result<(), StoreError> {
     sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *db).await?;
     sqlx::query("LOCK TABLE organizadoras IN SHARE ROW EXCLUSIVE MODE").execute(db).await?;

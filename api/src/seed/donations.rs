@@ -68,7 +68,7 @@ impl<'a> Donations<'a> {
         let created = self.time();
         let campaign = self.campaign(created)?;
         let provider = if self.random.chance(150) { Provider::PixEstatico } else { Provider::Simulado };
-        let fate = match Fate::draw(&mut self.random) {
+        let fate = match fate(&mut self.random) {
             // Nobody waits for the payment of a campaign that takes none any more.
             Fate::Waiting if campaign.status != CampaignStatus::Publicada => Fate::Expired,
             fate => fate,
@@ -183,5 +183,17 @@ impl<'a> Donations<'a> {
     fn refund(&mut self, paid: OffsetDateTime, amount: i64) -> Refund {
         let at = paid + self.random.between(Duration::hours(1), Duration::days(6));
         Refund { id: self.random.id(at), amount, reason: self.random.word(words::REFUND_REASONS), at, movement: self.random.id(at) }
+    }
+}
+
+/// What becomes of a donation.
+fn fate(random: &mut Random) -> Fate {
+    match random.below(1_000) {
+        0..850 => Fate::Paid,
+        850..865 => Fate::PartlyRefunded,
+        865..880 => Fate::Refunded,
+        880..940 => Fate::Expired,
+        940..970 => Fate::Cancelled,
+        _ => Fate::Waiting,
     }
 }

@@ -4,7 +4,6 @@ use sqlx::PgConnection;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use super::random::Random;
 use super::rows::{Rows, Value};
 use super::world::{Campaign, Person};
 use super::{SeedError, legal, words};
@@ -38,17 +37,6 @@ pub(super) enum Fate {
 }
 
 impl Fate {
-    pub(super) fn draw(random: &mut Random) -> Self {
-        match random.below(1_000) {
-            0..850 => Self::Paid,
-            850..865 => Self::PartlyRefunded,
-            865..880 => Self::Refunded,
-            880..940 => Self::Expired,
-            940..970 => Self::Cancelled,
-            _ => Self::Waiting,
-        }
-    }
-
     /// What happens to the donation after it was made.
     pub(super) const fn events(self) -> &'static [DonationEvent] {
         match self {
@@ -121,6 +109,22 @@ pub(super) struct Batch {
     partidas: Rows,
 }
 
+/// The table of movements of money.
+const LEDGER: &str = "lancamentos";
+
+/// How many rows a batch had.
+pub(super) struct Stored {
+    /// By table.
+    pub(super) tables: [(&'static str, u64); 7],
+}
+
+impl Stored {
+    /// Movements of money.
+    pub(super) fn movements(&self) -> u64 {
+        self.tables.iter().filter(|(table, _)| *table == LEDGER).map(|(_, rows)| rows).sum()
+    }
+}
+
 /// What a donation's events lead to.
 struct Last {
     status: DonationStatus,
@@ -159,16 +163,19 @@ impl Batch {
         }
     }
 
-    /// Stores the rows, each table after those it refers to; how many movements of money there were.
-    pub(super) async fn store(self, db: &mut PgConnection) -> Result<u64, StoreError> {
-        self.doacoes.store(db).await?;
-        self.eventos.store(db).await?;
-        self.pagamentos.store(db).await?;
-        self.recebidos.store(db).await?;
-        self.devolucoes.store(db).await?;
-        let movements = self.lancamentos.store(db).await?;
-        self.partidas.store(db).await?;
-        Ok(movements)
+    /// Stores the rows, each table after those it refers to.
+    pub(super) async fn store(self, db: &mut PgConnection) -> Result<Stored, StoreError> {
+        Ok(Stored {
+            tables: [
+                ("doacoes", self.doacoes.store(db).await?),
+                ("doacao_eventos", self.eventos.store(db).await?),
+                ("pagamentos", self.pagamentos.store(db).await?),
+                ("pix_recebidos", self.recebidos.store(db).await?),
+                ("devolucoes", self.devolucoes.store(db).await?),
+                (LEDGER, self.lancamentos.store(db).await?),
+                ("partidas", self.partidas.store(db).await?),
+            ],
+        })
     }
 
     /// Adds a donation.

@@ -8,6 +8,7 @@
 
 pub mod access_log;
 pub mod audit;
+pub mod bulk;
 pub mod campanhas;
 pub mod consistency;
 pub mod database;

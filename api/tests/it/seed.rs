@@ -5,9 +5,12 @@ use doacoes_api::domain::money::Centavos;
 use doacoes_api::domain::pix_key::PixKey;
 use doacoes_api::domain::txid::Txid;
 use doacoes_api::seed::{self, Report, Scale, SeedError};
+use doacoes_api::store;
+use secrecy::SecretString;
 use serde_json::json;
+use tokio::sync::Notify;
 
-use crate::harness::TestApp;
+use crate::harness::{TestApp, servers};
 
 const SCALE: Scale = Scale { organizadoras: 3, campanhas: 30, pessoas: 200, doacoes: 2_000 };
 
@@ -128,4 +131,39 @@ async fn a_seed_of_nothing_is_refused() {
     let report =
         seed::run(app.state.db.pool(), &app.state.keys, &app.state.passwords, Scale { doacoes: 0, ..SCALE }, |_| ()).await.unwrap();
     assert_eq!(report.lancamentos, 0);
+}
+
+/// Autovacuum that comes by after the rehearsal and before the seed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_seed_is_planned_for_what_it_stores_and_not_for_the_empty_tables_before() {
+    let app = TestApp::start().await;
+    sqlx::query("ANALYZE").execute(&app.owner).await.unwrap();
+    let empty =
+        "SELECT count(*) FROM pg_class WHERE oid IN ('doacoes'::regclass, 'pagamentos'::regclass) AND relpages > 0 AND reltuples = 0";
+    assert_eq!(app.count(empty).await, 2, "what the rehearsal rolled back was counted");
+    // One connection, whose counts are complete once it says so.
+    let db = store::pool(&SecretString::from(servers().app_url(&app.database)), 1).unwrap();
+    let scale = Scale { organizadoras: 5, campanhas: 100, pessoas: 1_000, doacoes: 10_000 };
+    seed::run(&db, &app.state.keys, &app.state.passwords, scale, |_| ()).await.unwrap();
+    sqlx::query("SELECT pg_stat_force_next_flush()").execute(&db).await.unwrap();
+    sqlx::query("SELECT 1").execute(&db).await.unwrap();
+    let rows = app.count("SELECT sum(n_tup_ins)::bigint FROM pg_stat_user_tables").await;
+    let blocks = app.count("SELECT sum(idx_blks_hit + idx_blks_read)::bigint FROM pg_statio_user_indexes").await;
+    assert!(rows > 80_000, "{rows}");
+    // Some three levels of each index that a row goes into, and of each that is asked for it. A plan for empty tables reads indexes whole.
+    assert!(blocks / rows < 20, "{} blocks of indexes for each of {rows} rows", blocks / rows);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_seed_that_is_stopped_leaves_nothing_and_the_next_one_seeds() {
+    let app = TestApp::start().await;
+    let halfway = Notify::new();
+    tokio::select! {
+        ended = seed::run(&app.state.db, &app.state.keys, &app.state.passwords, SCALE, |_| halfway.notify_one()) => panic!("{ended:?}"),
+        () = halfway.notified() => {}
+    }
+    assert!(seed::is_empty(&app.state.db).await.unwrap());
+    seed_into(&app).await.unwrap();
+    assert_eq!(app.count("SELECT count(*) FROM doacoes").await, 2_000);
+    app.assert_books_agree().await;
 }

@@ -1,0 +1,103 @@
+//! Transactions that store so many rows that the tables are other tables at their end: demo data, imports.
+
+use std::collections::HashMap;
+
+use sqlx::PgConnection;
+
+use super::StoreError;
+use super::consistency::collect_statistics;
+
+/// Rows of a table at which plans are made for the first time; to read fewer of them for each row takes no time that matters.
+const FIRST: u64 = 500;
+/// By this factor a table grows before plans are made again.
+const FACTOR: u64 = 4;
+
+/// Keeps the plans of one transaction fitting while it fills tables. A transaction that stores more than some hundreds of rows reports each
+/// batch to it, and begins with small batches: one that at most doubles what the transaction has stored before is safe.
+///
+/// `PostgreSQL` plans the queries of foreign keys and triggers at their first use in a session, for the tables as they are at that time, and
+/// keeps the plans. Where a table was analysed while it was empty (`relpages` 1, `reltuples` 0: what a rolled-back rehearsal and the next
+/// round of autovacuum leave), every plan for it costs the same, and what is chosen is whichever index comes first: the check that a
+/// donation exists, `WHERE id = $1`, goes through `doacoes_da_campanha`, whose first column is another. Kept, that plan walks through the
+/// whole index for each row that is stored, and the time grows with the square of the rows. Nothing from outside ends that, since autovacuum
+/// does not see the rows before COMMIT.
+///
+/// ANALYZE inside the transaction ends it: it counts the transaction's own rows, and a changed count makes the session plan again whatever
+/// reads the table. This also replaces plans that an earlier transaction left on the connection, which a pooler may have lent to others
+/// before. The alternatives do less: `enable_seqscan = off` does not choose between indexes that cost the same, and DISCARD PLANS makes the
+/// same plans again; commits in between leave a part of the rows behind when the process is stopped.
+///
+/// The price: until the transaction ends, nobody else can collect statistics of the tables or vacuum them. Requests do not wait for it.
+#[derive(Debug, Default)]
+pub struct Growth {
+    tables: HashMap<&'static str, Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    /// Stored by this transaction.
+    rows: u64,
+    /// As many rows of it the last plans were made for.
+    planned: u64,
+}
+
+impl Table {
+    fn is_outgrown(&self) -> bool {
+        self.rows >= FIRST.max(self.planned.saturating_mul(FACTOR))
+    }
+}
+
+impl Growth {
+    /// For a transaction that has stored nothing yet. Its statements have no time limit until its end.
+    pub async fn begin(db: &mut PgConnection) -> Result<Self, StoreError> {
+        sqlx::query("SET LOCAL statement_timeout = 0").execute(db).await?;
+        Ok(Self::default())
+    }
+
+    /// Adds a batch, as table names with numbers of rows, and has plans made again if a table has outgrown them.
+    pub async fn stored(&mut self, db: &mut PgConnection, batch: &[(&'static str, u64)]) -> Result<(), StoreError> {
+        if self.outgrow(batch) {
+            collect_statistics(db).await?;
+        }
+        Ok(())
+    }
+
+    fn outgrow(&mut self, batch: &[(&'static str, u64)]) -> bool {
+        for (table, rows) in batch {
+            self.tables.entry(table).or_default().rows += rows;
+        }
+        let outgrown = self.tables.values().any(Table::is_outgrown);
+        if outgrown {
+            // Statistics are of all tables.
+            for table in self.tables.values_mut() {
+                table.planned = table.rows;
+            }
+        }
+        outgrown
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plans_are_made_again_when_any_table_is_four_times_what_they_were_made_for() {
+        let mut growth = Growth::default();
+        let replanned: Vec<bool> = [("a", 499), ("b", 499), ("a", 1), ("a", 1_499), ("b", 1_497), ("a", 1), ("b", 500), ("c", 500)]
+            .into_iter()
+            .map(|batch| growth.outgrow(&[batch]))
+            .collect();
+        assert_eq!(replanned, [false, false, true, false, true, false, false, true]);
+    }
+
+    #[test]
+    fn a_million_rows_in_doubling_batches_are_planned_for_a_dozen_times_at_most() {
+        let (mut growth, mut rows, mut replanned) = (Growth::default(), 100, 0);
+        while rows < 1_000_000 {
+            replanned += u32::from(growth.outgrow(&[("a", rows), ("b", rows * 3)]));
+            rows += rows;
+        }
+        assert!((5..=12).contains(&replanned), "{replanned}");
+    }
+}
