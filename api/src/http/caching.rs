@@ -67,9 +67,9 @@ pub fn respond(request: &HeaderMap, found: &Found) -> Response {
         }
     };
     let headers = response.headers_mut();
-    if found.gzip.is_some() {
-        headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
-    }
+    // Also where it is too short to be compressed: that it was may change with its next version, and a cache that was not told
+    // takes what it has for everyone's.
+    headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
     for (name, value) in [(header::ETAG, etag), (header::LINK, found.link.as_ref())] {
         if let Some(value) = value {
             headers.insert(name, value.clone());

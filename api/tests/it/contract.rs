@@ -470,6 +470,34 @@ async fn shared_caches_keep_only_listed_reads_of_nobody_in_particular() {
     assert_eq!((given.status.as_u16(), given.header("cache-control")), (201, PRIVATE));
 }
 
+/// A cache that is not told so takes an answer for everyone's, and what is short today is compressed tomorrow.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_answer_that_depends_on_the_encoding_says_so() {
+    let sample = Sample::new().await;
+    let negotiable = CACHED.iter().chain(&["GET /eu"]);
+    let mut seen = 0;
+    for operation in sample.operations(|operation| negotiable.clone().any(|name| *name == operation.name())).await {
+        for method in ["GET", "HEAD"] {
+            for coding in [None, Some("gzip"), Some("br"), Some("identity")] {
+                let ask = |tag: Option<&str>| {
+                    let request = sample.request(method, &operation.path);
+                    let request = coding.map_or_else(|| request.clone(), |coding| request.clone().header("accept-encoding", coding));
+                    tag.map_or_else(|| request.clone(), |tag| request.clone().header("if-none-match", tag))
+                };
+                let whole = ask(None).send().await;
+                assert!(values(&whole, "vary").contains("accept-encoding"), "{method} {} {coding:?}: {whole:?}", operation.path);
+                if let Some(tag) = whole.headers.get("etag") {
+                    let same = ask(Some(tag.to_str().unwrap())).send().await;
+                    assert_eq!(same.status, 304);
+                    assert!(values(&same, "vary").contains("accept-encoding"), "{method} {} {coding:?}: {same:?}", operation.path);
+                }
+                seen += 1;
+            }
+        }
+    }
+    assert_eq!(seen, 7 * 2 * 4);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_has_not_changed_is_not_sent_again() {
     let sample = Sample::new().await;

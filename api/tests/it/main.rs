@@ -18,6 +18,7 @@ mod crash;
 mod credentials;
 mod database;
 mod drain;
+mod edge;
 mod harness;
 mod hostile;
 mod limit_stores;

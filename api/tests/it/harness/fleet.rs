@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use super::Servers;
 
 /// Not every user has Debian's folder for it in `PATH`.
-const NGINX: &str = "/usr/sbin/nginx";
+pub(super) const NGINX: &str = "/usr/sbin/nginx";
 
 /// How a test wants its processes.
 pub struct FleetOptions {
@@ -197,7 +197,7 @@ impl Drop for Fleet {
     }
 }
 
-fn send(pid: u32, signal: &str) {
+pub(super) fn send(pid: u32, signal: &str) {
     let _ = Command::new("kill").args([signal, &pid.to_string()]).status();
 }
 
@@ -209,7 +209,7 @@ fn spawn(command: &mut Command, log: &Path) -> Child {
 
 /// A port that nobody in this process gets again. Below the range that the kernel takes outgoing connections' ports from: nginx makes
 /// thousands of them while a process is down.
-fn free_port() -> SocketAddr {
+pub(super) fn free_port() -> SocketAddr {
     static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| AtomicU16::new(u16::try_from(std::process::id() % 500).unwrap() * 16));
     loop {
         let address = SocketAddr::from(([127, 0, 0, 1], 12_000 + NEXT.fetch_add(1, Ordering::Relaxed) % 8_000));
@@ -219,6 +219,12 @@ fn free_port() -> SocketAddr {
     }
 }
 
+/// The first line of an nginx's settings: started by root, its worker would become a user who may not enter the test's folder.
+pub(super) fn user() -> &'static str {
+    let is_root = std::fs::metadata("/proc/self").is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0);
+    if is_root { "user root;" } else { "" }
+}
+
 /// Connections to the API are kept for less time than the API keeps them. A process that does not listen is passed over, as an edge does
 /// that is told which ones are ready; what nginx would repeat beyond that stands in [`Fleet::dropped`].
 fn start_nginx(folder: &Path, front: SocketAddr, upstreams: &[SocketAddr]) -> Child {
@@ -226,9 +232,7 @@ fn start_nginx(folder: &Path, front: SocketAddr, upstreams: &[SocketAddr]) -> Ch
     for upstream in upstreams {
         writeln!(servers, "server {upstream} max_fails=1 fail_timeout=1s;").unwrap();
     }
-    let is_root = std::fs::metadata("/proc/self").is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0);
-    // Its worker would become a user who may not enter the folder.
-    let user = if is_root { "user root;" } else { "" };
+    let user = user();
     let at = folder.display();
     let settings = format!(
         "{user} daemon off; worker_processes 1; pid {at}/nginx.pid; error_log {at}/nginx-error.log warn;

@@ -2,6 +2,7 @@
 
 mod binary;
 mod client;
+mod edge;
 mod fixtures;
 mod fleet;
 mod load;
@@ -11,6 +12,7 @@ mod servers;
 
 pub use binary::{refusal, serve};
 pub use client::{Answer, Request};
+pub use edge::Edge;
 pub use fixtures::{Campaign, Org, Person, cnpj, e2eid};
 pub use fleet::{Fleet, FleetOptions};
 pub use load::{CLIENTS, Mix, Outcome, Running, stored_donations};

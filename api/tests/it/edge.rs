@@ -1,0 +1,151 @@
+//! What a real nginx with the operator's configuration makes of the API's answers: which it keeps, for whom, and what still comes through.
+
+use std::collections::BTreeSet;
+use std::io::Read as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::header;
+use axum::response::IntoResponse;
+use flate2::read::GzDecoder;
+use serde_json::{Value, json};
+
+use crate::harness::{Edge, TestApp, cnpj};
+
+/// What browsers say that they take.
+const BROWSER: &str = "gzip, deflate, br, zstd";
+
+/// A client that makes a connection for each request.
+fn visitor() -> reqwest::Client {
+    reqwest::Client::builder().pool_max_idle_per_host(0).redirect(reqwest::redirect::Policy::none()).build().unwrap()
+}
+
+/// An answer through an edge.
+struct Seen {
+    status: u16,
+    headers: header::HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Seen {
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).unwrap_or_else(|| panic!("no {name} in {:?}", self.headers)).to_str().unwrap()
+    }
+
+    fn json(&self) -> Value {
+        let mut text = String::new();
+        if self.headers.get("content-encoding").is_some_and(|coding| coding == "gzip") {
+            GzDecoder::new(self.body.as_slice()).read_to_string(&mut text).unwrap();
+        } else {
+            text = String::from_utf8(self.body.clone()).unwrap();
+        }
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}: {text}", self.status))
+    }
+}
+
+async fn get(http: &reqwest::Client, url: &str, headers: &[(&str, &str)]) -> Seen {
+    ask(http, "GET", url, headers).await
+}
+
+async fn ask(http: &reqwest::Client, method: &str, url: &str, headers: &[(&str, &str)]) -> Seen {
+    let mut request = http.request(method.parse().unwrap(), url);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let answer = request.send().await.unwrap();
+    let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+    Seen { status, headers, body: answer.bytes().await.unwrap().to_vec() }
+}
+
+/// A server whose answers say what was asked, may be kept for a while, and do not say what they vary by. Where it is, and how often it
+/// was asked.
+async fn echo() -> (SocketAddr, Arc<AtomicU32>) {
+    async fn answer(State(asked): State<Arc<AtomicU32>>, request: Request) -> impl IntoResponse {
+        asked.fetch_add(1, Ordering::SeqCst);
+        let header = |name: &str| request.headers().get(name).map_or("", |value| value.to_str().unwrap());
+        let coding = if header("accept-encoding").contains("gzip") { "gzip" } else { "identity" };
+        // In a header, which a HEAD has too.
+        let told = format!("{} {} {} {coding}", request.method(), header("host"), request.uri());
+        ([("cache-control", "public, max-age=60".to_owned()), ("x-told", told)], "")
+    }
+    let asked = Arc::new(AtomicU32::new(0));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = Router::new().fallback(answer).with_state(Arc::clone(&asked));
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    (address, asked)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_request_is_answered_with_what_was_kept_for_another() {
+    let (upstream, asked) = echo().await;
+    let edge = Edge::start(&[&format!("http://{upstream}")]).await;
+    let http = visitor();
+    let hosts = ["a.example", "bra.example", "gzipa.example", "identitya.example", "httpa.example", "geta.example"];
+    let endings = ["", "br", "gzip", "identity", "%20gzip", "?q=natal", "?q=natalbr", "?q=natalgzip", "?q=natal%20gzip", "?q=natal+gzip"];
+    let codings = [None, Some(""), Some("br"), Some("gzip"), Some(BROWSER), Some("identity")];
+    let mut requests = BTreeSet::new();
+    // Twice, so that everything that may be kept is kept in the second round.
+    for _ in 0..2 {
+        for method in ["GET", "HEAD"] {
+            for host in hosts {
+                for ending in endings {
+                    for coding in codings {
+                        let mut headers = vec![("host", host)];
+                        headers.extend(coding.map(|coding| ("accept-encoding", coding)));
+                        let url = format!("{}/api/v1/campanhas/sopa{ending}", edge.base);
+                        let seen = ask(&http, method, &url, &headers).await;
+                        let wanted = if coding.is_some_and(|coding| coding.contains("gzip")) { "gzip" } else { "identity" };
+                        // nginx asks for the whole answer also where a client wants its head alone.
+                        let own = format!("GET {host} /api/v1/campanhas/sopa{ending} {wanted}");
+                        assert_eq!(seen.header("x-told"), own, "{method} {coding:?}");
+                        requests.insert((method, own));
+                    }
+                }
+            }
+        }
+    }
+    // One key, one request; and what is the same request is asked once.
+    assert_eq!(asked.load(Ordering::SeqCst), u32::try_from(requests.len()).unwrap());
+}
+
+/// Campaigns and organizadoras whose addresses differ by the name of an encoding, and searches for them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_is_never_another_whose_address_ends_in_an_encoding() {
+    let app = TestApp::start().await;
+    let edge = Edge::start(&[&app.base]).await;
+    let http = visitor();
+    let first = app.campaign().await;
+    let mut pages = vec![];
+    for ending in ["", "br", "gzip", "identity"] {
+        let slug = format!("sopa-quente{ending}");
+        app.draft(&first.org, json!({"slug": slug})).await;
+        app.post(&format!("campanhas/{slug}/publicacao"), json!({})).by(&first.org.owner).send().await.expect(200);
+        pages.push((format!("campanhas/{slug}"), slug));
+        let number = cnpj();
+        let slug = format!("cozinha{ending}");
+        let body = json!({"nome": format!("Casa {number}"), "slug": slug, "cnpj": number,
+            "chave_pix": {"tipo": "cnpj", "chave": number, "nome_recebedor": "Casa do Caminho", "cidade": "São Paulo"}});
+        app.post("organizadoras", body).by(&app.person().await).send().await.expect(201);
+        pages.push((format!("organizadoras/{slug}"), slug));
+    }
+    for round in 0..8 {
+        for (path, slug) in &pages {
+            // One after the other without and with compression, so that each finds what the other left.
+            for coding in ["identity", BROWSER, "br", "gzip"] {
+                let seen = get(&http, &format!("{}/api/v1/{path}", edge.base), &[("accept-encoding", coding)]).await;
+                assert_eq!(seen.json()["slug"], slug.as_str(), "round {round}: {path} for {coding:?}");
+            }
+        }
+        for (search, found) in [("q=campanha", true), ("q=campanhabr", false), ("q=campanhagzip", false)] {
+            for coding in ["identity", BROWSER, "br", "gzip"] {
+                let url = format!("{}/api/v1/campanhas?{search}", edge.base);
+                let items = get(&http, &url, &[("accept-encoding", coding)]).await.json();
+                assert_eq!(!items["itens"].as_array().unwrap().is_empty(), found, "round {round}: {search} for {coding:?}: {items}");
+            }
+        }
+    }
+}
