@@ -5,6 +5,7 @@ use std::io::Read as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -148,4 +149,96 @@ async fn a_page_is_never_another_whose_address_ends_in_an_encoding() {
             }
         }
     }
+}
+
+/// What a client may send in `If-None-Match` for what it has already.
+fn known(tag: &str) -> Vec<String> {
+    vec![tag.to_owned(), format!("W/{tag}"), format!("\"x\", {tag}"), format!("W/\"x\",{tag} , \"y\""), "*".to_owned()]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_client_has_already_is_not_sent_again_through_the_edge() {
+    let app = TestApp::start().await;
+    let edge = Edge::start(&[&app.base]).await;
+    let http = visitor();
+    let campaign = app.campaign().await;
+    let given = app.confirmed(&campaign, json!({})).await;
+    app.fold().await;
+    let owner = &campaign.org.owner;
+    let token = given.header("doacao-token").to_owned();
+    let cookie = owner.cookie.clone();
+    let personal: [&[(&str, &str)]; 5] =
+        [&[], &[("cookie", "_ga=1")], &[("authorization", "Bearer x")], &[("doacao-token", "x")], &[("cookie", cookie.as_str())]];
+    let mut requests = vec![];
+    for path in [
+        format!("campanhas/{}", campaign.slug),
+        format!("campanhas/{}/totais", campaign.slug),
+        format!("organizadoras/{}", campaign.org.slug),
+    ] {
+        for headers in personal {
+            requests.push((path.clone(), headers.to_vec()));
+        }
+    }
+    requests.push(("eu".to_owned(), vec![("cookie", cookie.as_str())]));
+    requests.push((format!("doacoes/{}", given.json()["id"].as_str().unwrap()), vec![("doacao-token", token.as_str())]));
+    for (path, headers) in requests {
+        let url = format!("{}/api/v1/{path}", edge.base);
+        for coding in ["identity", BROWSER] {
+            let ask_with = async |extra: &[(&str, &str)]| {
+                let mut all = headers.clone();
+                all.push(("accept-encoding", coding));
+                all.extend(extra);
+                get(&http, &url, &all).await
+            };
+            let whole = ask_with(&[]).await;
+            assert_eq!(whole.status, 200, "{path} {headers:?}");
+            let tag = whole.header("etag").to_owned();
+            for known in known(&tag) {
+                for more in [None, Some(("if-modified-since", "Wed, 21 Oct 2015 07:28:00 GMT"))] {
+                    let mut extra = vec![("if-none-match", known.as_str())];
+                    extra.extend(more);
+                    let same = ask_with(&extra).await;
+                    assert_eq!((same.status, same.body.len()), (304, 0), "{path} {headers:?} {coding} {extra:?}");
+                    assert_eq!(same.header("etag"), tag, "{path} {headers:?}");
+                }
+            }
+            for other in ["\"x\"", "W/\"x\", \"y\"", "\"\""] {
+                let again = ask_with(&[("if-none-match", other)]).await;
+                assert_eq!((again.status, again.json()), (200, whole.json()), "{path} {headers:?} {other}");
+            }
+            // No 304 was kept for those who have nothing yet.
+            let again = ask_with(&[]).await;
+            assert_eq!((again.status, again.json()), (200, whole.json()), "{path} {headers:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conditional_request_that_comes_first_leaves_the_whole_answer_for_others_and_it_is_renewed() {
+    let app = TestApp::start().await;
+    let edge = Edge::start(&[&app.base]).await;
+    let http = visitor();
+    let campaign = app.campaign().await;
+    let path = format!("campanhas/{}", campaign.slug);
+    let url = format!("{}/api/v1/{path}", edge.base);
+    let tag = app.get(&path).send().await.header("etag").to_owned();
+    for headers in [vec![("if-none-match", tag.as_str())], vec![("if-none-match", tag.as_str()), ("cookie", "_ga=1")]] {
+        assert_eq!(get(&http, &url, &headers).await.status, 304);
+        let whole = get(&http, &url, &[]).await;
+        assert_eq!((whole.status, whole.json()["slug"].as_str()), (200, Some(campaign.slug.as_str())));
+    }
+    // What is kept is asked for again after its second, by nginx itself and whole, whatever condition its client has.
+    app.patch(&path, json!({"titulo": "Outra"})).by(&campaign.org.owner).header("if-match", &tag).send().await.expect(200);
+    let began = Instant::now();
+    loop {
+        let seen = get(&http, &url, &[("if-none-match", tag.as_str())]).await;
+        if seen.status == 200 {
+            assert_eq!(seen.json()["titulo"], "Outra");
+            break;
+        }
+        assert_eq!(seen.status, 304);
+        assert!(began.elapsed() < Duration::from_secs(4), "the new page is not shown");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(get(&http, &url, &[]).await.json()["titulo"], "Outra");
 }
