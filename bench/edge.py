@@ -120,7 +120,10 @@ def start_edge(stack: Stack, name: str, workers: int, listeners: list[Listener])
     """One nginx with a port for each listener; all differ in nothing but where the answer comes from."""
     home = home_of(stack, name)
     config = common(home, workers)
+    # As the operator's nginx.conf has it.
     config += f"proxy_cache_path {home}/cache keys_zone=micro:4m max_size=64m inactive=1m use_temp_path=off;\n"
+    config += "map $http_accept_encoding $encoding { default identity; ~*gzip gzip; }\n"
+    config += "map $http_cookie$http_authorization$http_doacao_token$http_if_modified_since $micro { '' micro; default off; }\n"
     for listener in listeners:
         listener.port = free_port()
         config += server_block(listener, home)
@@ -138,12 +141,10 @@ def server_block(listener: Listener, home: Path) -> str:
         "keepalive 1024; keepalive_requests 10000000; keepalive_timeout 5s; }\n"
     )
     cache = """
-proxy_cache micro;
-proxy_cache_key $request_method$host$request_uri$http_accept_encoding;
+proxy_cache $micro;
+proxy_cache_key "$request_method $scheme $encoding $host $request_uri";
 proxy_cache_lock on;
 proxy_cache_background_update on;
-proxy_cache_bypass $http_cookie $http_authorization $http_doacao_token;
-proxy_no_cache $http_cookie $http_authorization $http_doacao_token;
 """ if listener.cached else ""
     # A stream is not held back, and nobody waits at the cache for one.
     return upstream + head + f"""proxy_http_version 1.1;
@@ -158,6 +159,9 @@ proxy_pass http://{listener.name};
 location ~ ^/api/v1/campanhas/[^/]+/eventos$ {{
 proxy_pass http://{listener.name};
 proxy_buffering off;
+}}
+location ~ ^/api/v1/campanhas/[^/]+/totais$ {{
+proxy_pass http://{listener.name};
 }} }}
 """
 

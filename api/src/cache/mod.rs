@@ -163,9 +163,13 @@ impl Cache {
         }
         self.metrics.request(CacheLayer::Local, class, CacheOutcome::Miss);
         // In a task of its own: a reader who leaves does not stop the load that others wait for.
-        let loaded = spawn_budgeted(load(Arc::clone(self), source.clone(), subject, resource)).await;
+        let loaded = spawn_budgeted(load(Arc::clone(self), source.clone(), subject.clone(), resource)).await;
         match (loaded.unwrap_or_else(|_| Err(Arc::new(LoadError::Stopped))), kept) {
-            (Ok(entry), _) => Ok(Answer { entry, stale: false }),
+            // While it was loaded, something newer may have been pushed, which others were shown already.
+            (Ok(entry), _) => match self.local.fresh(&subject).await.filter(|pushed| pushed.seq() > entry.seq()) {
+                Some(pushed) => Ok(Answer { entry: pushed, stale: false }),
+                None => Ok(Answer { entry, stale: false }),
+            },
             (Err(error), Some(entry)) if error.is_passing() => {
                 self.metrics.request(CacheLayer::Local, class, CacheOutcome::Stale);
                 Ok(Answer { entry, stale: true })
@@ -259,6 +263,14 @@ impl Cache {
         }
         let subjects: Vec<Subject> = slugs.iter().map(|slug| Subject::totals(slug)).collect();
         self.remote.read(&subjects).await.unwrap_or_else(|_| vec![None; slugs.len()])
+    }
+
+    /// Takes over the totals of campaign `slug` that Redis has; whether it has any. A push comes a moment later here than elsewhere, and a
+    /// reader may have been shown elsewhere what it brings.
+    pub async fn catch_up(&self, slug: &str) -> bool {
+        let Some(stored) = self.totals_in_redis(&[slug]).await.pop().flatten() else { return false };
+        self.take_totals(vec![(slug.to_owned(), stored)]).await;
+        true
     }
 
     /// Says for a second that no drop waits for Redis, so that sessions there can be believed.

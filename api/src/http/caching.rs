@@ -13,11 +13,23 @@ use super::problem::Problem;
 use crate::cache::{Found, LoadError, Resource};
 use crate::state::AppState;
 
+/// What caches may do with an answer that is the same for everyone.
+const FOR_A_SECOND: HeaderValue = HeaderValue::from_static("public, max-age=1, stale-while-revalidate=1");
+/// What they may do where two caches must not disagree: keep it, and ask before each use whether it still holds.
+const ASKED_EACH_TIME: HeaderValue = HeaderValue::from_static("public, no-cache");
+
 /// Lets shared caches keep an answer for a second, where nothing in the request says who asked.
 pub fn public(request: &HeaderMap, answer: &mut HeaderMap) {
     let personal = [header::COOKIE.as_str(), header::AUTHORIZATION.as_str(), TOKEN_HEADER];
     if !personal.iter().any(|name| request.contains_key(*name)) {
-        answer.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=1, stale-while-revalidate=1"));
+        answer.insert(header::CACHE_CONTROL, FOR_A_SECOND);
+    }
+}
+
+/// Has shared caches ask for a [`public`] answer each time: a reader behind several of them would see it go back.
+pub fn ask_each_time(answer: &mut HeaderMap) {
+    if let Some(value) = answer.get_mut(header::CACHE_CONTROL) {
+        *value = ASKED_EACH_TIME;
     }
 }
 

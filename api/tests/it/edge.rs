@@ -12,9 +12,10 @@ use axum::extract::{Request, State};
 use axum::http::header;
 use axum::response::IntoResponse;
 use flate2::read::GzDecoder;
+use redis::AsyncCommands as _;
 use serde_json::{Value, json};
 
-use crate::harness::{Edge, TestApp, cnpj};
+use crate::harness::{Edge, Fleet, FleetOptions, Options, TestApp, cnpj, create_database, servers};
 
 /// What browsers say that they take.
 const BROWSER: &str = "gzip, deflate, br, zstd";
@@ -241,4 +242,84 @@ async fn a_conditional_request_that_comes_first_leaves_the_whole_answer_for_othe
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert_eq!(get(&http, &url, &[]).await.json()["titulo"], "Outra");
+}
+
+/// The totals that a visitor sees, and the tag of the last.
+async fn seq(http: &reqwest::Client, url: &str, seen: i64) -> i64 {
+    let tag = format!("\"{seen}\"");
+    let answer = if seen > 0 { get(http, url, &[("if-none-match", &tag)]).await } else { get(http, url, &[]).await };
+    if answer.status == 304 {
+        return seen;
+    }
+    answer.json()["seq"].as_i64().unwrap()
+}
+
+/// Two edge pods, four API pods, a connection for each request.
+#[tokio::test(flavor = "multi_thread")]
+async fn totals_never_go_back_for_a_visitor() {
+    let database = create_database(servers()).await;
+    let app = TestApp::on(servers(), &database, Options { pool_size: 4, ..Options::default() }).await;
+    let campaign = app.campaign().await;
+    app.confirmed(&campaign, json!({})).await;
+    let fleet = Fleet::start(servers(), &database, FleetOptions { pool_size: 2, ..FleetOptions::default() }).await;
+    let upstreams: Vec<String> = (0..4).map(|number| fleet.public(number)).collect();
+    let upstreams: Vec<&str> = upstreams.iter().map(String::as_str).collect();
+    let edges = [Edge::start(&upstreams).await, Edge::start(&upstreams).await];
+    let urls: Vec<String> = edges.iter().map(|edge| format!("{}/api/v1/campanhas/{}/totais", edge.base, campaign.slug)).collect();
+    let until = Instant::now() + Duration::from_secs(8);
+    // One looks four times a second, as a page does that asks now and then; the other as often as it can, and says what it has.
+    let slow = tokio::spawn({
+        let urls = urls.clone();
+        async move {
+            let (http, mut all) = (visitor(), vec![]);
+            while Instant::now() < until {
+                all.push(seq(&http, &urls[all.len() % urls.len()], 0).await);
+                tokio::time::sleep(Duration::from_millis(250)).await;
+            }
+            all
+        }
+    });
+    let fast = tokio::spawn(async move {
+        let (http, mut all) = (visitor(), vec![0]);
+        while Instant::now() < until {
+            let last = *all.last().unwrap();
+            all.push(seq(&http, &urls[all.len() % urls.len()], last).await);
+        }
+        all
+    });
+    while Instant::now() < until {
+        app.confirmed(&campaign, json!({})).await;
+        tokio::time::sleep(Duration::from_millis(150)).await;
+    }
+    for (who, all) in [("slow", slow.await.unwrap()), ("fast", fast.await.unwrap())] {
+        let back = all.windows(2).filter(|pair| pair[1] < pair[0]).count();
+        assert_eq!(back, 0, "{who}: {back} of {} reads went back: {all:?}", all.len());
+        assert!(all.last().unwrap() - all.first().unwrap() > 5, "{who} saw the totals move: {all:?}");
+    }
+}
+
+/// A process that has not heard of what another has shown yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_who_was_shown_more_elsewhere_is_not_shown_less() {
+    let app = TestApp::start().await;
+    let campaign = app.campaign().await;
+    app.confirmed(&campaign, json!({})).await;
+    let before = app.totals(&campaign).await;
+    let seq = before["seq"].as_i64().unwrap();
+    let path = format!("campanhas/{}/totais", campaign.slug);
+    // What another process leaves in Redis, and this one is not told.
+    let mut redis = servers().redis().await;
+    let key = format!("{}:totais:{}", app.database, campaign.slug);
+    let kept: String = redis.get(&key).await.unwrap();
+    let newer =
+        kept.replace(&format!(" {seq}\n"), &format!(" {}\n", seq + 1)).replace(&format!("\\\"{seq}\\\""), &format!("\\\"{}\\\"", seq + 1));
+    assert_ne!(newer.replace(&format!(" {}\n", seq + 1), ""), kept.replace(&format!(" {seq}\n"), ""), "the tag is changed too: {kept}");
+    let newer = newer.replace(&format!("\"seq\":{seq}"), &format!("\"seq\":{}", seq + 1));
+    let () = redis.set(&key, newer).await.unwrap();
+    assert_eq!(app.get(&path).send().await.expect(200)["seq"], seq, "it has not heard of it");
+    let tag = format!("\"{}\"", seq + 1);
+    assert_eq!(app.get(&path).header("if-none-match", &tag).send().await.status, 304);
+    assert_eq!(app.get(&path).send().await.expect(200)["seq"], seq + 1, "and now everyone sees it");
+    // What nobody has is not waited for.
+    assert_eq!(app.get(&path).header("if-none-match", "\"99999\"").send().await.expect(200)["seq"], seq + 1);
 }

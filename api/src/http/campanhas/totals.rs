@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, header};
 use axum::response::Response;
 
 use crate::cache::{LoadError, Resource, Stored, Subject};
 use crate::domain::slug::Slug;
 use crate::domain::totals::Totals;
 use crate::http::caching;
+use crate::http::extract::conditional::{known_versions, version};
 use crate::http::extract::path::SlugPath;
 use crate::http::problem::Problem;
 use crate::state::AppState;
@@ -17,11 +18,25 @@ use crate::store::totals::{self, NamedTotals};
 use crate::store::{Class as Failure, StoreError};
 
 /// The totals of a campaign
+///
+/// A reader that sends the `ETag` of its last answer in `If-None-Match` never sees `seq` go back, whichever process answers.
 #[utoipa::path(get, path = "/campanhas/{slug}/totais", tag = "campanhas", operation_id = "lerTotais",
     params(("slug" = String, Path, description = "O endereço da campanha")),
     responses((status = 200, description = "Os totais", body = Totals, headers(("etag" = String))), (status = 304, description = "Não mudaram")))]
 pub async fn get(State(state): State<AppState>, SlugPath(slug): SlugPath, headers: HeaderMap) -> Result<Response, Problem> {
-    caching::answer(&state, &headers, CampaignTotals(slug)).await
+    let resource = CampaignTotals(slug);
+    let mut response = caching::answer(&state, &headers, resource.clone()).await?;
+    // Another process told this reader more than this one has heard of.
+    if known_versions(&headers).max() > seq_of(&response) && state.cache.catch_up(resource.0.as_str()).await {
+        response = caching::answer(&state, &headers, resource).await?;
+    }
+    caching::ask_each_time(response.headers_mut());
+    Ok(response)
+}
+
+/// The `seq` in an answer's tag.
+fn seq_of(answer: &Response) -> Option<i64> {
+    version(answer.headers().get(header::ETAG)?.to_str().ok()?)
 }
 
 /// The totals of a public campaign.

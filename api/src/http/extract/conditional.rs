@@ -23,11 +23,10 @@ impl<T: FromStr + Display> FromRequestParts<AppState> for IfMatch<T> {
         let Some(value) = parts.headers.get(header::IF_MATCH) else {
             return Err(Problem::new(Code::PreconditionRequired, "Envie em If-Match o ETag da última leitura, como `If-Match: \"3\"`."));
         };
-        let text = value.to_str().ok().and_then(|text| text.strip_prefix('"')?.strip_suffix('"'));
-        // The tag of a compressed answer is of the same version.
-        let text = text.map(|text| text.strip_suffix(GZIP_MARK).unwrap_or(text));
-        // An ETag that this API never made, `"+3"` say, matches nothing.
-        text.and_then(|text| text.parse::<T>().ok().filter(|version| version.to_string() == text))
+        value
+            .to_str()
+            .ok()
+            .and_then(version)
             .map(Self)
             .ok_or_else(|| Problem::new(Code::Stale, "If-Match não é um ETag deste recurso; leia de novo."))
     }
@@ -47,11 +46,28 @@ pub fn not_modified_or(headers: &HeaderMap, tag: HeaderValue, response: impl Int
 
 /// Whether `If-None-Match` has `tag` (RFC 9110 §13.1.2, weak comparison).
 pub fn is_known(headers: &HeaderMap, tag: &HeaderValue) -> bool {
+    known_tags(headers).any(|candidate| candidate == "*" || candidate.as_bytes() == tag.as_bytes())
+}
+
+/// The versions that the tags in `If-None-Match` stand for; tags that this API never made are passed over.
+pub fn known_versions<T: FromStr + Display>(headers: &HeaderMap) -> impl Iterator<Item = T> {
+    known_tags(headers).filter_map(version)
+}
+
+/// The version in a strong tag. A compressed answer's tag is of the same version. A tag that [`etag`] never makes, `"+3"` say, has none.
+pub fn version<T: FromStr + Display>(tag: &str) -> Option<T> {
+    let text = tag.strip_prefix('"')?.strip_suffix('"')?;
+    let text = text.strip_suffix(GZIP_MARK).unwrap_or(text);
+    text.parse::<T>().ok().filter(|version| version.to_string() == text)
+}
+
+/// The tags in `If-None-Match`, as they are without the mark of a weak one.
+fn known_tags(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     headers
         .get_all(header::IF_NONE_MATCH)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .map(|candidate| candidate.trim().trim_start_matches("W/"))
-        .any(|candidate| candidate == "*" || candidate.as_bytes() == tag.as_bytes())
+        .map(str::trim)
+        .map(|candidate| candidate.strip_prefix("W/").unwrap_or(candidate))
 }
