@@ -1,11 +1,15 @@
 """What the edge's nginx does with who comes too often, in plain HTTP, through a proxy, or while the API is away."""
 
+import http.client
+import itertools
 import json
 import re
 import shlex
 import subprocess
 import time
 import unittest
+import urllib.parse
+import uuid
 
 import doacoes
 from api_client import eventually, new_e2eid
@@ -167,7 +171,100 @@ class Edge(unittest.TestCase):
         return [int(status) for status in re.findall(r"HTTP/1\.1 (\d{3}) ", output)]
 
 
+def read(path, **headers):
+    """Status, headers and body as they come, on a connection of its own, so that any of the edge's pods answers."""
+    site = urllib.parse.urlsplit(cluster.site)
+    connection = http.client.HTTPConnection(site.hostname, site.port, timeout=20)
+    try:
+        connection.putrequest("GET", path, skip_host="Host" in headers, skip_accept_encoding=True)
+        for name, value in headers.items():
+            connection.putheader(name.replace("_", "-"), value)
+        connection.endheaders()
+        answer = connection.getresponse()
+        return answer.status, answer.headers, answer.read()
+    finally:
+        connection.close()
+
+
+class Cache(unittest.TestCase):
+    """What the edge keeps is for the request that it was asked for. A kept answer tells the id of the request that it answered first."""
+
+    def assert_apart(self, one, other):
+        """Of two requests, given as path and headers, neither is ever answered with what was kept for the other."""
+        for _ in range(30):
+            for number, (path, headers) in enumerate((one, other)):
+                mine = f"{number}-{uuid.uuid4()}"
+                status, answer, _ = read(path, X_Request_Id=mine, **headers)
+                self.assertIn(status, (200, 404))
+                if status == 200:
+                    self.assertIn("accept-encoding", ", ".join(answer.get_all("Vary", [])).lower())
+                self.assertTrue(answer["X-Request-Id"].startswith(f"{number}-"), f"{other if number == 0 else one} answered {path}")
+
+    def test_no_page_answers_for_another_whose_address_ends_in_an_encoding(self):
+        doacoes.settled()
+        campaign = f"/api/v1/campanhas/{hot_campaign()}"
+        status, _, page = ask("GET", "organizadoras?limite=1")
+        self.assertEqual(status, 200, page)
+        organizadora = f"/api/v1/organizadoras/{page['itens'][0]['slug']}"
+        paths = [campaign, f"{campaign}/doacoes", organizadora, "/api/v1/campanhas?q=natal", f"/api/v1/campanhas?organizadora={page['itens'][0]['slug']}"]
+        for path, coding in itertools.product(paths, ("br", "gzip", "identity")):
+            with self.subTest(path=path, coding=coding):
+                # Without compression the longer one, with it the shorter one: run together, they were the same key.
+                self.assert_apart((path, {"Accept_Encoding": coding}), (f"{path}{coding}", {}))
+
+    def test_no_host_answers_for_another_that_begins_with_an_encoding(self):
+        doacoes.settled()
+        host = urllib.parse.urlsplit(cluster.site).netloc
+        for coding in ("br", "gzip", "identity"):
+            with self.subTest(coding=coding):
+                self.assert_apart(("/api/v1/campanhas", {"Accept_Encoding": coding, "Host": host}), ("/api/v1/campanhas", {"Host": f"{coding}{host}"}))
+
+    def test_what_a_client_has_is_not_sent_again_whatever_else_it_sends(self):
+        doacoes.settled()
+        campaign = hot_campaign()
+        status, answer, donation = donate(campaign)
+        self.assertEqual(status, 201, donation)
+        token = {"Doacao_Token": answer["Doacao-Token"]}
+        requests = [(f"/api/v1/doacoes/{donation['id']}", token)]
+        for path in f"campanhas/{campaign}", f"campanhas/{campaign}/totais":
+            for headers in {}, {"Cookie": "_ga=1"}, {"Authorization": "Bearer x"}, token:
+                requests.append((f"/api/v1/{path}", headers))
+        for path, headers in requests:
+            for coding in "identity", "gzip, deflate, br":
+                with self.subTest(path=path, headers=headers, coding=coding):
+                    def same():
+                        # Totals move, and pages follow on each pod within two seconds.
+                        status, answer, _ = read(path, Accept_Encoding=coding, **headers)
+                        self.assertEqual(status, 200)
+                        tag = answer["ETag"]
+                        known = [tag, f"W/{tag}", f'"x", {tag}', "*"]
+                        return all(read(path, Accept_Encoding=coding, If_None_Match=one, **headers)[0] == 304 for one in known)
+
+                    eventually("what the client has is not sent again", same, 10)
+                    self.assertEqual(read(path, Accept_Encoding=coding, **headers)[0], 200, "no 304 is kept")
+
+
 class Freshness(unittest.TestCase):
+    def test_totals_never_go_back_for_a_visitor(self):
+        doacoes.settled()
+        campaign = hot_campaign()
+        path = f"/api/v1/campanhas/{campaign}/totais"
+        self.assertGreater(len(doacoes.pods("edge")), 1)
+        seen = []
+        for _ in range(6):
+            status, _, donation = donate(campaign, 500)
+            self.assertEqual(status, 201, donation)
+            paid = {"valor_centavos": 500, "e2eid": e2eid()}
+            self.assertEqual(ask("POST", f"simulado/pagamentos/{donation['pagamento']['txid']}", paid)[0], 200)
+            for _ in range(15):
+                status, _, body = read(path)
+                self.assertEqual(status, 200)
+                seen.append(json.loads(body)["seq"])
+                time.sleep(0.1)
+        back = [(before, after) for before, after in zip(seen, seen[1:]) if after < before]
+        self.assertEqual(back, [], f"of {len(seen)} reads")
+        self.assertGreater(seen[-1], seen[0])
+
     def test_whoever_comes_first_after_a_while_is_not_shown_what_was_before(self):
         doacoes.settled()
         campaign = hot_campaign()
