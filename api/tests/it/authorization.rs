@@ -654,6 +654,34 @@ async fn confirming_money_takes_a_password_entered_within_ten_minutes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn refunding_takes_a_password_entered_within_ten_minutes_from_members_and_administrators() {
+    let app = TestApp::frozen().await;
+    let campaign = app.campaign().await;
+    let admin = app.person().await;
+    sqlx::query("UPDATE pessoas SET papel = 'admin' WHERE id::text = $1").bind(&admin.id).execute(&app.owner).await.unwrap();
+    let people = [campaign.org.owner.clone(), app.member(&campaign.org, "financeiro").await, admin];
+    let donation = app.confirmed(&campaign, json!({})).await.json();
+    let path = format!("doacoes/{}/devolucoes", donation["id"].as_str().unwrap());
+    let refund = async |cookie: &str| app.post(&path, json!({"valor_centavos": 100})).new_key().header("cookie", cookie).send().await;
+    app.clock.advance(Duration::minutes(10));
+    for person in &people {
+        refund(&person.cookie).await.expect(201);
+    }
+    app.clock.advance(Duration::seconds(1));
+    for person in &people {
+        refund(&person.cookie).await.expect_problem(403, "reautenticacao-necessaria");
+        let renewed = app.post("eu/reautenticacao", json!({"senha": "uma frase longa"})).by(person).send_patiently().await;
+        renewed.expect(200);
+        refund(renewed.header("set-cookie").split(';').next().unwrap()).await.expect(201);
+    }
+    // A stale session says nothing about whether there is such a donation to somebody else.
+    let stranger = app.person().await;
+    app.clock.advance(Duration::minutes(11));
+    refund(&stranger.cookie).await.expect_problem(404, "nao-encontrado");
+    assert_eq!(app.count("SELECT count(*) FROM devolucoes").await, 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn after_a_claim_the_guests_token_is_worth_nothing() {
     let app = TestApp::start().await;
     let campaign = app.campaign().await;

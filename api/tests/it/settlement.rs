@@ -188,7 +188,8 @@ async fn refunds_need_a_receipt_and_end_after_ninety_days() {
     // Sessions end sooner than the window, so the payment is made older instead of the clock moved.
     app.clock.advance(Duration::days(6));
     sqlx::query("UPDATE pix_recebidos SET horario = horario - interval '85 days'").execute(&app.owner).await.unwrap();
-    app.post(&path(&paid), json!({})).new_key().by(&campaign.org.owner).send().await.expect_problem(409, "prazo-de-devolucao-encerrado");
+    let owner = app.person_again(&campaign.org.owner).await;
+    app.post(&path(&paid), json!({})).new_key().by(&owner).send().await.expect_problem(409, "prazo-de-devolucao-encerrado");
     app.assert_books_agree().await;
 }
 

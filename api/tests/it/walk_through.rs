@@ -51,6 +51,9 @@ async fn an_organizer_signs_up_and_a_guests_donation_is_paid_claimed_and_refunde
     // The token has done its work.
     app.get(&path).header("doacao-token", &token).send().await.expect_problem(404, "nao-encontrado");
 
+    let again = app.post("eu/reautenticacao", json!({"senha": "uma frase longa"})).header("cookie", &cookie).send_patiently().await;
+    again.expect(200);
+    let cookie = again.header("set-cookie").split(';').next().unwrap().to_owned();
     let refund = format!("doacoes/{}/devolucoes", body["id"].as_str().unwrap());
     let part = app.post(&refund, json!({"valor_centavos": 2000})).new_key().header("cookie", &cookie).send().await.expect(201);
     assert_eq!(part["situacao"], "parcialmente_devolvida");

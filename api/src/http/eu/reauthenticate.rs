@@ -26,7 +26,7 @@ pub struct Body {
 
 /// Enter the password again
 ///
-/// Confirming a payment asks for a password that is at most ten minutes old. The session gets a new cookie.
+/// Confirming a payment, refunding one and changing members take a password that was entered within ten minutes. The session gets a new cookie.
 #[utoipa::path(post, path = "/eu/reautenticacao", tag = "contas", operation_id = "reautenticar", request_body = Body, security(("sessao" = [])),
     responses((status = 200, description = "A sessão tem um novo cookie", body = OpenedBody, headers(("set-cookie" = String)))))]
 pub async fn reauthenticate(State(state): State<AppState>, who: SignedIn, ApiJson(body, _): ApiJson<Body>) -> Result<WithCookie, Problem> {

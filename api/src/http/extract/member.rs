@@ -41,7 +41,7 @@ pub struct Editor;
 /// Who confirms money; the password must be fresh.
 #[derive(Debug)]
 pub struct Confirmer;
-/// Who sends money back.
+/// Who sends money back; the password must be fresh, an administrator's too.
 #[derive(Debug)]
 pub struct Refunder;
 
@@ -65,6 +65,7 @@ impl Allowed for Confirmer {
 impl Allowed for Refunder {
     const ROLES: &'static [Role] = &[Role::Dona, Role::Financeiro];
     const ADMIN: bool = true;
+    const RECENT: bool = true;
 }
 
 /// Where the organisation is named in the path.
