@@ -9,16 +9,22 @@ use doacoes_api::app::App;
 use doacoes_api::clock::Clock;
 use doacoes_api::config::{Config, DatabaseArgs, OwnerArgs, Profile};
 use doacoes_api::credentials::read_secret;
+use doacoes_api::domain::doacao::MessageStatus;
 use doacoes_api::domain::email::{Email, Password};
+use doacoes_api::domain::ids::{DoacaoId, PessoaId};
+use doacoes_api::domain::organizadora::OrganizadoraStatus;
+use doacoes_api::domain::role::PessoaStatus;
 use doacoes_api::domain::slug::Slug;
-use doacoes_api::domain::text::Name;
+use doacoes_api::domain::text::{Name, Reason};
 use doacoes_api::http::openapi;
 use doacoes_api::keys::Keys;
 use doacoes_api::load_shed::QueueMetrics;
 use doacoes_api::password::Passwords;
 use doacoes_api::seed::SeedError;
 use doacoes_api::service::administration::{self, AdminAccount, CreatedAdmin, WaitingLetter};
+use doacoes_api::service::suspension::{self, StatusChange};
 use doacoes_api::shutdown::signalled;
+use doacoes_api::store::pessoas::PessoaRef;
 use doacoes_api::store::schema::{self, Migrated};
 use doacoes_api::store::{self, consistency};
 use doacoes_api::{assets, migration_result, open_files, seed, telemetry};
@@ -26,6 +32,7 @@ use mimalloc::MiMalloc;
 use prometheus::Registry;
 use sqlx::PgPool;
 use time::format_description::well_known::Rfc3339;
+use uuid::Uuid;
 
 /// glibc's never gave back what connections and passwords needed once; docs/performance.md has the numbers.
 #[global_allocator]
@@ -127,6 +134,16 @@ enum Admin {
         /// Its slug.
         slug: String,
     },
+    /// Stop a person or an organizadora. Each process that serves knows it within a second.
+    #[command(subcommand)]
+    Suspend(SuspensionTarget),
+    /// Undo `suspend`: a person may log in again, an organizadora gets the state back that it had before.
+    #[command(subcommand)]
+    Reinstate(SuspensionTarget),
+    /// Hide the message of a donation from its campaign's public list, and each that the donor puts in its place.
+    HideMessage(MessageArgs),
+    /// Undo `hide-message`.
+    ShowMessage(MessageArgs),
     /// Make an account for an administrator. Its address is taken for proven.
     Create {
         #[command(flatten)]
@@ -153,6 +170,47 @@ enum Admin {
         #[command(flatten)]
         database: DatabaseArgs,
     },
+}
+
+/// What is suspended or reinstated.
+#[derive(Subcommand)]
+enum SuspensionTarget {
+    /// A person. While suspended they have no session and cannot log in or reset the password; their donations stay.
+    Person {
+        #[command(flatten)]
+        database: DatabaseArgs,
+        /// Their e-mail or id.
+        who: String,
+        #[command(flatten)]
+        reason: ReasonArgs,
+    },
+    /// An organizadora. While suspended its page and campaigns are not found and take no donations, and its members change
+    /// nothing. Payments that arrive all the same are recorded, and can be refunded.
+    Organizadora {
+        #[command(flatten)]
+        database: DatabaseArgs,
+        /// Its slug.
+        slug: String,
+        #[command(flatten)]
+        reason: ReasonArgs,
+    },
+}
+
+#[derive(Args)]
+struct MessageArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// The donation's id.
+    donation_id: Uuid,
+    #[command(flatten)]
+    reason: ReasonArgs,
+}
+
+#[derive(Args)]
+struct ReasonArgs {
+    /// Why, for the audit: one line of 1 to 500 characters, without personal data.
+    #[arg(long)]
+    reason: String,
 }
 
 #[derive(Args)]
@@ -302,6 +360,16 @@ async fn admin(command: Admin) -> Result<ExitCode, AnyError> {
             }
             println!("{} is verified", slug.as_str());
         }
+        Admin::Suspend(target) => suspend(target, &clock).await?,
+        Admin::Reinstate(target) => reinstate(target, &clock).await?,
+        Admin::HideMessage(MessageArgs { database, donation_id, reason }) => {
+            let (db, reason) = (store::pool(&database.url()?, 1)?, Reason::parse(&reason.reason)?);
+            tell(suspension::hide_message(&db, &clock, DoacaoId(donation_id), &reason).await?.map(MessageStatus::as_str));
+        }
+        Admin::ShowMessage(MessageArgs { database, donation_id, reason }) => {
+            let (db, reason) = (store::pool(&database.url()?, 1)?, Reason::parse(&reason.reason)?);
+            tell(suspension::show_message(&db, &clock, DoacaoId(donation_id), &reason).await?.map(MessageStatus::as_str));
+        }
         Admin::Create { database, email, password_file } => {
             match create_admin(&store::pool(&database.url()?, 1)?, &email, &password_file).await? {
                 CreatedAdmin::Made => println!("done"),
@@ -331,6 +399,50 @@ async fn admin(command: Admin) -> Result<ExitCode, AnyError> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn suspend(target: SuspensionTarget, clock: &Clock) -> Result<(), AnyError> {
+    match target {
+        SuspensionTarget::Person { database, who, reason } => {
+            let (who, reason, db) = (person(&who)?, Reason::parse(&reason.reason)?, store::pool(&database.url()?, 1)?);
+            tell(suspension::suspend_person(&db, clock, &who, &reason).await?.map(PessoaStatus::as_str));
+        }
+        SuspensionTarget::Organizadora { database, slug, reason } => {
+            let (slug, reason, db) = (Slug::parse(&slug)?, Reason::parse(&reason.reason)?, store::pool(&database.url()?, 1)?);
+            tell(suspension::suspend_organizadora(&db, clock, &slug, &reason).await?.map(OrganizadoraStatus::as_str));
+        }
+    }
+    Ok(())
+}
+
+async fn reinstate(target: SuspensionTarget, clock: &Clock) -> Result<(), AnyError> {
+    match target {
+        SuspensionTarget::Person { database, who, reason } => {
+            let (who, reason, db) = (person(&who)?, Reason::parse(&reason.reason)?, store::pool(&database.url()?, 1)?);
+            tell(suspension::reinstate_person(&db, clock, &who, &reason).await?.map(PessoaStatus::as_str));
+        }
+        SuspensionTarget::Organizadora { database, slug, reason } => {
+            let (slug, reason, db) = (Slug::parse(&slug)?, Reason::parse(&reason.reason)?, store::pool(&database.url()?, 1)?);
+            tell(suspension::reinstate_organizadora(&db, clock, &slug, &reason).await?.map(OrganizadoraStatus::as_str));
+        }
+    }
+    Ok(())
+}
+
+/// An e-mail, or else an id.
+fn person(who: &str) -> Result<PessoaRef, AnyError> {
+    if who.contains('@') {
+        return Ok(PessoaRef::Email(Email::parse(who)?));
+    }
+    let id = Uuid::try_parse(who).map_err(|_| format!("{who} is neither an e-mail nor an id"))?;
+    Ok(PessoaRef::Id(PessoaId(id)))
+}
+
+fn tell(outcome: StatusChange<&str>) {
+    match outcome {
+        StatusChange::Changed { from, to } => println!("done: `{from}` became `{to}`; each process that serves knows it within a second"),
+        StatusChange::Already(state) => println!("nothing to do: it is `{state}` already"),
+    }
 }
 
 async fn print_letters(args: MailArgs) -> Result<(), AnyError> {

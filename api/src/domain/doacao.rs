@@ -15,6 +15,16 @@ text_enum! {
 }
 
 text_enum! {
+    /// Whether the feed shows a donor's message.
+    pub enum MessageStatus {
+        /// It does.
+        Publicada = "publicada",
+        /// It does not: the platform hid it.
+        Oculta = "oculta",
+    }
+}
+
+text_enum! {
     /// What says that a payment was made.
     pub enum Evidence {
         /// The payment provider.

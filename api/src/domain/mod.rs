@@ -12,6 +12,7 @@ pub mod email;
 pub mod ids;
 pub mod money;
 pub mod network;
+pub mod organizadora;
 pub mod pix_key;
 pub mod pix_receipt;
 pub mod pix_receiver;

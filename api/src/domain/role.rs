@@ -17,6 +17,16 @@ text_enum! {
 }
 
 text_enum! {
+    /// The state of a person.
+    pub enum PessoaStatus {
+        /// May log in.
+        Ativa = "ativa",
+        /// May not log in, and has no session.
+        Suspensa = "suspensa",
+    }
+}
+
+text_enum! {
     /// What a person may do for the whole platform.
     pub enum PlatformRole {
         /// Nothing special.

@@ -58,6 +58,8 @@ codes! {
     BadCredentials = (UNAUTHORIZED, "credenciais-invalidas", "E-mail ou senha incorretos"),
     /// The role does not allow it.
     Forbidden = (FORBIDDEN, "papel-insuficiente", "Seu papel não permite isto"),
+    /// The organisation is suspended.
+    Suspended = (FORBIDDEN, "organizadora-suspensa", "A organizadora está suspensa"),
     /// The password must be entered again.
     ReauthenticationRequired = (FORBIDDEN, "reautenticacao-necessaria", "Digite a senha de novo"),
     /// A request from another site.

@@ -47,7 +47,7 @@ pub async fn sign_up(core: &Core, nome: Name, email: Email, password: Password) 
     let now = core.clock.now();
     let token = random_hex();
     let mut tx = core.db.begin().await?;
-    let exists = pessoas::credentials(&mut tx, &email).await?.is_some();
+    let exists = pessoas::has_account(&mut tx, &email).await?;
     let sign_up = NewSignUp {
         token_hash: sha256(token.as_bytes()),
         pessoa_id: PessoaId(core.clock.new_id()),

@@ -7,6 +7,7 @@ use super::drops::Drops;
 use crate::cache::Tag;
 use crate::domain::campanha::{CampaignStatus, CampaignStep};
 use crate::domain::ids::{CampanhaId, OrganizadoraId, PessoaId};
+use crate::domain::organizadora::OrganizadoraStatus;
 use crate::domain::slug::Slug;
 use crate::state::Core;
 use crate::store::audit::{self, Deed};
@@ -137,7 +138,7 @@ async fn check_publishable(
     now: OffsetDateTime,
 ) -> Result<(), CampaignError> {
     let organizadora = organizadoras::get(db, &campaign.organizadora_slug).await?.ok_or(CampaignError::NotVerified)?;
-    if organizadora.situacao != "verificada" {
+    if organizadora.situacao != OrganizadoraStatus::Verificada {
         return Err(CampaignError::NotVerified);
     }
     if core.gateways.all_need_pix_key() && organizadoras::pix_key(db, organizadora.id, now).await?.is_none() {

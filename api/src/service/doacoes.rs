@@ -16,6 +16,7 @@ use crate::domain::doacao::{DonationEvent, DonationStatus, Visibility};
 use crate::domain::email::Email;
 use crate::domain::ids::{CampanhaId, DoacaoId, PagamentoId, PessoaId};
 use crate::domain::money::Centavos;
+use crate::domain::organizadora::OrganizadoraStatus;
 use crate::domain::provider::Provider;
 use crate::domain::text::{DisplayName, Message};
 use crate::gateway::{ChargeError, ChargeRequest, PaymentGateway};
@@ -121,7 +122,7 @@ fn creation(donor: Option<PessoaId>, campanha: CampanhaId, attempt: &Attempt) ->
 }
 
 async fn public_target(db: &mut PgConnection, slug: &str) -> Result<Option<DonationTarget>, StoreError> {
-    Ok(campanhas::donation_target(db, slug).await?.filter(|target| target.situacao.is_public()))
+    Ok(campanhas::donation_target(db, slug).await?.filter(DonationTarget::is_public))
 }
 
 #[expect(clippy::too_many_arguments, reason = "the request's parts, each of a type of its own")]
@@ -185,7 +186,7 @@ fn check(target: &DonationTarget, order: &Order, gateway: &dyn PaymentGateway, n
 /// Whether the campaign takes money at `now`.
 fn is_open(target: &DonationTarget, now: OffsetDateTime) -> bool {
     target.situacao == CampaignStatus::Publicada
-        && target.organizadora_situacao == "verificada"
+        && target.organizadora_situacao == OrganizadoraStatus::Verificada
         && target.inicio_em.is_none_or(|start| start <= now)
         && target.fim_em.is_none_or(|end| now < end)
 }

@@ -15,6 +15,7 @@ pub mod resets;
 pub mod self_test;
 pub mod sessions;
 pub mod settle;
+pub mod suspension;
 
 use crate::domain::ids::PessoaId;
 

@@ -21,6 +21,21 @@ pub struct Deed<'a> {
     pub detail: serde_json::Value,
 }
 
+/// The detail of the newest `action` on a target; nothing where it was never done.
+pub async fn last_detail(
+    db: &mut PgConnection,
+    action: &'static str,
+    target_kind: &'static str,
+    target: Uuid,
+) -> Result<Option<serde_json::Value>, StoreError> {
+    Ok(sqlx::query_scalar("SELECT detalhe FROM auditoria WHERE alvo_tipo = $1 AND alvo_id = $2 AND acao = $3 ORDER BY id DESC LIMIT 1")
+        .bind(target_kind)
+        .bind(target)
+        .bind(action)
+        .fetch_optional(db)
+        .await?)
+}
+
 /// Records a deed.
 pub async fn record(db: &mut PgConnection, id: Uuid, deed: &Deed<'_>, now: OffsetDateTime) -> Result<(), StoreError> {
     sqlx::query("INSERT INTO auditoria (id, em, ator, acao, alvo_tipo, alvo_id, detalhe) VALUES ($1, $2, $3, $4, $5, $6, $7)")

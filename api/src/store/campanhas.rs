@@ -9,6 +9,7 @@ use crate::domain::campanha::{CampaignStatus, Category};
 use crate::domain::cnpj::Cnpj;
 use crate::domain::ids::{CampanhaId, OrganizadoraId};
 use crate::domain::money::{Centavos, Goal};
+use crate::domain::organizadora::OrganizadoraStatus;
 use crate::domain::slug::Slug;
 use crate::domain::text::{Description, SearchTerm, Title};
 
@@ -22,6 +23,7 @@ pub struct Campanha {
     pub organizadora_slug: String,
     pub organizadora_nome: String,
     pub organizadora_versao: i32,
+    pub organizadora_situacao: OrganizadoraStatus,
     pub titulo: String,
     pub descricao: String,
     pub categoria: Category,
@@ -36,6 +38,13 @@ pub struct Campanha {
     pub encerrada_em: Option<OffsetDateTime>,
     pub versao: i32,
     pub criada_em: OffsetDateTime,
+}
+
+impl Campanha {
+    /// Whether everyone may see it: it was published, and its organisation is not suspended.
+    pub fn is_public(&self) -> bool {
+        self.situacao.is_public() && self.organizadora_situacao != OrganizadoraStatus::Suspensa
+    }
 }
 
 /// A campaign in a list, with its totals.
@@ -68,7 +77,7 @@ pub struct DonationTarget {
     /// Its state.
     pub situacao: CampaignStatus,
     /// The organisation's state.
-    pub organizadora_situacao: String,
+    pub organizadora_situacao: OrganizadoraStatus,
     /// The organisation's CNPJ.
     #[sqlx(try_from = "String")]
     pub cnpj: Cnpj,
@@ -80,6 +89,13 @@ pub struct DonationTarget {
     pub inicio_em: Option<OffsetDateTime>,
     /// Until when donations are taken.
     pub fim_em: Option<OffsetDateTime>,
+}
+
+impl DonationTarget {
+    /// Whether everyone may see the campaign: it was published, and its organisation is not suspended.
+    pub fn is_public(&self) -> bool {
+        self.situacao.is_public() && self.organizadora_situacao != OrganizadoraStatus::Suspensa
+    }
 }
 
 /// A campaign to store.
@@ -149,7 +165,7 @@ pub struct Filter {
 }
 
 const COLUMNS: &str = "c.id, c.slug, c.organizadora_id, o.slug AS organizadora_slug, o.nome AS organizadora_nome,
-    o.versao AS organizadora_versao, c.titulo, c.descricao, c.categoria, c.meta_centavos, c.minimo_centavos, c.maximo_centavos, c.inicio_em, c.fim_em, c.mostra_valores, c.situacao,
+    o.versao AS organizadora_versao, o.situacao AS organizadora_situacao, c.titulo, c.descricao, c.categoria, c.meta_centavos, c.minimo_centavos, c.maximo_centavos, c.inicio_em, c.fim_em, c.mostra_valores, c.situacao,
     c.publicada_em, c.encerrada_em, c.versao, c.criada_em";
 const LISTED: &str =
     "SELECT c.id, c.slug, o.slug AS organizadora_slug, o.nome AS organizadora_nome, c.titulo, c.categoria, c.meta_centavos,
@@ -179,7 +195,7 @@ pub(super) fn from_micros(micros: i64) -> OffsetDateTime {
 /// Public campaigns.
 pub async fn list(db: &mut PgConnection, filter: &Filter, after: Option<Position>, limit: i64) -> Result<Vec<ListedCampaign>, StoreError> {
     let mut query: QueryBuilder<Postgres> = QueryBuilder::new(LISTED);
-    query.push(" WHERE c.situacao = ").push_bind(filter.situacao);
+    query.push(" WHERE o.situacao <> 'suspensa' AND c.situacao = ").push_bind(filter.situacao);
     if let Some(categoria) = filter.categoria {
         query.push(" AND c.categoria = ").push_bind(categoria);
     }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::StoreError;
 use super::campanhas::{Position, from_micros, micros};
 use super::pagamentos::NewPayment;
-use crate::domain::doacao::{DonationStatus, Evidence, Visibility};
+use crate::domain::doacao::{DonationStatus, Evidence, MessageStatus, Visibility};
 use crate::domain::ids::{CampanhaId, DoacaoId, OrganizadoraId, PagamentoId, PessoaId};
 use crate::domain::money::Centavos;
 use crate::domain::provider::Provider;
@@ -267,6 +267,39 @@ pub async fn update(
     Ok(done.rows_affected() == 1)
 }
 
+/// A donation whose message is about to be hidden or shown.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct LockedMessage {
+    /// The campaign's slug.
+    pub campanha_slug: String,
+    /// Whether there is a message.
+    pub tem_mensagem: bool,
+    /// Whether the feed shows it.
+    pub situacao: MessageStatus,
+}
+
+/// Holds a donation's message until the transaction ends.
+pub async fn lock_message(db: &mut PgConnection, id: DoacaoId) -> Result<Option<LockedMessage>, StoreError> {
+    Ok(sqlx::query_as(
+        "SELECT c.slug AS campanha_slug, d.mensagem IS NOT NULL AS tem_mensagem, d.mensagem_situacao AS situacao
+         FROM doacoes d JOIN campanhas c ON c.id = d.campanha_id WHERE d.id = $1 FOR NO KEY UPDATE OF d",
+    )
+    .bind(id)
+    .fetch_optional(db)
+    .await?)
+}
+
+/// Hides a donation's message, and each that its donor puts in its place, or shows it again.
+pub async fn set_message_status(db: &mut PgConnection, id: DoacaoId, to: MessageStatus, now: OffsetDateTime) -> Result<(), StoreError> {
+    sqlx::query("UPDATE doacoes SET mensagem_situacao = $2, atualizada_em = $3 WHERE id = $1")
+        .bind(id)
+        .bind(to)
+        .bind(now)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
 /// Gives more time to pay.
 pub async fn extend(db: &mut PgConnection, id: DoacaoId, expires: OffsetDateTime, now: OffsetDateTime) -> Result<(), StoreError> {
     sqlx::query("UPDATE doacoes SET expira_em = $2, versao = versao + 1, atualizada_em = $3 WHERE id = $1")
@@ -295,11 +328,13 @@ const NEWEST: OffsetDateTime = datetime!(9999-12-31 23:59:59 UTC);
 
 /// The public feed of a public campaign, newest first; `None` where there is no such campaign.
 pub async fn feed(db: &mut PgConnection, slug: &str, after: Option<Position>, limit: i64) -> Result<Option<Vec<FeedRow>>, StoreError> {
-    let campaign: Option<(CampanhaId, bool)> =
-        sqlx::query_as("SELECT id, mostra_valores FROM campanhas WHERE slug = $1 AND situacao IN ('publicada', 'pausada', 'encerrada')")
-            .bind(slug)
-            .fetch_optional(&mut *db)
-            .await?;
+    let campaign: Option<(CampanhaId, bool)> = sqlx::query_as(
+        "SELECT c.id, c.mostra_valores FROM campanhas c JOIN organizadoras o ON o.id = c.organizadora_id
+             WHERE c.slug = $1 AND c.situacao IN ('publicada', 'pausada', 'encerrada') AND o.situacao <> 'suspensa'",
+    )
+    .bind(slug)
+    .fetch_optional(&mut *db)
+    .await?;
     let Some((campaign, shows_amounts)) = campaign else { return Ok(None) };
     // Ordered by what is stored: the bare names would be those of what is shown, in which the anonymous are out of order.
     let rows = sqlx::query_as(

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::StoreError;
 use crate::domain::ids::{OrganizadoraId, PessoaId};
+use crate::domain::organizadora::OrganizadoraStatus;
 use crate::domain::role::Role;
 
 /// A member.
@@ -47,10 +48,14 @@ impl From<StoreError> for MemberError {
     }
 }
 
-/// The organisation of a slug and a person's role in it; nothing where there is no such organisation or role.
-pub async fn role_in(db: &mut PgConnection, slug: &str, pessoa: PessoaId) -> Result<Option<(OrganizadoraId, Role)>, StoreError> {
+/// The organisation of a slug, its state and a person's role in it; nothing where there is no such organisation or role.
+pub async fn role_in(
+    db: &mut PgConnection,
+    slug: &str,
+    pessoa: PessoaId,
+) -> Result<Option<(OrganizadoraId, OrganizadoraStatus, Role)>, StoreError> {
     Ok(sqlx::query_as(
-        "SELECT o.id, m.papel FROM organizadoras o JOIN organizadora_membros m ON m.organizadora_id = o.id WHERE o.slug = $1 AND m.pessoa_id = $2",
+        "SELECT o.id, o.situacao, m.papel FROM organizadoras o JOIN organizadora_membros m ON m.organizadora_id = o.id WHERE o.slug = $1 AND m.pessoa_id = $2",
     )
     .bind(slug)
     .bind(pessoa)

@@ -8,6 +8,7 @@ use super::StoreError;
 use crate::domain::br_code::{City, ReceiverName};
 use crate::domain::cnpj::Cnpj;
 use crate::domain::ids::{OrganizadoraId, PessoaId};
+use crate::domain::organizadora::OrganizadoraStatus;
 use crate::domain::pix_key::{PixKey, PixKeyType};
 use crate::domain::pix_receiver::PixReceiver;
 use crate::domain::slug::Slug;
@@ -24,8 +25,8 @@ pub struct Organizadora {
     pub nome: String,
     /// Its CNPJ, 14 characters.
     pub cnpj: String,
-    /// `pendente`, `verificada` or `suspensa`.
-    pub situacao: String,
+    /// How far the platform trusts it.
+    pub situacao: OrganizadoraStatus,
     /// Raised by each change.
     pub versao: i32,
     /// When it was made.
@@ -186,6 +187,32 @@ pub async fn verify(db: &mut PgConnection, slug: &str, now: OffsetDateTime) -> R
     .bind(now)
     .fetch_optional(db)
     .await?)
+}
+
+/// An organisation whose state is about to change.
+#[derive(Clone, Copy, Debug, sqlx::FromRow)]
+pub struct LockedOrganizadora {
+    /// Which.
+    pub id: OrganizadoraId,
+    /// Its state.
+    pub situacao: OrganizadoraStatus,
+}
+
+/// Holds an organisation's state until the transaction ends.
+pub async fn lock(db: &mut PgConnection, slug: &str) -> Result<Option<LockedOrganizadora>, StoreError> {
+    // Not against the key locks that every confirmation takes.
+    Ok(sqlx::query_as("SELECT id, situacao FROM organizadoras WHERE slug = $1 FOR NO KEY UPDATE").bind(slug).fetch_optional(db).await?)
+}
+
+/// Changes an organisation's state.
+pub async fn set_status(db: &mut PgConnection, id: OrganizadoraId, to: OrganizadoraStatus, now: OffsetDateTime) -> Result<(), StoreError> {
+    sqlx::query("UPDATE organizadoras SET situacao = $2, versao = versao + 1, atualizada_em = $3 WHERE id = $1")
+        .bind(id)
+        .bind(to)
+        .bind(now)
+        .execute(db)
+        .await?;
+    Ok(())
 }
 
 /// A PIX key to store.

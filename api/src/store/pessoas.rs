@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use super::StoreError;
 use crate::domain::email::Email;
 use crate::domain::ids::PessoaId;
-use crate::domain::role::PlatformRole;
+use crate::domain::role::{PessoaStatus, PlatformRole};
 use crate::domain::text::Name;
 
 /// A person as they see themselves.
@@ -65,6 +65,14 @@ pub async fn credentials(db: &mut PgConnection, email: &Email) -> Result<Option<
     .bind(email.as_str())
     .fetch_optional(db)
     .await?)
+}
+
+/// Whether `email` has an account, also one that is suspended and so has no log-in.
+pub async fn has_account(db: &mut PgConnection, email: &Email) -> Result<bool, StoreError> {
+    Ok(sqlx::query_scalar("SELECT EXISTS (SELECT FROM pessoas WHERE lower(email) = $1 AND apagada_em IS NULL)")
+        .bind(email.as_str())
+        .fetch_one(db)
+        .await?)
 }
 
 /// The stored password of a person.
@@ -179,34 +187,41 @@ pub async fn insert_reset(
     Ok(())
 }
 
-/// Whether the token of a password reset is still worth something.
+/// Whether the token of a password reset is still worth something. That of a suspended person is not.
 pub async fn reset_is_live(db: &mut PgConnection, hash: &[u8; 32], now: OffsetDateTime) -> Result<bool, StoreError> {
-    Ok(sqlx::query_scalar("SELECT EXISTS (SELECT FROM tokens_unicos WHERE hash = $1 AND usado_em IS NULL AND expira_em > $2)")
-        .bind(hash.as_slice())
-        .bind(now)
-        .fetch_one(db)
-        .await?)
+    Ok(sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM tokens_unicos t JOIN pessoas p ON p.id = t.pessoa_id
+                        WHERE t.hash = $1 AND t.usado_em IS NULL AND t.expira_em > $2 AND p.situacao = 'ativa')",
+    )
+    .bind(hash.as_slice())
+    .bind(now)
+    .fetch_one(db)
+    .await?)
 }
 
-/// Uses up the token of a password reset, and every other reset token of the person with it.
+/// Uses up the token of a password reset, and every other reset token of the person with it. That of a suspended person is
+/// worth nothing.
 pub async fn take_reset(db: &mut PgConnection, hash: &[u8; 32], now: OffsetDateTime) -> Result<Option<PessoaId>, StoreError> {
     let taken: Option<PessoaId> = sqlx::query_scalar(
-        "UPDATE tokens_unicos SET usado_em = $2
-         WHERE hash = $1 AND finalidade = 'redefinir_senha' AND usado_em IS NULL AND expira_em > $2
-         RETURNING pessoa_id",
+        "UPDATE tokens_unicos t SET usado_em = $2 FROM pessoas p
+         WHERE t.hash = $1 AND t.finalidade = 'redefinir_senha' AND t.usado_em IS NULL AND t.expira_em > $2
+           AND p.id = t.pessoa_id AND p.situacao = 'ativa'
+         RETURNING t.pessoa_id",
     )
     .bind(hash.as_slice())
     .bind(now)
     .fetch_optional(&mut *db)
     .await?;
     if let Some(id) = taken {
-        sqlx::query("UPDATE tokens_unicos SET usado_em = $2 WHERE pessoa_id = $1 AND usado_em IS NULL")
-            .bind(id)
-            .bind(now)
-            .execute(db)
-            .await?;
+        void_resets(db, id, now).await?;
     }
     Ok(taken)
+}
+
+/// Takes the worth from every reset token of a person.
+pub async fn void_resets(db: &mut PgConnection, id: PessoaId, now: OffsetDateTime) -> Result<(), StoreError> {
+    sqlx::query("UPDATE tokens_unicos SET usado_em = $2 WHERE pessoa_id = $1 AND usado_em IS NULL").bind(id).bind(now).execute(db).await?;
+    Ok(())
 }
 
 /// Replaces the password; sessions of before count no more.
@@ -271,6 +286,49 @@ pub async fn grant_admin(db: &mut PgConnection, email: &Email, now: OffsetDateTi
     .bind(now)
     .fetch_optional(db)
     .await?)
+}
+
+/// How a person is named where somebody else does something to them.
+#[derive(Clone, Debug)]
+pub enum PessoaRef {
+    /// By id.
+    Id(PessoaId),
+    /// By e-mail.
+    Email(Email),
+}
+
+/// A person whose state is about to change.
+#[derive(Clone, Copy, Debug, sqlx::FromRow)]
+pub struct LockedPessoa {
+    /// Who.
+    pub id: PessoaId,
+    /// Their state.
+    pub situacao: PessoaStatus,
+}
+
+/// Holds a person's state until the transaction ends.
+pub async fn lock(db: &mut PgConnection, who: &PessoaRef) -> Result<Option<LockedPessoa>, StoreError> {
+    let query = match who {
+        PessoaRef::Id(id) => {
+            sqlx::query_as("SELECT id, situacao FROM pessoas WHERE id = $1 AND apagada_em IS NULL FOR NO KEY UPDATE").bind(*id)
+        }
+        PessoaRef::Email(email) => {
+            sqlx::query_as("SELECT id, situacao FROM pessoas WHERE lower(email) = $1 AND apagada_em IS NULL FOR NO KEY UPDATE")
+                .bind(email.as_str().to_owned())
+        }
+    };
+    Ok(query.fetch_optional(db).await?)
+}
+
+/// Changes a person's state; sessions of before count no more, also those that are being opened.
+pub async fn set_status(db: &mut PgConnection, id: PessoaId, to: PessoaStatus, now: OffsetDateTime) -> Result<(), StoreError> {
+    sqlx::query("UPDATE pessoas SET situacao = $2, versao_auth = versao_auth + 1, versao = versao + 1, atualizada_em = $3 WHERE id = $1")
+        .bind(id)
+        .bind(to)
+        .bind(now)
+        .execute(db)
+        .await?;
+    Ok(())
 }
 
 /// Deletes sign-ups and tokens that ended before `before`, at most `limit` of each; how many went.

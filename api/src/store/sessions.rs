@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::StoreError;
 use crate::domain::ids::{OrganizadoraId, PessoaId, SessaoId};
+use crate::domain::organizadora::OrganizadoraStatus;
 use crate::domain::role::{PlatformRole, Role};
 
 /// A session ends when it was not used for this long.
@@ -36,6 +37,8 @@ pub struct Standing {
     pub session: Session,
     /// The organizadora that was asked about, where it exists.
     pub organizadora_id: Option<OrganizadoraId>,
+    /// Its state, where it exists.
+    pub organizadora_situacao: Option<OrganizadoraStatus>,
     /// The person's role in it, where they have one.
     pub papel_na_organizadora: Option<Role>,
 }
@@ -111,7 +114,7 @@ pub async fn find_standing(
 ) -> Result<Option<Standing>, StoreError> {
     let query = match place {
         Place::Organizadora(slug) => sqlx::query_as(live_session!(
-            ", o.id AS organizadora_id, m.papel AS papel_na_organizadora",
+            ", o.id AS organizadora_id, o.situacao AS organizadora_situacao, m.papel AS papel_na_organizadora",
             " LEFT JOIN organizadoras o ON o.slug = $4
               LEFT JOIN organizadora_membros m ON m.organizadora_id = o.id AND m.pessoa_id = p.id"
         ))
@@ -120,8 +123,8 @@ pub async fn find_standing(
         .bind(now - IDLE)
         .bind((*slug).to_owned()),
         Place::Campanha(slug) => sqlx::query_as(live_session!(
-            ", c.organizadora_id, m.papel AS papel_na_organizadora",
-            " LEFT JOIN campanhas c ON c.slug = $4
+            ", c.organizadora_id, o.situacao AS organizadora_situacao, m.papel AS papel_na_organizadora",
+            " LEFT JOIN campanhas c ON c.slug = $4 LEFT JOIN organizadoras o ON o.id = c.organizadora_id
               LEFT JOIN organizadora_membros m ON m.organizadora_id = c.organizadora_id AND m.pessoa_id = p.id"
         ))
         .bind(hash.as_slice())
@@ -129,8 +132,9 @@ pub async fn find_standing(
         .bind(now - IDLE)
         .bind((*slug).to_owned()),
         Place::Doacao(id) => sqlx::query_as(live_session!(
-            ", c.organizadora_id, m.papel AS papel_na_organizadora",
+            ", c.organizadora_id, o.situacao AS organizadora_situacao, m.papel AS papel_na_organizadora",
             " LEFT JOIN doacoes d ON d.id = $4 LEFT JOIN campanhas c ON c.id = d.campanha_id
+              LEFT JOIN organizadoras o ON o.id = c.organizadora_id
               LEFT JOIN organizadora_membros m ON m.organizadora_id = c.organizadora_id AND m.pessoa_id = p.id"
         ))
         .bind(hash.as_slice())

@@ -123,7 +123,8 @@ macro_rules! public_totals {
         concat!(
             "SELECT c.slug, t.arrecadado_centavos, t.declarado_centavos, t.devolvido_centavos, t.doacoes_qtd, t.doadores_qtd, t.seq,",
             " t.atualizado_em FROM campanha_totais t JOIN campanhas c ON c.id = t.campanha_id",
-            " WHERE c.situacao IN ('publicada', 'pausada', 'encerrada') AND ",
+            " JOIN organizadoras o ON o.id = c.organizadora_id",
+            " WHERE c.situacao IN ('publicada', 'pausada', 'encerrada') AND o.situacao <> 'suspensa' AND ",
             $rest
         )
     };

@@ -38,4 +38,5 @@ mod settlement;
 mod startup;
 mod statements;
 mod streams;
+mod suspension;
 mod walk_through;

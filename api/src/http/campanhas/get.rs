@@ -14,7 +14,7 @@ use crate::http::extract::member::{AnyRole, Member, OfCampanha};
 use crate::http::extract::path::SlugPath;
 use crate::http::problem::Problem;
 use crate::state::AppState;
-use crate::store::campanhas;
+use crate::store::campanhas::{self, Campanha};
 
 /// A campaign
 ///
@@ -51,7 +51,7 @@ impl Resource for PublicCampaign {
 
     async fn load(&self, state: &AppState) -> Result<Option<Stored>, LoadError> {
         let mut db = state.db.connection().await?;
-        let found = campanhas::get(&mut db, self.0.as_str()).await?.filter(|campaign| campaign.situacao.is_public());
+        let found = campanhas::get(&mut db, self.0.as_str()).await?.filter(Campanha::is_public);
         let stored = |campaign| Stored::new(Some(CampaignTag::of(&campaign).to_string()), &CampaignBody::from(campaign));
         Ok(found.map(stored).transpose()?)
     }

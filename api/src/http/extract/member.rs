@@ -8,6 +8,7 @@ use axum::http::request::Parts;
 use super::path::{parameter, uuid};
 use super::session::{SignedIn, token_hash, unauthenticated};
 use crate::domain::ids::{OrganizadoraId, PessoaId};
+use crate::domain::organizadora::OrganizadoraStatus;
 use crate::domain::role::{PlatformRole, Role};
 use crate::domain::slug::Slug;
 use crate::http::problem::{Code, Problem};
@@ -24,6 +25,9 @@ pub trait Allowed: Send + Sync {
     const ADMIN: bool = false;
     /// Whether the password must have been entered within ten minutes.
     const RECENT: bool = false;
+    /// Whether it goes on while the organisation is suspended: its members still read what is theirs, say which money arrived
+    /// and send it back. Nothing else changes meanwhile, the PIX key and the members least of all.
+    const WHILE_SUSPENDED: bool = false;
 }
 
 /// Any member.
@@ -47,6 +51,7 @@ pub struct Refunder;
 
 impl Allowed for AnyRole {
     const ROLES: &'static [Role] = Role::ALL;
+    const WHILE_SUSPENDED: bool = true;
 }
 impl Allowed for Owner {
     const ROLES: &'static [Role] = &[Role::Dona];
@@ -61,11 +66,13 @@ impl Allowed for Editor {
 impl Allowed for Confirmer {
     const ROLES: &'static [Role] = &[Role::Dona, Role::Financeiro];
     const RECENT: bool = true;
+    const WHILE_SUSPENDED: bool = true;
 }
 impl Allowed for Refunder {
     const ROLES: &'static [Role] = &[Role::Dona, Role::Financeiro];
     const ADMIN: bool = true;
     const RECENT: bool = true;
+    const WHILE_SUSPENDED: bool = true;
 }
 
 /// Where the organisation is named in the path.
@@ -117,7 +124,7 @@ async fn slug(parts: &mut Parts, state: &AppState) -> Result<Slug, Problem> {
 
 /// A person who may act for the organisation that the path names.
 ///
-/// Nobody logged in: 401. Not a member: 404, as if there were nothing. A member without the role: 403.
+/// Nobody logged in: 401. Not a member: 404, as if there were nothing. A member without the role, or of a suspended organisation: 403.
 #[derive(Debug)]
 pub struct Member<N, A> {
     /// Who.
@@ -143,6 +150,7 @@ impl<N: Named, A: Allowed> FromRequestParts<AppState> for Member<N, A> {
                 return Err(forbidden(A::ROLES));
             }
         }
+        check_suspension::<A>(standing.organizadora_situacao)?;
         if A::RECENT && !is_recent(&standing.session, state.clock.now()) {
             return Err(Problem::new(
                 Code::ReauthenticationRequired,
@@ -157,8 +165,22 @@ impl<N: Named, A: Allowed> FromRequestParts<AppState> for Member<N, A> {
 pub async fn require<A: Allowed>(core: &Core, who: &SignedIn, slug: &Slug) -> Result<OrganizadoraId, Problem> {
     let mut db = core.db.connection().await?;
     let found = members::role_in(&mut db, slug.as_str(), who.pessoa()).await?;
-    let (organizadora, role) = found.ok_or_else(|| Problem::invalid("organizadora", "não existe, ou você não é membro"))?;
-    if A::ROLES.contains(&role) { Ok(organizadora) } else { Err(forbidden(A::ROLES)) }
+    let (organizadora, status, role) = found.ok_or_else(|| Problem::invalid("organizadora", "não existe, ou você não é membro"))?;
+    if !A::ROLES.contains(&role) {
+        return Err(forbidden(A::ROLES));
+    }
+    check_suspension::<A>(Some(status))?;
+    Ok(organizadora)
+}
+
+fn check_suspension<A: Allowed>(status: Option<OrganizadoraStatus>) -> Result<(), Problem> {
+    if status == Some(OrganizadoraStatus::Suspensa) && !A::WHILE_SUSPENDED {
+        return Err(Problem::new(
+            Code::Suspended,
+            "Até ser reativada, só se leem os dados dela, se confirmam pagamentos e se registram devoluções. Fale com o suporte.",
+        ));
+    }
+    Ok(())
 }
 
 async fn find(core: &Core, hash: &[u8; 32], place: &NamedPlace) -> Result<Option<Standing>, Problem> {

@@ -25,7 +25,7 @@ pub struct OrganizadoraBody {
     nome: String,
     /// 14 characters, without punctuation.
     cnpj: String,
-    /// `pendente` or `verificada`.
+    /// `pendente` or `verificada`; `suspensa` in a member's own list only.
     situacao: String,
     versao: i32,
     #[serde(with = "time::serde::rfc3339")]
@@ -40,7 +40,7 @@ impl From<Organizadora> for OrganizadoraBody {
             slug: row.slug,
             nome: row.nome,
             cnpj: row.cnpj,
-            situacao: row.situacao,
+            situacao: row.situacao.as_str().to_owned(),
             versao: row.versao,
             criada_em: row.criada_em,
         }
