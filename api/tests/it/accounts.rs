@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Person, TestApp, all_at_once, metric, until};
+use crate::harness::{Answer, Person, Request, TestApp, all_at_once, metric, until};
 
 const SENHA: &str = "uma frase longa";
 
@@ -219,6 +219,40 @@ async fn confirming_money_takes_a_password_of_the_last_ten_minutes() {
     assert_ne!(renewed, owner.cookie);
     app.get("eu").by(owner).send().await.expect_problem(401, "nao-autenticada");
     app.post(&path, body).new_key().header("cookie", &renewed).send().await.expect(201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_is_found_whatever_cookies_other_sites_have_set() {
+    let app = TestApp::start().await;
+    let campaign = app.campaign().await;
+    let owner = &campaign.org.owner;
+    let (name, token) = owner.cookie.split_once('=').unwrap();
+    let ours = owner.cookie.as_bytes();
+    let dead = format!("{name}={}", "0".repeat(64));
+    let quoted = format!("{name}=\"{token}\"");
+    let lines: [&[&[u8]]; 9] = [
+        &[&[b"cidade=S\xc3\xa3o Paulo; ", ours].concat()],
+        &[&[b"cidade=S\xe3o Paulo; ", ours, b"; x=\xff"].concat()],
+        &[b"cidade=\xff\xfe", ours],
+        &[ours, b"cidade=\xff"],
+        &[&[b"=; ; a; ", ours].concat()],
+        &[quoted.as_bytes()],
+        // Of another path or domain of the same name, in either order.
+        &[&[dead.as_bytes(), b"; ", ours].concat()],
+        &[&[ours, b"; ", dead.as_bytes()].concat()],
+        &[&[name.as_bytes(), b"=; ", ours].concat()],
+    ];
+    for lines in lines {
+        let what = lines.iter().map(|line| String::from_utf8_lossy(line)).collect::<Vec<_>>();
+        let with = |request| lines.iter().fold(request, |request: Request<'_>, line| request.more("cookie", line));
+        assert_eq!(with(app.get("eu")).send().await.expect(200)["id"], owner.id.as_str(), "{what:?}");
+        assert_eq!(with(app.get("eu/doacoes")).send().await.status, 200, "{what:?}");
+        assert_eq!(with(app.get(&format!("organizadoras/{}/membros", campaign.org.slug))).send().await.status, 200, "{what:?}");
+        let path = format!("campanhas/{}/doacoes", campaign.slug);
+        let given = with(app.post(&path, app.donation(json!({}))).new_key()).send().await;
+        given.expect(201);
+        assert!(!given.headers.contains_key("doacao-token"), "not a guest's: {what:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
 use super::path::{parameter, uuid};
-use super::session::{SignedIn, token_hash, unauthenticated};
+use super::session::{SignedIn, token_hashes, unauthenticated};
 use crate::domain::ids::{OrganizadoraId, PessoaId};
 use crate::domain::organizadora::OrganizadoraStatus;
 use crate::domain::role::{PlatformRole, Role};
@@ -140,9 +140,12 @@ impl<N: Named, A: Allowed> FromRequestParts<AppState> for Member<N, A> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let hash = token_hash(&parts.headers, state).ok_or_else(unauthenticated)?;
+        let hashes = token_hashes(&parts.headers, state);
+        if hashes.is_empty() {
+            return Err(unauthenticated());
+        }
         let place = N::place(parts, state).await?;
-        let standing = find(state, &hash, &place).await?.ok_or_else(unauthenticated)?;
+        let standing = find(state, &hashes, &place).await?.ok_or_else(unauthenticated)?;
         let organizadora = standing.organizadora_id.ok_or_else(Problem::not_found)?;
         if !(A::ADMIN && standing.session.papel == PlatformRole::Admin) {
             let role = standing.papel_na_organizadora.ok_or_else(Problem::not_found)?;
@@ -183,7 +186,7 @@ fn check_suspension<A: Allowed>(status: Option<OrganizadoraStatus>) -> Result<()
     Ok(())
 }
 
-async fn find(core: &Core, hash: &[u8; 32], place: &NamedPlace) -> Result<Option<Standing>, Problem> {
+async fn find(core: &Core, hashes: &[[u8; 32]], place: &NamedPlace) -> Result<Option<Standing>, Problem> {
     let place = match place {
         NamedPlace::Organizadora(slug) => Place::Organizadora(slug.as_str()),
         NamedPlace::Campanha(slug) => Place::Campanha(slug.as_str()),
@@ -191,11 +194,13 @@ async fn find(core: &Core, hash: &[u8; 32], place: &NamedPlace) -> Result<Option
     };
     let now = core.clock.now();
     let mut db = core.db.connection().await?;
-    let standing = sessions::find_standing(&mut db, hash, &place, now).await?;
-    if let Some(standing) = &standing {
-        sessions::touch(&mut db, &standing.session, now).await?;
+    for hash in hashes {
+        if let Some(standing) = sessions::find_standing(&mut db, hash, &place, now).await? {
+            sessions::touch(&mut db, &standing.session, now).await?;
+            return Ok(Some(standing));
+        }
     }
-    Ok(standing)
+    Ok(None)
 }
 
 fn forbidden(roles: &[Role]) -> Problem {

@@ -3,6 +3,7 @@
 pub mod body;
 pub mod client_ip;
 pub mod conditional;
+pub mod cookies;
 pub mod device;
 pub mod donor;
 pub mod idempotency;

@@ -2,8 +2,9 @@
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue};
 
+use super::cookies;
 use crate::cache::{Stored, Subject};
 use crate::domain::ids::PessoaId;
 use crate::http::problem::{Code, Problem};
@@ -49,44 +50,58 @@ impl FromRequestParts<AppState> for Viewer {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let hash = token_hash(&parts.headers, state).ok_or_else(unauthenticated)?;
-        let subject = Subject::session(&hash);
-        let mut looked = state.cache.look_up(&subject).await;
-        if let Some(Some(stored)) = looked.value.take()
-            && let Ok(pessoa) = serde_json::from_str(stored.body.get())
-        {
-            return Ok(Self(pessoa));
+        for hash in token_hashes(&parts.headers, state) {
+            let subject = Subject::session(&hash);
+            let mut looked = state.cache.look_up(&subject).await;
+            if let Some(Some(stored)) = looked.value.take()
+                && let Ok(pessoa) = serde_json::from_str(stored.body.get())
+            {
+                return Ok(Self(pessoa));
+            }
+            if let Some(session) = find_one(state, &hash).await? {
+                if let Ok(stored) = Stored::new(None, &session.pessoa_id) {
+                    state.cache.fill(subject, looked, Some(stored));
+                }
+                return Ok(Self(session.pessoa_id));
+            }
         }
-        let session = find(parts, state).await?.ok_or_else(unauthenticated)?;
-        if let Ok(stored) = Stored::new(None, &session.pessoa_id) {
-            state.cache.fill(subject, looked, Some(stored));
-        }
-        Ok(Self(session.pessoa_id))
+        Err(unauthenticated())
     }
 }
 
 async fn find(parts: &Parts, core: &Core) -> Result<Option<Session>, Problem> {
-    let Some(hash) = token_hash(&parts.headers, core) else { return Ok(None) };
+    for hash in token_hashes(&parts.headers, core) {
+        if let Some(session) = find_one(core, &hash).await? {
+            return Ok(Some(session));
+        }
+    }
+    Ok(None)
+}
+
+async fn find_one(core: &Core, hash: &[u8; 32]) -> Result<Option<Session>, Problem> {
     let now = core.clock.now();
     let mut db = core.db.connection().await?;
-    let session = sessions::find(&mut db, &hash, now).await?;
+    let session = sessions::find(&mut db, hash, now).await?;
     if let Some(session) = &session {
         sessions::touch(&mut db, session, now).await?;
     }
     Ok(session)
 }
 
-/// The hash of the cookie's token.
-pub(super) fn token_hash(headers: &HeaderMap, core: &Core) -> Option<[u8; 32]> {
-    let name = cookie_name(core);
-    headers
-        .get_all(header::COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(key, _)| *key == name)
-        .map(|(_, token)| sha256(token.as_bytes()))
+/// Session cookies of one request that are looked at. A browser sends more than one where another site of the same domain set one too.
+const MAX_SESSION_COOKIES: usize = 4;
+
+/// The hashes of the tokens in the session cookies, in the order sent; empty where no cookie of the name has a value. A hash without
+/// a live session is that of a dead cookie.
+pub(super) fn token_hashes(headers: &HeaderMap, core: &Core) -> Vec<[u8; 32]> {
+    let tokens = cookies::values(headers, cookie_name(core)).filter(|token| !token.is_empty());
+    let mut hashes: Vec<[u8; 32]> = Vec::new();
+    for hash in tokens.take(MAX_SESSION_COOKIES).map(sha256) {
+        if !hashes.contains(&hash) {
+            hashes.push(hash);
+        }
+    }
+    hashes
 }
 
 /// Browsers take `__Host-` cookies only over https, which Development need not have.

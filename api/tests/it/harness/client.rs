@@ -83,6 +83,12 @@ impl Request<'_> {
         self
     }
 
+    /// One more value of a header, of any bytes.
+    pub fn more(mut self, name: &'static str, value: &[u8]) -> Self {
+        self.headers.append(name, HeaderValue::from_bytes(value).unwrap());
+        self
+    }
+
     pub fn json(self, body: &Value) -> Self {
         self.raw(body.to_string().into_bytes())
     }
