@@ -1,4 +1,5 @@
-//! Text that people type: trimmed, bounded, and without characters that could hide or reorder what is shown.
+//! Text that people type or paste: cleaned of how their system writes line ends and tabs, bounded, and without characters that
+//! could hide or reorder what is shown. One rule for all of it, by what a character is.
 
 /// One line of `MIN` to `MAX` characters.
 pub type Line<const MIN: usize, const MAX: usize> = Text<MIN, MAX, false>;
@@ -41,16 +42,16 @@ pub enum TextError {
 }
 
 impl<const MIN: usize, const MAX: usize, const BREAKS: bool> Text<MIN, MAX, BREAKS> {
-    /// Trims `input` and checks it.
+    /// Cleans `input` and checks it. The length is that of the cleaned text, in characters.
+    ///
+    /// # Errors
+    /// A character that hides or reorders others, or another number of characters than the field takes.
     pub fn parse(input: &str) -> Result<Self, TextError> {
-        let text = input.trim();
-        if text.chars().any(|c| !(BREAKS && c == '\n') && is_hidden(c)) {
-            return Err(TextError::Control);
-        }
+        let text = clean(input, BREAKS)?;
         if !(MIN..=MAX).contains(&text.chars().count()) {
             return Err(TextError::Length { min: MIN, max: MAX });
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(text))
     }
 
     /// The text.
@@ -59,10 +60,60 @@ impl<const MIN: usize, const MAX: usize, const BREAKS: bool> Text<MIN, MAX, BREA
     }
 }
 
-/// Control characters, and the marks that reorder or hide what follows (Unicode TR36, bidirectional spoofing).
-fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
+/// Whether `input` is empty or white space only, which forms send for an empty field.
+pub fn is_blank(input: &str) -> bool {
+    input.trim().is_empty()
+}
+
+/// What a character is to a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum CharKind {
+    /// The end of a line, however a system writes it (Unicode Line Breaking Algorithm, UAX #14, classes BK, CR, LF and NL).
+    Break,
+    /// A tab: a space.
+    Tab,
+    /// Controls, and marks that reorder or hide what follows (Unicode TR36, bidirectional spoofing).
+    Hidden,
+    /// Everything else.
+    Shown,
+}
+
+impl CharKind {
+    fn of(c: char) -> Self {
+        match c {
+            // Word writes U+000B for a line end within a paragraph and U+000C for a new page; NEL is U+0085.
+            '\n' | '\r' | '\u{B}' | '\u{C}' | '\u{85}' | '\u{2028}' | '\u{2029}' => Self::Break,
+            '\t' => Self::Tab,
+            '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}' => Self::Hidden,
+            c if c.is_control() => Self::Hidden,
+            _ => Self::Shown,
+        }
+    }
+}
+
+/// `input` with `\n` for each line end and a space for each tab, without space at its ends. Without `breaks` a line end, with the
+/// space beside it, is one space.
+fn clean(input: &str, breaks: bool) -> Result<String, TextError> {
+    let mut text = String::with_capacity(input.len());
+    let mut chars = input.chars().peekable();
+    while let Some(c) = chars.next() {
+        match CharKind::of(c) {
+            CharKind::Break => {
+                if c == '\r' {
+                    chars.next_if_eq(&'\n');
+                }
+                text.push('\n');
+            }
+            CharKind::Tab => text.push(' '),
+            CharKind::Hidden => return Err(TextError::Control),
+            CharKind::Shown => text.push(c),
+        }
+    }
+    let text = text.trim();
+    if breaks {
+        return Ok(text.to_owned());
+    }
+    Ok(text.split('\n').map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" "))
 }
 
 #[cfg(test)]
@@ -79,10 +130,34 @@ mod tests {
 
     #[test]
     fn hidden_characters_are_refused() {
-        for bad in ["a\0b", "a\u{202E}b", "a\u{200B}b", "a\tb", "a\nb", "a\u{7f}b"] {
+        for bad in ["a\0b", "a\u{202E}b", "a\u{200B}b", "a\u{1b}b", "a\u{7f}b", "a\u{86}b", "a\u{8}b", "a\u{feff}b"] {
             assert_eq!(Line::<1, 9>::parse(bad), Err(TextError::Control), "{bad:?}");
+            assert_eq!(Paragraphs::<1, 9>::parse(bad), Err(TextError::Control), "{bad:?}");
         }
-        assert!(Paragraphs::<1, 9>::parse("a\nb").is_ok());
-        assert_eq!(Paragraphs::<1, 9>::parse("a\0b"), Err(TextError::Control));
+    }
+
+    #[test]
+    fn line_ends_of_every_system_are_one_and_a_tab_is_a_space() {
+        let paragraphs = |input: &str| Paragraphs::<1, 99>::parse(input).unwrap().as_str().to_owned();
+        for end in ["\n", "\r\n", "\r", "\u{b}", "\u{c}", "\u{85}", "\u{2028}", "\u{2029}"] {
+            assert_eq!(paragraphs(&format!("Linha 1{end}Linha 2{end}{end}Linha 4{end}")), "Linha 1\nLinha 2\n\nLinha 4", "{end:?}");
+            let line = format!("Natal{end}solidário {end}{end} 2026{end}");
+            assert_eq!(Line::<1, 99>::parse(&line).unwrap().as_str(), "Natal solidário 2026", "{end:?}");
+        }
+        assert_eq!(paragraphs("a\tb\t"), "a b");
+        assert_eq!(paragraphs("a\r\r\nb"), "a\n\nb");
+        assert_eq!(Line::<1, 99>::parse("\ta\tb").unwrap().as_str(), "a b");
+    }
+
+    #[test]
+    fn what_is_counted_is_what_is_kept() {
+        assert!(Paragraphs::<1, 3>::parse("a\r\nb").is_ok());
+        assert!(Paragraphs::<1, 3>::parse("\r\n a\r\nb \r\n").is_ok());
+        assert_eq!(Paragraphs::<1, 3>::parse("a\r\nbc"), Err(TextError::Length { min: 1, max: 3 }));
+        assert_eq!(Line::<3, 9>::parse("a\r\n\r\n\r\n"), Err(TextError::Length { min: 3, max: 9 }));
+        for blank in ["", " ", "\r\n", "\t", "\u{a0}", "\u{2028}"] {
+            assert!(is_blank(blank), "{blank:?}");
+            assert_eq!(Paragraphs::<1, 3>::parse(blank), Err(TextError::Length { min: 1, max: 3 }), "{blank:?}");
+        }
     }
 }

@@ -19,6 +19,7 @@ mod credentials;
 mod database;
 mod drain;
 mod edge;
+mod forms;
 mod harness;
 mod hostile;
 mod limit_stores;
