@@ -13,6 +13,7 @@ pub mod ids;
 pub mod money;
 pub mod network;
 pub mod organizadora;
+pub mod pasted;
 pub mod pix_key;
 pub mod pix_receipt;
 pub mod pix_receiver;

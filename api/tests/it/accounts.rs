@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Person, Request, TestApp, all_at_once, metric, until};
+use crate::harness::{Answer, Person, Request, TestApp, all_at_once, e2eid, metric, until};
 
 const SENHA: &str = "uma frase longa";
 
@@ -252,6 +252,62 @@ async fn a_session_is_found_whatever_cookies_other_sites_have_set() {
         let given = with(app.post(&path, app.donation(json!({}))).new_key()).send().await;
         given.expect(201);
         assert!(!given.headers.contains_key("doacao-token"), "not a guest's: {what:?}");
+    }
+}
+
+/// A code as it comes out of a letter, a chat or a document.
+fn pasted(code: &str) -> [String; 6] {
+    let (first, second) = code.split_at(code.len() / 2);
+    [
+        format!("{code}\n"),
+        format!(" \u{a0}{code}\r\n"),
+        code.to_uppercase(),
+        format!("\u{feff}{first}\u{200b}{second}\u{2060}"),
+        format!("> {first}=\r\n> {second}"),
+        format!("{first} {second}\u{2028}"),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_is_taken_as_it_is_pasted() {
+    let app = TestApp::start().await;
+    for (number, how) in (0..6).zip(["line end", "spaces", "capitals", "zero width", "quoted letter", "halves"]) {
+        let email = format!("ana{number}@exemplo.org.br");
+        let sign_up = json!({"nome": "Ana", "email": email, "senha": SENHA, "aviso_privacidade": "2026-11", "consentimento": true});
+        app.post("pessoas", sign_up).send_patiently().await.expect(202);
+        let code = &pasted(&app.code_for(&email).await)[number];
+        let proven = app.post("emails/verificacoes", json!({"codigo": code, "senha": SENHA})).send_patiently().await;
+        assert_eq!(proven.status, 201, "{how}: {}", proven.text);
+        doacoes_api::service::resets::send(&app.state, &doacoes_api::domain::email::Email::parse(&email).unwrap()).await.unwrap();
+        let code = &pasted(&app.code_for(&email).await)[number];
+        let reset = app.post("senhas/redefinicoes", json!({"codigo": code, "senha": "outra frase longa"})).send_patiently().await;
+        assert_eq!(reset.status, 204, "{how}: {}", reset.text);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_donations_token_and_a_receipts_id_are_taken_as_they_are_pasted() {
+    let app = TestApp::start().await;
+    let campaign = app.campaign().await;
+    let owner = &campaign.org.owner;
+    for (before, after) in [("", "\n"), (" \u{a0}", "\u{200b}"), ("> ", "\r\n"), ("\u{feff}", "\t")] {
+        let given = app.donate(&campaign, json!({})).await;
+        let (donation, token) = (given.json(), given.header("doacao-token").to_owned());
+        let path = format!("doacoes/{}", donation["id"].as_str().unwrap());
+        app.get(&path).header("doacao-token", &format!("{token}\u{a0}")).send().await.expect(200);
+        let txid = donation["pagamento"]["txid"].as_str().unwrap();
+        let id = e2eid();
+        let paid = json!({"valor_centavos": 5000, "e2eid": format!("{before}{id}{after}")});
+        let paid = app.post(&format!("simulado/pagamentos/%20{txid}%0A"), paid).send().await.expect(200);
+        assert_eq!(paid["e2eid"], id.as_str());
+        let refund = json!({"valor_centavos": 100, "e2eid": format!("{before}{id}{after}")});
+        app.post(&format!("{path}/devolucoes"), refund).new_key().by(owner).send().await.expect(201);
+        let claim = json!({"doacao_id": donation["id"], "token": format!("{before}{token}{after}")});
+        app.post("eu/doacoes/reivindicacoes", claim).by(owner).send().await.expect(200);
+        // A token's case is part of it.
+        let other = app.donate(&campaign, json!({})).await;
+        let claim = json!({"doacao_id": other.json()["id"], "token": other.header("doacao-token").to_uppercase()});
+        app.post("eu/doacoes/reivindicacoes", claim).by(owner).send().await.expect_problem(404, "nao-encontrado");
     }
 }
 

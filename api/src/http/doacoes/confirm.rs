@@ -11,6 +11,7 @@ use crate::domain::calendar::within_calendar;
 use crate::domain::doacao::{DonationStatus, Evidence, Reconciliation};
 use crate::domain::ids::DoacaoId;
 use crate::domain::money::Centavos;
+use crate::domain::pasted;
 use crate::domain::pix_receipt::EndToEndId;
 use crate::domain::text::Reason;
 use crate::http::extract::body::{ApiJson, present};
@@ -93,7 +94,7 @@ impl Body {
         let mut wrong = Violations::default();
         let valor = wrong.check("valor_recebido_centavos", Centavos::try_from(self.valor_recebido_centavos));
         let recebido_em = wrong.check("recebido_em", within_calendar(self.recebido_em));
-        let e2eid = wrong.check_optional("e2eid", self.e2eid, |text| EndToEndId::parse(&text));
+        let e2eid = wrong.check_optional("e2eid", self.e2eid, |text| EndToEndId::parse(&pasted::id(&text)));
         let justificativa = wrong.check_optional("justificativa", self.justificativa, |text| Reason::parse(&text));
         wrong.finish()?;
         let (Some(valor), Some(horario)) = (valor, recebido_em) else { return Err(wrong.problem()) };

@@ -10,6 +10,7 @@ use super::{created, to_json};
 use crate::domain::doacao::DonationStatus;
 use crate::domain::ids::{DevolucaoId, DoacaoId};
 use crate::domain::money::Centavos;
+use crate::domain::pasted;
 use crate::domain::pix_receipt::EndToEndId;
 use crate::domain::text::Reason;
 use crate::http::extract::body::{ApiJson, present};
@@ -103,7 +104,7 @@ impl Body {
         let mut wrong = Violations::default();
         let valor = wrong.check_optional("valor_centavos", self.valor_centavos, Centavos::try_from);
         let motivo = wrong.check_optional("motivo", self.motivo, |text| Reason::parse(&text));
-        let e2eid = wrong.check_optional("e2eid", self.e2eid, |text| EndToEndId::parse_stored(&text));
+        let e2eid = wrong.check_optional("e2eid", self.e2eid, |text| EndToEndId::parse_stored(&pasted::id(&text)));
         wrong.finish()?;
         Ok(RefundOrder { valor, motivo, e2eid })
     }

@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use crate::domain::pasted;
 use crate::http::eu::PessoaBody;
 use crate::http::extract::body::ApiJson;
 use crate::http::extract::client_ip::ClientIp;
@@ -20,7 +21,7 @@ use crate::state::AppState;
 #[serde(deny_unknown_fields)]
 #[schema(as = VerificacaoDeEmail)]
 pub struct Body {
-    /// The code; valid for 24 hours, once.
+    /// The code; valid for 24 hours, once. Capitals, spaces and line ends in it do not matter.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     codigo: String,
     /// The password that was chosen at the sign-up: it tells a stranger's code from one's own.
@@ -41,7 +42,8 @@ pub async fn verify(
     ApiJson(body, _): ApiJson<Body>,
 ) -> Result<(StatusCode, Json<PessoaBody>), Problem> {
     let uses = [Use::from_address(Rule::CodeIp, ip)];
-    let work = accounts::verify_email(&state, &body.codigo, body.senha, ip);
+    let codigo = pasted::code(&body.codigo);
+    let work = accounts::verify_email(&state, &codigo, body.senha, ip);
     let is_guess = |error: &AccountError| matches!(error, AccountError::BadToken | AccountError::WrongPassword);
     let (_, verified) = state.limits.count_failures(&uses, work, is_guess).await?;
     Ok((StatusCode::CREATED, Json(verified?.into())))

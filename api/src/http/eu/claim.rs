@@ -6,6 +6,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::domain::ids::DoacaoId;
+use crate::domain::pasted;
 use crate::http::doacoes::DoacaoBody;
 use crate::http::extract::body::{ApiJson, present};
 use crate::http::extract::client_ip::ClientIp;
@@ -39,7 +40,8 @@ pub async fn claim(
     ApiJson(body, _): ApiJson<Body>,
 ) -> Result<Json<DoacaoBody>, Problem> {
     let uses = [Use::from_address(Rule::CodeIp, ip)];
-    let work = claims::claim(&state, who.pessoa(), body.doacao_id, body.token.as_deref());
+    let token = body.token.as_deref().map(pasted::id);
+    let work = claims::claim(&state, who.pessoa(), body.doacao_id, token.as_deref());
     let (_, claimed) = state.limits.count_failures(&uses, work, |error| matches!(error, ClaimError::NotFound)).await?;
     let claimed = claimed?;
     let mut db = state.db.connection().await?;

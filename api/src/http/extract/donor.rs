@@ -6,6 +6,7 @@ use axum::http::request::Parts;
 use super::path::uuid;
 use super::session::SignedIn;
 use crate::domain::ids::DoacaoId;
+use crate::domain::pasted;
 use crate::http::problem::Problem;
 use crate::service::Actor;
 use crate::service::doacoes::guest_token_matches;
@@ -39,8 +40,8 @@ impl FromRequestParts<AppState> for Donor {
             // A claimed donation is its person's alone: the token has done its work.
             (Some(_), _) => return Err(Problem::not_found()),
             (None, _) => {
-                let token = parts.headers.get(TOKEN_HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
-                if !guest_token_matches(&state.keys.token, token, id.0) {
+                let token = parts.headers.get(TOKEN_HEADER).map(|value| pasted::id(&String::from_utf8_lossy(value.as_bytes())));
+                if !guest_token_matches(&state.keys.token, &token.unwrap_or_default(), id.0) {
                     return Err(Problem::not_found());
                 }
                 Actor::Guest

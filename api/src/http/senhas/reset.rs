@@ -7,6 +7,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::domain::email::Password;
+use crate::domain::pasted;
 use crate::http::extract::body::ApiJson;
 use crate::http::extract::client_ip::ClientIp;
 use crate::http::problem::{Problem, Violations};
@@ -19,7 +20,7 @@ use crate::state::AppState;
 #[serde(deny_unknown_fields)]
 #[schema(as = NovaSenha)]
 pub struct Body {
-    /// The code from the mail; valid for 30 minutes, once.
+    /// The code from the mail; valid for 30 minutes, once. Capitals, spaces and line ends in it do not matter.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     codigo: String,
     /// The new password.
@@ -36,7 +37,8 @@ pub async fn reset(State(state): State<AppState>, ClientIp(ip): ClientIp, ApiJso
     let mut wrong = Violations::default();
     let Some(password) = wrong.check("senha", Password::parse(body.senha)) else { return Err(wrong.problem()) };
     let uses = [Use::from_address(Rule::CodeIp, ip)];
-    let work = accounts::reset(&state, &body.codigo, password, ip);
+    let codigo = pasted::code(&body.codigo);
+    let work = accounts::reset(&state, &codigo, password, ip);
     let (_, changed) = state.limits.count_failures(&uses, work, |error| matches!(error, AccountError::BadToken)).await?;
     changed?;
     Ok(StatusCode::NO_CONTENT)

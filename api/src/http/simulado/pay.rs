@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use crate::domain::doacao::{DonationStatus, Evidence, Reconciliation};
 use crate::domain::money::Centavos;
+use crate::domain::pasted;
 use crate::domain::pix_receipt::EndToEndId;
 use crate::domain::txid::Txid;
 use crate::http::extract::body::ApiJson;
@@ -23,7 +24,7 @@ impl FromRequestParts<AppState> for TxidPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        Txid::parse(&parameter(parts, state, "txid").await?).map(Self).map_err(|_| Problem::not_found())
+        Txid::parse(&pasted::id(&parameter(parts, state, "txid").await?)).map(Self).map_err(|_| Problem::not_found())
     }
 }
 
@@ -62,7 +63,7 @@ pub async fn pay(
 ) -> Result<Json<PaidBody>, Problem> {
     let mut wrong = Violations::default();
     let valor = wrong.check("valor_centavos", Centavos::try_from(body.valor_centavos));
-    let e2eid = wrong.check("e2eid", EndToEndId::parse(&body.e2eid));
+    let e2eid = wrong.check("e2eid", EndToEndId::parse(&pasted::id(&body.e2eid)));
     let (Some(valor), Some(e2eid)) = (valor, e2eid) else { return Err(wrong.problem()) };
     let proof = Proof {
         valor,
