@@ -1,6 +1,6 @@
-//! What forms and people send: line ends and tabs of every system.
+//! What forms and people send: line ends and tabs of every system, and fields that nobody filled in.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{TestApp, cnpj};
 
@@ -45,4 +45,54 @@ async fn every_text_is_kept_without_the_line_ends_and_tabs_of_a_system() {
     }
     let reasons = app.count("SELECT count(*) FROM devolucoes WHERE motivo = 'Linha 1 Linha 2'").await;
     assert_eq!(usize::try_from(reasons).unwrap(), LINE_ENDS.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_optional_field_that_nobody_filled_in_is_absent_and_a_required_one_is_missing() {
+    let app = TestApp::start().await;
+    let campaign = app.campaign().await;
+    let owner = &campaign.org.owner;
+    let donations = format!("campanhas/{}/doacoes", campaign.slug);
+    for blank in ["", " ", "\r\n", "\t\u{a0}"] {
+        let fields = json!({"nome_exibicao": blank, "email": blank, "mensagem": blank});
+        let given = app.post(&donations, app.donation(fields.clone())).new_key().send().await;
+        let donation = given.expect(201);
+        assert_eq!((&donation["nome_exibicao"], &donation["email"], &donation["mensagem"]), (&Value::Null, &Value::Null, &Value::Null));
+        // Whoever is logged in gives with the account's address, also where the form has a field for one.
+        let own = app.post(&donations, app.donation(fields)).new_key().by(owner).send().await;
+        assert_eq!(own.expect(201)["email"], owner.email.as_str());
+        let path = format!("doacoes/{}", donation["id"].as_str().unwrap());
+        let token = given.header("doacao-token");
+        let change = async |message: &str, version: i64| {
+            let change = app.patch(&path, json!({"mensagem": message})).header("doacao-token", token);
+            change.if_match(&json!(version)).send().await.expect(200)["mensagem"].clone()
+        };
+        let version = donation["versao"].as_i64().unwrap();
+        assert_eq!(change("Força!", version).await, "Força!");
+        assert_eq!(change(blank, version + 1).await, Value::Null);
+        app.pay(&donation).await;
+        let refund = json!({"valor_centavos": 100, "motivo": blank, "e2eid": blank});
+        let refund = app.post(&format!("{path}/devolucoes"), refund).new_key().by(owner).send().await.expect(201);
+        assert_eq!(refund["motivo"], Value::Null);
+        let claim = json!({"doacao_id": donation["id"], "token": blank});
+        app.post("eu/doacoes/reivindicacoes", claim).by(owner).send().await.expect_problem(404, "nao-encontrado");
+
+        let new = json!({"organizadora": campaign.org.slug, "titulo": format!("Blank {blank:?}"), "descricao": "Cestas.", "categoria": "social",
+            "slug": blank, "inicio_em": blank, "fim_em": blank});
+        let made = app.post("campanhas", new).by(owner).send().await.expect(201);
+        assert_eq!((&made["inicio_em"], &made["fim_em"]), (&Value::Null, &Value::Null));
+        let path = format!("campanhas/{}", made["slug"].as_str().unwrap());
+        let change = async |body: Value, version: i64| app.patch(&path, body).if_match(&json!(version)).by(owner).send().await;
+        assert_eq!(change(json!({"fim_em": "2030-12-31T20:59:59-03:00"}), 1).await.expect(200)["fim_em"], "2030-12-31T23:59:59Z");
+        assert_eq!(change(json!({"fim_em": blank}), 2).await.expect(200)["fim_em"], Value::Null);
+        for field in ["titulo", "descricao"] {
+            assert_eq!(change(json!({field: blank}), 3).await.expect_problem(422, "dados-invalidos"), [field]);
+        }
+        let nameless = app.patch("eu", json!({"nome": blank})).if_match(&json!(1)).by(owner).send().await;
+        assert_eq!(nameless.expect_problem(422, "dados-invalidos"), ["nome"]);
+        // An amount that nobody filled in is not all of it.
+        let path = format!("doacoes/{}/devolucoes", donation["id"].as_str().unwrap());
+        let refund = app.post(&path, json!({"valor_centavos": blank})).new_key().by(owner).send().await;
+        assert_eq!(refund.expect_problem(422, "dados-invalidos"), ["valor_centavos"]);
+    }
 }

@@ -76,6 +76,11 @@ class Feed:
         if self.legal(ParameterLocation.HEADER) and "idempotency-key" in self.case.headers:
             self.case.headers["idempotency-key"] = str(uuid.uuid4())
 
+    def blank_parameters(self) -> None:
+        """A parameter without a value counts as absent, whatever its type: what was meant to be wrong gets a value that is."""
+        if not self.legal(ParameterLocation.QUERY):
+            self.case.query = {name: "-" if str(value).strip() == "" and name != "q" else value for name, value in self.case.query.items()}
+
     def whole_numbers(self) -> None:
         """729.0 is an integer to JSON Schema; the API reads amounts of digits only."""
         body = self.body()
@@ -302,6 +307,7 @@ def before_call(context, case, kwargs):
     feed.if_match()
     feed.cursor()
     feed.new_key()
+    feed.blank_parameters()
     feed.whole_numbers()
     if ROLE == "donor" and feed.token:
         case.headers["doacao-token"] = feed.token

@@ -13,7 +13,7 @@ use crate::domain::campanha::Category;
 use crate::domain::money::{Centavos, Goal, MAX_CENTAVOS};
 use crate::domain::slug::Slug;
 use crate::domain::text::{Description, Title};
-use crate::http::extract::body::{ApiJson, present};
+use crate::http::extract::body::{ApiJson, optional_timestamp, present, present_text};
 use crate::http::extract::conditional::etag;
 use crate::http::extract::member::{Editor, require};
 use crate::http::extract::session::SignedIn;
@@ -38,8 +38,8 @@ pub struct Body {
     descricao: String,
     categoria: Category,
     /// Name in URLs; made from the title where it is not given.
-    #[serde(default, deserialize_with = "present")]
-    #[schema(nullable = false, min_length = 3, max_length = 80, pattern = "^[a-z0-9]+(-[a-z0-9]+)*$", example = "natal-solidario")]
+    #[serde(default, deserialize_with = "present_text")]
+    #[schema(nullable = false, max_length = 80, pattern = "^([a-z0-9]+(-[a-z0-9]+)*)?$", example = "natal-solidario")]
     slug: Option<String>,
     /// Goal; frozen once published.
     #[serde(default)]
@@ -54,11 +54,11 @@ pub struct Body {
     #[schema(nullable = false, minimum = 1, maximum = 100_000_000, example = 1_000_000)]
     maximo_centavos: Option<i64>,
     /// Donations are taken from here on.
-    #[serde(default, with = "time::serde::rfc3339::option")]
+    #[serde(default, deserialize_with = "optional_timestamp")]
     #[schema(value_type = Option<String>, format = DateTime)]
     inicio_em: Option<OffsetDateTime>,
     /// Donations are taken until here; frozen once published.
-    #[serde(default, with = "time::serde::rfc3339::option")]
+    #[serde(default, deserialize_with = "optional_timestamp")]
     #[schema(value_type = Option<String>, format = DateTime, example = "2030-12-31T23:59:59Z")]
     fim_em: Option<OffsetDateTime>,
     /// Whether the feed shows amounts.

@@ -13,7 +13,7 @@ use crate::domain::money::Centavos;
 use crate::domain::provider::Provider;
 use crate::domain::text::{DisplayName, Message};
 use crate::http::doacoes::{DoacaoBody, created};
-use crate::http::extract::body::{ApiJson, present};
+use crate::http::extract::body::{ApiJson, present, present_text};
 use crate::http::extract::client_ip::ClientIp;
 use crate::http::extract::device::{Device, DeviceHeader};
 use crate::http::extract::idempotency::IdempotencyKey;
@@ -36,11 +36,11 @@ pub struct Body {
     #[schema(minimum = 1, maximum = 100_000_000, example = 5000)]
     valor_centavos: i64,
     /// Name to show.
-    #[serde(default, deserialize_with = "present")]
-    #[schema(nullable = false, format = "linha", min_length = 1, max_length = 80, example = "Ana")]
+    #[serde(default, deserialize_with = "present_text")]
+    #[schema(nullable = false, format = "linha", max_length = 80, example = "Ana")]
     nome_exibicao: Option<String>,
     /// Where news of the donation goes; the account's address where it is not given.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present_text")]
     #[schema(nullable = false, format = "email", max_length = 254, example = "ana@exemplo.org.br")]
     email: Option<String>,
     /// `publica` where it is not given.
@@ -52,8 +52,8 @@ pub struct Body {
     #[schema(nullable = false)]
     oculta_valor: Option<bool>,
     /// A message for the feed.
-    #[serde(default, deserialize_with = "present")]
-    #[schema(nullable = false, format = "texto", min_length = 1, max_length = 280, example = "Força!")]
+    #[serde(default, deserialize_with = "present_text")]
+    #[schema(nullable = false, format = "texto", max_length = 280, example = "Força!")]
     mensagem: Option<String>,
     /// The payment provider; the platform's first one where it is not given.
     #[serde(default, deserialize_with = "present")]

@@ -26,7 +26,7 @@ use crate::store::campanhas::{self, Filter, ListedCampaign, Order, Position};
 #[serde(deny_unknown_fields)]
 pub struct Query {
     /// Words of title and text, or a part of the title; accents do not matter.
-    #[param(format = "linha", min_length = 1, max_length = 100)]
+    #[param(format = "linha", max_length = 100)]
     q: Option<String>,
     /// One category.
     #[param(inline)]
@@ -37,10 +37,9 @@ pub struct Query {
     /// The campaigns of one organizadora.
     #[param(min_length = 3, max_length = 80, pattern = "^[a-z0-9]+(-[a-z0-9]+)*$")]
     organizadora: Option<String>,
-    /// The order; `encerrando` leaves out campaigns without an end.
-    #[serde(default)]
+    /// The order, `recentes` where it is not given; `encerrando` leaves out campaigns without an end.
     #[param(inline)]
-    ordem: Order,
+    ordem: Option<Order>,
     /// `proximo_cursor` of the page before.
     #[param(max_length = 1024)]
     cursor: Option<String>,
@@ -170,13 +169,14 @@ impl Query {
             Some(PublicStatus::Pausada) => CampaignStatus::Pausada,
             Some(PublicStatus::Encerrada) => CampaignStatus::Encerrada,
         };
+        let order = self.ordem.unwrap_or_default();
         let mut text = form_urlencoded::Serializer::new(String::new());
         if let Some(categoria) = self.categoria {
             text.append_pair("categoria", categoria.as_str());
         }
         text.append_pair(
             "ordem",
-            match self.ordem {
+            match order {
                 Order::Recentes => "recentes",
                 Order::Arrecadado => "arrecadado",
                 Order::Encerrando => "encerrando",
@@ -189,7 +189,7 @@ impl Query {
             text.append_pair("q", q.as_str());
         }
         text.append_pair("situacao", situacao.as_str());
-        let filter = Filter { q, categoria: self.categoria, situacao, organizadora, order: self.ordem };
+        let filter = Filter { q, categoria: self.categoria, situacao, organizadora, order };
         Ok((filter, text.finish()))
     }
 }

@@ -10,7 +10,7 @@ use crate::domain::calendar::within_calendar;
 use crate::domain::campanha::Category;
 use crate::domain::money::{Centavos, Goal};
 use crate::domain::text::{Description, Title};
-use crate::http::extract::body::{ApiJson, clearable, present};
+use crate::http::extract::body::{ApiJson, clearable, clearable_timestamp, present};
 use crate::http::extract::conditional::IfMatch;
 use crate::http::extract::member::{Editor, Member, OfCampanha};
 use crate::http::extract::path::SlugPath;
@@ -48,17 +48,13 @@ pub struct Body {
     #[schema(nullable = false, minimum = 1, maximum = 100_000_000)]
     maximo_centavos: Option<i64>,
     /// End; `null` takes it away. Frozen once published.
-    #[serde(default, deserialize_with = "clearable_time")]
+    #[serde(default, deserialize_with = "clearable_timestamp")]
     #[schema(value_type = Option<String>, format = DateTime)]
     fim_em: Option<Option<OffsetDateTime>>,
     /// Whether the feed shows amounts.
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
     mostra_valores: Option<bool>,
-}
-
-fn clearable_time<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<OffsetDateTime>>, D::Error> {
-    time::serde::rfc3339::option::deserialize(deserializer).map(Some)
 }
 
 /// Change a campaign

@@ -14,7 +14,7 @@ use crate::domain::money::Centavos;
 use crate::domain::pasted;
 use crate::domain::pix_receipt::EndToEndId;
 use crate::domain::text::Reason;
-use crate::http::extract::body::{ApiJson, present};
+use crate::http::extract::body::{ApiJson, present_text};
 use crate::http::extract::idempotency::IdempotencyKey;
 use crate::http::extract::member::{Confirmer, Member, OfDoacao};
 use crate::http::extract::path::IdPath;
@@ -35,12 +35,12 @@ pub struct Body {
     #[schema(value_type = String, format = DateTime)]
     recebido_em: OffsetDateTime,
     /// The bank's end-to-end id. Without it a charge can be confirmed once.
-    #[serde(default, deserialize_with = "present")]
-    #[schema(nullable = false, pattern = "^E[0-9]{20}[A-Za-z0-9]{11}$", example = "E12345678202611241030abcdefghijk")]
+    #[serde(default, deserialize_with = "present_text")]
+    #[schema(nullable = false, pattern = "^(E[0-9]{20}[A-Za-z0-9]{11})?$", example = "E12345678202611241030abcdefghijk")]
     e2eid: Option<String>,
     /// Why it is confirmed by hand.
-    #[serde(default, deserialize_with = "present")]
-    #[schema(nullable = false, format = "linha", min_length = 1, max_length = 500, example = "extrato de hoje")]
+    #[serde(default, deserialize_with = "present_text")]
+    #[schema(nullable = false, format = "linha", max_length = 500, example = "extrato de hoje")]
     justificativa: Option<String>,
 }
 

@@ -13,7 +13,7 @@ use crate::domain::money::Centavos;
 use crate::domain::pasted;
 use crate::domain::pix_receipt::EndToEndId;
 use crate::domain::text::Reason;
-use crate::http::extract::body::{ApiJson, present};
+use crate::http::extract::body::{ApiJson, present, present_text};
 use crate::http::extract::idempotency::IdempotencyKey;
 use crate::http::extract::member::{Member, OfDoacao, Refunder};
 use crate::http::extract::path::IdPath;
@@ -33,14 +33,14 @@ pub struct Body {
     #[schema(nullable = false, minimum = 1, maximum = 100_000_000, example = 2000)]
     valor_centavos: Option<i64>,
     /// Why.
-    #[serde(default, deserialize_with = "present")]
-    #[schema(nullable = false, format = "linha", min_length = 1, max_length = 500, example = "a pedido da doadora")]
+    #[serde(default, deserialize_with = "present_text")]
+    #[schema(nullable = false, format = "linha", max_length = 500, example = "a pedido da doadora")]
     motivo: Option<String>,
     /// Of which receipt; the credited one where it is not given.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present_text")]
     #[schema(
         nullable = false,
-        pattern = "^(E[0-9]{20}[A-Za-z0-9]{11}|manual:[0-9a-f-]{36})$",
+        pattern = "^(E[0-9]{20}[A-Za-z0-9]{11}|manual:[0-9a-f-]{36})?$",
         example = "E12345678202611241030abcdefghijk"
     )]
     e2eid: Option<String>,

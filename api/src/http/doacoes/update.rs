@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::DoacaoBody;
 use crate::domain::doacao::Visibility;
 use crate::domain::text::Message;
-use crate::http::extract::body::{ApiJson, clearable, present};
+use crate::http::extract::body::{ApiJson, clearable_text, present};
 use crate::http::extract::conditional::{IfMatch, etag};
 use crate::http::extract::donor::Donor;
 use crate::http::problem::{Problem, Violations};
@@ -29,9 +29,9 @@ pub struct Body {
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
     oculta_valor: Option<bool>,
-    /// The message; `null` takes it away.
-    #[serde(default, deserialize_with = "clearable")]
-    #[schema(value_type = Option<String>, format = "texto", min_length = 1, max_length = 280, example = "Força a todos!")]
+    /// The message; `null` or an empty text takes it away.
+    #[serde(default, deserialize_with = "clearable_text")]
+    #[schema(value_type = Option<String>, format = "texto", max_length = 280, example = "Força a todos!")]
     mensagem: Option<Option<String>>,
 }
 

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use crate::domain::ids::DoacaoId;
 use crate::domain::pasted;
 use crate::http::doacoes::DoacaoBody;
-use crate::http::extract::body::{ApiJson, present};
+use crate::http::extract::body::{ApiJson, present_text};
 use crate::http::extract::client_ip::ClientIp;
 use crate::http::extract::session::SignedIn;
 use crate::http::problem::Problem;
@@ -25,7 +25,7 @@ pub struct Body {
     /// The donation.
     doacao_id: DoacaoId,
     /// Its `Doacao-Token`. Without it the donation's e-mail must be the account's proven one.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present_text")]
     #[schema(nullable = false)]
     token: Option<String>,
 }

@@ -1,15 +1,19 @@
 //! JSON bodies and query strings, with errors that name the field and the rule.
 
+use std::borrow::Cow;
 use std::marker::PhantomData;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::de::value::{Error as ValueError, MapAccessDeserializer, MapDeserializer};
+use serde::de::{DeserializeOwned, IntoDeserializer, MapAccess, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
+use crate::domain::text::is_blank;
 use crate::http::problem::{Code, Problem};
 use crate::state::AppState;
 
@@ -62,8 +66,68 @@ impl<T: DeserializeOwned + Send> FromRequestParts<AppState> for ApiQuery<T> {
         if !is_encoded(query) {
             return Err(Problem::new(Code::Malformed, "Há `%` sem dois algarismos hexadecimais na consulta, ou ela não é UTF-8."));
         }
-        let pairs = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
+        let pairs = MapDeserializer::new(form_urlencoded::parse(query.as_bytes()).map(|(name, value)| (name, Parameter(value))));
         serde_path_to_error::deserialize(pairs).map(Self).map_err(|error| invalid(&error.path().to_string(), &error.inner().to_string()))
+    }
+}
+
+/// The value of a query parameter. Blank, as forms send what nobody filled in, it is absent.
+struct Parameter<'a>(Cow<'a, str>);
+
+impl<'de> IntoDeserializer<'de, ValueError> for Parameter<'de> {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+/// Numbers and flags are read from their text.
+macro_rules! read_from_text {
+    ($($deserialize:ident => $visit:ident: $type:ty),+ $(,)?) => {$(
+        fn $deserialize<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
+            match self.0.parse::<$type>() {
+                Ok(value) => visitor.$visit(value),
+                Err(_) => Err(serde::de::Error::invalid_value(Unexpected::Str(&self.0), &stringify!($type))),
+            }
+        }
+    )+};
+}
+
+impl<'de> Deserializer<'de> for Parameter<'de> {
+    type Error = ValueError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
+        match self.0 {
+            Cow::Borrowed(text) => visitor.visit_borrowed_str(text),
+            Cow::Owned(text) => visitor.visit_string(text),
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
+        if is_blank(&self.0) { visitor.visit_none() } else { visitor.visit_some(self) }
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, ValueError> {
+        self.0.into_deserializer().deserialize_enum(name, variants, visitor)
+    }
+
+    read_from_text! {
+        deserialize_bool => visit_bool: bool,
+        deserialize_u8 => visit_u8: u8,
+        deserialize_u32 => visit_u32: u32,
+        deserialize_i32 => visit_i32: i32,
+        deserialize_i64 => visit_i64: i64,
+    }
+
+    serde::forward_to_deserialize_any! {
+        char str string bytes byte_buf unit unit_struct newtype_struct seq tuple tuple_struct map struct identifier ignored_any
+        i8 i16 i128 u16 u64 u128 f32 f64
     }
 }
 
@@ -142,20 +206,83 @@ fn invalid(path: &str, message: &str) -> Problem {
         return Problem::invalid(&beside(quoted), "campo repetido");
     }
     let campo = if path == "." { "corpo" } else { path };
-    let reason = match message.split_once("expected ").map(|(_, expected)| expected.split(" at line").next().unwrap_or(expected)) {
+    // From the end: what was sent stands before it, and may be anything.
+    let reason = match message.rsplit_once("expected ").map(|(_, expected)| expected.split(" at line").next().unwrap_or(expected)) {
         Some(expected) if message.starts_with("unknown variant") => {
             format!("use um destes valores: {}", expected.trim_start_matches("one of "))
         }
         Some("i64" | "u8" | "u32" | "i32") => "use um número inteiro, sem aspas e sem frações".to_owned(),
+        Some(TIMESTAMP) => "use data e hora RFC 3339, como 2026-11-24T10:30:00Z".to_owned(),
         Some("a string") => "use um texto entre aspas".to_owned(),
         Some("a boolean") => "use true ou false".to_owned(),
-        Some(expected) if expected.contains("RFC3339") || expected.contains("OffsetDateTime") => {
-            "use data e hora RFC 3339, como 2026-11-24T10:30:00Z".to_owned()
-        }
-        Some(expected) if expected.starts_with("struct") => "use um objeto".to_owned(),
+        Some(expected) if expected.starts_with("struct") || expected.starts_with("a map") => "use um objeto".to_owned(),
         _ => "valor de tipo ou formato errado".to_owned(),
     };
     Problem::invalid(campo, reason)
+}
+
+/// What a timestamp is called in errors.
+const TIMESTAMP: &str = "an RFC 3339 timestamp";
+
+/// A point in time with its offset, in RFC 3339. A date alone is refused: which moment of it is meant, and where, nobody said.
+struct Timestamp;
+
+impl Visitor<'_> for Timestamp {
+    type Value = OffsetDateTime;
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(TIMESTAMP)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<OffsetDateTime, E> {
+        OffsetDateTime::parse(text.trim(), &Rfc3339).map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
+    }
+}
+
+/// A timestamp, null or blank.
+pub fn optional_timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<OffsetDateTime>, D::Error> {
+    struct Optional;
+
+    impl<'de> Visitor<'de> for Optional {
+        type Value = Option<OffsetDateTime>;
+
+        fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            Timestamp.expecting(formatter)
+        }
+
+        fn visit_none<E: serde::de::Error>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_unit<E: serde::de::Error>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+            deserializer.deserialize_str(self)
+        }
+
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+            if is_blank(text) { Ok(None) } else { Timestamp.visit_str(text).map(Some) }
+        }
+    }
+
+    deserializer.deserialize_option(Optional)
+}
+
+/// A timestamp that may be absent (stays), null or blank (is taken away) or a value.
+pub fn clearable_timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<OffsetDateTime>>, D::Error> {
+    optional_timestamp(deserializer).map(Some)
+}
+
+/// A text that may be absent but not null. Blank, as forms send what nobody filled in, it is absent.
+pub fn present_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(deserializer).map(|text| Some(text).filter(|text| !is_blank(text)))
+}
+
+/// A text that may be absent (stays), null or blank (is taken away) or a value.
+pub fn clearable_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::<String>::deserialize(deserializer).map(|text| Some(text.filter(|text| !is_blank(text))))
 }
 
 /// A field that may be absent but not null.

@@ -11,7 +11,7 @@ use super::pix_key::PixKeyInput;
 use crate::domain::cnpj::Cnpj;
 use crate::domain::slug::Slug;
 use crate::domain::text::Name;
-use crate::http::extract::body::{ApiJson, present, present_object};
+use crate::http::extract::body::{ApiJson, present_object, present_text};
 use crate::http::extract::conditional::etag;
 use crate::http::extract::session::SignedIn;
 use crate::http::problem::{Problem, Violations};
@@ -30,8 +30,8 @@ pub struct Body {
     #[schema(example = "11.222.333/0001-81")]
     cnpj: String,
     /// Name in URLs; made from the name where it is not given.
-    #[serde(default, deserialize_with = "present")]
-    #[schema(nullable = false, min_length = 3, max_length = 80, pattern = "^[a-z0-9]+(-[a-z0-9]+)*$", example = "casa-do-caminho")]
+    #[serde(default, deserialize_with = "present_text")]
+    #[schema(nullable = false, max_length = 80, pattern = "^([a-z0-9]+(-[a-z0-9]+)*)?$", example = "casa-do-caminho")]
     slug: Option<String>,
     /// PIX key that donations go to; can be set later.
     #[serde(default, deserialize_with = "present_object")]

@@ -21,8 +21,8 @@ use crate::store::pagamentos::{self, PaymentStatus, PendingPayment};
 #[serde(deny_unknown_fields)]
 pub struct Query {
     /// Also charges whose time is over: money that comes late still counts.
-    #[serde(default)]
-    vencidos: bool,
+    #[param(default = false)]
+    vencidos: Option<bool>,
     /// `proximo_cursor` of the page before.
     #[param(max_length = 1024)]
     cursor: Option<String>,
@@ -80,11 +80,12 @@ pub async fn list(
     uri: OriginalUri,
 ) -> Result<Linked<Item>, Problem> {
     let now = state.clock.now();
-    let filter = if query.vencidos { "vencidos=true" } else { "" };
+    let expired = query.vencidos.unwrap_or_default();
+    let filter = if expired { "vencidos=true" } else { "" };
     let list = List::new(uri.path(), filter, &member.pessoa.to_string());
     let page = PageQuery { cursor: query.cursor, limite: query.limite };
     let (before, limit) = list.start::<Uuid>(&state.keys.cursor, &page, now)?;
     let mut db = state.db.connection().await?;
-    let found = pagamentos::pending(&mut db, member.organizadora, query.vencidos, before, rows(limit)).await?;
+    let found = pagamentos::pending(&mut db, member.organizadora, expired, before, rows(limit)).await?;
     Ok(list.page(&state.keys.cursor, found, limit, now, |row| row.pagamento_id.0, Item::from))
 }

@@ -94,12 +94,12 @@ async fn a_target_that_is_no_path_is_refused() {
 fn wrong_values(parameter: &serde_json::Value) -> Vec<&'static str> {
     let schema = &parameter["schema"];
     match (schema["type"].as_str().unwrap(), schema["enum"].is_array(), parameter["name"].as_str().unwrap()) {
-        ("integer", ..) => vec!["0", "101", "-1", "256", "abc", "1.5", "1e1", "", "%2020", "0x10", "99999999999999999999", "%00"],
-        ("boolean", ..) => vec!["", "1", "sim", "TRUE", "%00"],
-        (_, true, _) => vec!["", "nada", "Recentes", "rascunho", "%00"],
-        (_, _, "organizadora") => vec!["", "a", "Casa", "a--b", "%00", "casa%20do"],
-        (_, _, "q") => vec!["", "%20", "%00", "a%00b", "%E2%80%AE", "a%1Bb"],
-        (_, _, "cursor") => vec!["", "x", "%00", "AAAA", "....", "%E2%80%AE"],
+        ("integer", ..) => vec!["0", "101", "-1", "256", "abc", "1.5", "1e1", "%2020", "0x10", "99999999999999999999", "%00"],
+        ("boolean", ..) => vec!["1", "sim", "TRUE", "%00"],
+        (_, true, _) => vec!["nada", "Recentes", "rascunho", "%00"],
+        (_, _, "organizadora") => vec!["a", "Casa", "a--b", "%00", "casa%20do"],
+        (_, _, "q") => vec!["%00", "a%00b", "%E2%80%AE", "a%1Bb"],
+        (_, _, "cursor") => vec!["x", "%00", "AAAA", "....", "%E2%80%AE"],
         (_, _, name) => panic!("no wrong values are known for {name}"),
     }
 }
@@ -132,7 +132,25 @@ async fn a_wrong_query_parameter_is_named() {
             let long = send(format!("{name}={}", "9".repeat(20_000))).await;
             refused(&long, &format!("{} with a long {name}", operation.name()));
         }
+        // As a form sends what nobody filled in: as if it were not there, in any number.
+        let names: Vec<&str> = operation.spec["parameters"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|parameter| parameter["in"] == "query")
+            .map(|parameter| parameter["name"].as_str().unwrap())
+            .collect();
+        let plain = send(String::new()).await.expect(200);
+        for blank in ["", "%20", "+", "%09", "%0D%0A", "%C2%A0"] {
+            for name in &names {
+                assert_eq!(send(format!("{name}={blank}")).await.expect(200), plain, "{} ?{name}={blank}", operation.name());
+            }
+            let all = names.iter().map(|name| format!("{name}={blank}")).collect::<Vec<_>>().join("&");
+            assert_eq!(send(all).await.expect(200), plain, "{}", operation.name());
+        }
         for (query, name) in [
+            ("pagina=", "pagina"),
+            ("limite=&limite=1", "limite"),
             ("limite=1&limite=1", "limite"),
             ("cursor=a&cursor=b", "cursor"),
             ("pagina=2", "pagina"),
