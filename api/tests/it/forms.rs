@@ -1,4 +1,4 @@
-//! What forms and people send: line ends and tabs of every system, and fields that nobody filled in.
+//! What forms and people send: line ends and tabs of every system, and empty fields.
 
 use serde_json::{Value, json};
 
@@ -48,7 +48,7 @@ async fn every_text_is_kept_without_the_line_ends_and_tabs_of_a_system() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_optional_field_that_nobody_filled_in_is_absent_and_a_required_one_is_missing() {
+async fn an_optional_field_left_empty_is_absent_and_a_required_one_is_missing() {
     let app = TestApp::start().await;
     let campaign = app.campaign().await;
     let owner = &campaign.org.owner;
@@ -90,7 +90,7 @@ async fn an_optional_field_that_nobody_filled_in_is_absent_and_a_required_one_is
         }
         let nameless = app.patch("eu", json!({"nome": blank})).if_match(&json!(1)).by(owner).send().await;
         assert_eq!(nameless.expect_problem(422, "dados-invalidos"), ["nome"]);
-        // An amount that nobody filled in is not all of it.
+        // An empty amount is not all of it.
         let path = format!("doacoes/{}/devolucoes", donation["id"].as_str().unwrap());
         let refund = app.post(&path, json!({"valor_centavos": blank})).new_key().by(owner).send().await;
         assert_eq!(refund.expect_problem(422, "dados-invalidos"), ["valor_centavos"]);

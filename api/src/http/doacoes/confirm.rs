@@ -14,7 +14,7 @@ use crate::domain::money::Centavos;
 use crate::domain::pasted;
 use crate::domain::pix_receipt::EndToEndId;
 use crate::domain::text::Reason;
-use crate::http::extract::body::{ApiJson, present_text};
+use crate::http::extract::body::{ApiJson, present_text, timestamp};
 use crate::http::extract::idempotency::IdempotencyKey;
 use crate::http::extract::member::{Confirmer, Member, OfDoacao};
 use crate::http::extract::path::IdPath;
@@ -31,7 +31,7 @@ pub struct Body {
     #[schema(minimum = 1, maximum = 100_000_000, example = 5000)]
     valor_recebido_centavos: i64,
     /// When; not in the future, and not before the day of the donation.
-    #[serde(with = "time::serde::rfc3339")]
+    #[serde(deserialize_with = "timestamp")]
     #[schema(value_type = String, format = DateTime)]
     recebido_em: OffsetDateTime,
     /// The bank's end-to-end id. Without it a charge can be confirmed once.

@@ -71,7 +71,7 @@ impl<T: DeserializeOwned + Send> FromRequestParts<AppState> for ApiQuery<T> {
     }
 }
 
-/// The value of a query parameter. Blank, as forms send what nobody filled in, it is absent.
+/// The value of a query parameter. A blank value, which forms send for an empty field, counts as absent.
 struct Parameter<'a>(Cow<'a, str>);
 
 impl<'de> IntoDeserializer<'de, ValueError> for Parameter<'de> {
@@ -212,11 +212,17 @@ fn invalid(path: &str, message: &str) -> Problem {
             format!("use um destes valores: {}", expected.trim_start_matches("one of "))
         }
         Some("i64" | "u8" | "u32" | "i32") => "use um número inteiro, sem aspas e sem frações".to_owned(),
-        Some(TIMESTAMP) => "use data e hora RFC 3339, como 2026-11-24T10:30:00Z".to_owned(),
+        Some(TIMESTAMP) => "use data e hora com o fuso (RFC 3339), como 2026-12-31T23:59:59-03:00; só a data não basta".to_owned(),
         Some("a string") => "use um texto entre aspas".to_owned(),
-        Some("a boolean") => "use true ou false".to_owned(),
+        Some("a boolean" | "bool") => "use true ou false".to_owned(),
         Some(expected) if expected.starts_with("struct") || expected.starts_with("a map") => "use um objeto".to_owned(),
-        _ => "valor de tipo ou formato errado".to_owned(),
+        // An array or an object where a word of a closed set belongs.
+        Some("value" | "string or map" | "variant identifier") => "use um texto entre aspas, um dos que a documentação lista".to_owned(),
+        _ if message.starts_with("UUID parsing failed") || message.contains("expected a formatted UUID") => {
+            "use um UUID, como 018f3b1e-7d1c-7c5e-9a52-0c6f6d3f7a10".to_owned()
+        }
+        _ if message.starts_with("key must be a string") => "use um texto entre aspas, um dos que a documentação lista".to_owned(),
+        _ => "o valor não tem o tipo ou a forma deste campo; veja-o na documentação, em /docs".to_owned(),
     };
     Problem::invalid(campo, reason)
 }
@@ -224,7 +230,7 @@ fn invalid(path: &str, message: &str) -> Problem {
 /// What a timestamp is called in errors.
 const TIMESTAMP: &str = "an RFC 3339 timestamp";
 
-/// A point in time with its offset, in RFC 3339. A date alone is refused: which moment of it is meant, and where, nobody said.
+/// A point in time with its offset, in RFC 3339. A date alone is refused, since it names no instant.
 struct Timestamp;
 
 impl Visitor<'_> for Timestamp {
@@ -237,6 +243,11 @@ impl Visitor<'_> for Timestamp {
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<OffsetDateTime, E> {
         OffsetDateTime::parse(text.trim(), &Rfc3339).map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
     }
+}
+
+/// A timestamp.
+pub fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OffsetDateTime, D::Error> {
+    deserializer.deserialize_str(Timestamp)
 }
 
 /// A timestamp, null or blank.
@@ -275,7 +286,7 @@ pub fn clearable_timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result
     optional_timestamp(deserializer).map(Some)
 }
 
-/// A text that may be absent but not null. Blank, as forms send what nobody filled in, it is absent.
+/// A text that may be absent but not null. A blank text, which forms send for an empty field, counts as absent.
 pub fn present_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     String::deserialize(deserializer).map(|text| Some(text).filter(|text| !is_blank(text)))
 }

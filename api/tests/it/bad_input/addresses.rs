@@ -132,7 +132,7 @@ async fn a_wrong_query_parameter_is_named() {
             let long = send(format!("{name}={}", "9".repeat(20_000))).await;
             refused(&long, &format!("{} with a long {name}", operation.name()));
         }
-        // As a form sends what nobody filled in: as if it were not there, in any number.
+        // A form sends a blank value for an empty field: it counts as absent.
         let names: Vec<&str> = operation.spec["parameters"]
             .as_array()
             .unwrap()

@@ -330,6 +330,35 @@ async fn a_body_that_does_not_come_is_the_clients_fault() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_date_that_is_no_point_in_time_is_refused_with_the_form_and_an_example() {
+    let stage = Stage::new().await;
+    let mut seen = 0;
+    for operation in stage.document.with_body() {
+        let (body, before) = (stage.document.example(operation), stage.app.rows().await);
+        for field in stage.document.fields(operation).iter().filter(|field| field.schema["format"] == "date-time") {
+            for date in [
+                "\"2026-12-31\"",
+                "\"31/12/2026\"",
+                "\"2026-12-31T23:59\"",
+                "\"2026-12-31 23:59:59\"",
+                "\"amanhã, expected i64\"",
+                "1798761599",
+                "[]",
+            ] {
+                let what = format!("{} {} = {date}", operation.name(), field.name());
+                let problem = refused(&stage.request(operation).raw(field.filled(&body, date)).send().await, &what);
+                assert_eq!((slug(&problem), blamed(&problem)), ("dados-invalidos", vec![field.name().as_str()]), "{what}");
+                let rule = problem["violacoes"][0]["razao"].as_str().unwrap();
+                assert!(rule.contains("data e hora") && rule.contains("2026-12-31T23:59:59-03:00"), "{what}: {rule}");
+                seen += 1;
+            }
+        }
+        assert_eq!(stage.app.rows().await, before, "{}", operation.name());
+    }
+    assert!(seen >= 28, "{seen}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_date_at_an_end_of_the_calendar_is_refused_by_name() {
     let stage = Stage::new().await;
     for operation in stage.document.with_body() {
