@@ -30,7 +30,7 @@ pub(crate) use label;
 /// The labels of a family: one [`Label`], or a tuple of them.
 pub trait Labels: Copy {
     /// A text for each label.
-    type Texts: AsRef<[&'static str]>;
+    type Texts: AsRef<[&'static str]> + IntoIterator<Item = &'static str>;
 
     /// The number of combinations of values.
     const COUNT: usize;
@@ -137,7 +137,7 @@ metric!(Gauge, GaugeVec);
 
 /// Metrics of one name, one for each combination of the values of `L`. Each series is looked up once and then kept.
 pub struct Family<L, M: Metric> {
-    family: M::Vec,
+    inner: M::Vec,
     series: Box<[OnceLock<M>]>,
     labels: PhantomData<fn(L)>,
 }
@@ -153,14 +153,15 @@ impl<L: Labels, M: Metric> Family<L, M> {
 
     /// Registers a family whose series appear when they are first used: 0 would be a wrong value of them.
     pub fn sparse(registry: &Registry, name: &str, help: &str, names: L::Texts) -> Result<Self, prometheus::Error> {
-        let family = registered(registry, M::family(Opts::new(name, help), names.as_ref())?)?;
-        Ok(Self { family, series: (0..L::COUNT).map(|_| OnceLock::new()).collect(), labels: PhantomData })
+        let names: Vec<&str> = names.into_iter().collect();
+        let inner = registered(registry, M::family(Opts::new(name, help), &names)?)?;
+        Ok(Self { inner, series: (0..L::COUNT).map(|_| OnceLock::new()).collect(), labels: PhantomData })
     }
 
     /// The metric with these labels.
     #[expect(clippy::indexing_slicing, reason = "an index is below COUNT, the length of the series")]
     pub fn get(&self, labels: L) -> &M {
-        self.series[labels.index()].get_or_init(|| M::series(&self.family, labels.texts().as_ref()))
+        self.series[labels.index()].get_or_init(|| M::series(&self.inner, labels.texts().as_ref()))
     }
 }
 
@@ -222,6 +223,7 @@ impl Drop for Present {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    #![expect(unreachable_pub, reason = "the macro makes public enums")]
     use super::*;
 
     label! {

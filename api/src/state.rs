@@ -38,11 +38,11 @@ pub struct Core {
     pub db: Database,
     /// Redis, for what is only there to be fast.
     pub redis: Arc<RedisClient>,
-    /// What many people read.
+    /// Copies of what many people read.
     pub cache: Arc<Cache>,
-    /// Who follows the totals of campaigns.
+    /// The streams of campaigns' totals.
     pub streams: Arc<Streams>,
-    /// How often what may be done.
+    /// Limits on how often something may be done.
     pub limits: Limits,
     /// The time.
     pub clock: Clock,

@@ -8,7 +8,7 @@ use axum::response::{IntoResponseParts, ResponseParts};
 use crate::limits::{Allowance, Standing, whole_seconds};
 
 /// `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers-10.
-pub fn headers(standing: &Standing) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+pub(super) fn headers(standing: &Standing) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
     let Standing { rule, quota, remaining, reset } = standing;
     let name = rule.as_str();
     let policy = format!("\"{name}\";q={};w={}", quota.limit, quota.period_seconds);

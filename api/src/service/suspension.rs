@@ -17,10 +17,9 @@ use crate::domain::organizadora::OrganizadoraStatus;
 use crate::domain::role::PessoaStatus;
 use crate::domain::slug::Slug;
 use crate::domain::text::Reason;
-use crate::state::commit;
 use crate::store::audit::{self, Deed};
 use crate::store::pessoas::PessoaRef;
-use crate::store::{StoreError, campanhas, doacoes, organizadoras, pessoas, sessions};
+use crate::store::{StoreError, campanhas, commit, doacoes, organizadoras, pessoas, sessions};
 
 const SUSPENDED_ORGANIZADORA: &str = "organizadora.suspensa";
 
