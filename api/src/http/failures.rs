@@ -228,6 +228,14 @@ impl From<SettleError> for Problem {
             SettleError::ReceiptTaken => {
                 Self::new(Code::ReceiptTaken, "O e2eid (ou a confirmação sem e2eid) já foi registrado, ou é de outra cobrança.")
             }
+            SettleError::ReceiptCase { known } => Self::new(
+                Code::ReceiptTaken,
+                format!("O e2eid difere do já registrado `{known}` só em maiúsculas e minúsculas. Copie-o do comprovante, letra por letra; se for o mesmo pagamento, ele já está registrado."),
+            ),
+            SettleError::ReceiptUnnamed => Self::new(
+                Code::ReceiptTaken,
+                "A doação já tem um recebimento. Se chegou outro pagamento, informe o `e2eid` dele, que está no extrato ou no comprovante.",
+            ),
             SettleError::Transition(status) => transition(status),
             SettleError::Time => Self::invalid("recebido_em", "não pode estar no futuro, nem antes da doação"),
             SettleError::Once(error) => error.into(),

@@ -178,5 +178,5 @@ async fn take_back(
 
 /// The receipt that was named, or the credited one: it is the first of the list.
 fn pick(receipts: Vec<Receipt>, e2eid: Option<&EndToEndId>) -> Option<Receipt> {
-    receipts.into_iter().find(|receipt| e2eid.is_none_or(|wanted| wanted.as_str() == receipt.e2eid))
+    receipts.into_iter().find(|receipt| e2eid.is_none_or(|wanted| receipt.is_named(wanted)))
 }

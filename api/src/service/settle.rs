@@ -63,9 +63,18 @@ pub enum SettleError {
     /// There is no such charge or donation.
     #[error("no such charge")]
     NotFound,
-    /// The end-to-end id belongs to another charge, or to this one with another amount.
+    /// The end-to-end id belongs to another charge, or to this one with another amount; or a member tells what was told before.
     #[error("the end-to-end id is taken")]
     ReceiptTaken,
+    /// A member typed an end-to-end id that differs from a recorded one in nothing but the case of letters.
+    #[error("the end-to-end id differs from a recorded one only in letter case")]
+    ReceiptCase {
+        /// The recorded one.
+        known: String,
+    },
+    /// A member confirms a paid donation without the end-to-end id that would tell the payments apart.
+    #[error("the donation has a receipt, and the confirmation has no end-to-end id")]
+    ReceiptUnnamed,
     /// The donation is in a state in which money cannot arrive.
     #[error("not legal in state {0:?}")]
     Transition(DonationStatus),
@@ -161,12 +170,23 @@ pub(super) async fn settle(
         return Err(SettleError::Time);
     }
     let e2eid = proof.e2eid.clone().unwrap_or_else(|| EndToEndId::manual(payment));
-    if let Some(known) = pagamentos::receipt(db, e2eid.as_str()).await? {
-        return repeated(known, payment, proof, before);
+    for known in pagamentos::receipts_like(db, e2eid.as_str()).await? {
+        if let Some(settled) = same_payment(known, &e2eid, payment, proof, &before)? {
+            return Ok(settled);
+        }
     }
     let first = !charge.situacao.is_paid();
-    if !first && proof.evidencia == Evidence::Declarada && told_by_hand_before(db, &charge, proof.valor).await? {
-        return Err(SettleError::ReceiptTaken);
+    if !first && proof.e2eid.is_none() {
+        return Err(SettleError::ReceiptUnnamed);
+    }
+    if !first && let Some(declared) = pagamentos::unidentified_receipt(db, charge.doacao_id, proof.valor).await? {
+        if proof.evidencia == Evidence::Declarada {
+            return Err(SettleError::ReceiptTaken);
+        }
+        // The bank tells what a member confirmed before without its id: one payment.
+        let told = pagamentos::Told { e2eid: &e2eid, horario: proof.horario, evidencia: proof.evidencia };
+        pagamentos::identify_receipt(db, &declared.e2eid, &told, now).await?;
+        return Ok(Settled { doacao: before, recebimento: Receipt { e2eid: e2eid.as_str().to_owned(), ..declared }, fresh: false });
     }
     let conciliacao = if first { Reconciliation::of(proof.valor.get(), charge.valor_centavos) } else { Reconciliation::Duplicada };
     let receipt = NewReceipt {
@@ -193,26 +213,35 @@ pub(super) async fn settle(
     let doacao = donations::get(db, charge.doacao_id).await?.ok_or(SettleError::NotFound)?;
     let recebimento = Receipt {
         e2eid: e2eid.as_str().to_owned(),
+        identificado: None,
         pagamento_id: Some(payment),
         valor_centavos: proof.valor.get(),
         horario: proof.horario,
         conciliacao,
+        evidencia: proof.evidencia,
     };
     Ok(Settled { doacao, recebimento, fresh: true })
 }
 
-/// Whether the donation was credited by hand, without the bank's id, with just this amount: two colleagues look at one line of
-/// the statement.
-async fn told_by_hand_before(db: &mut PgConnection, charge: &Settlement, amount: Centavos) -> Result<bool, StoreError> {
-    let receipts = pagamentos::receipts_of(db, charge.doacao_id).await?;
-    Ok(receipts.iter().any(|known| {
-        known.e2eid.starts_with("manual:") && known.valor_centavos == amount.get() && known.conciliacao != Reconciliation::Duplicada
-    }))
-}
-
-fn repeated(known: Receipt, payment: PagamentoId, proof: &Proof, doacao: Doacao) -> Result<Settled, SettleError> {
+/// What a receipt that is recorded already means for `proof`: the same payment, told again, or an error. `None` where it is another
+/// payment.
+fn same_payment(
+    known: Receipt,
+    e2eid: &EndToEndId,
+    payment: PagamentoId,
+    proof: &Proof,
+    doacao: &Doacao,
+) -> Result<Option<Settled>, SettleError> {
+    if !known.is_named(e2eid) {
+        match (known.evidencia, proof.evidencia) {
+            // Two banks may draw ids that differ in letter case alone; only what people type is doubtful.
+            (Evidence::Psp | Evidence::Extrato, Evidence::Psp | Evidence::Extrato) => return Ok(None),
+            (_, Evidence::Declarada) => return Err(SettleError::ReceiptCase { known: known.e2eid }),
+            (Evidence::Declarada, Evidence::Psp | Evidence::Extrato) => {}
+        }
+    }
     if known.pagamento_id == Some(payment) && known.valor_centavos == proof.valor.get() {
-        Ok(Settled { doacao, recebimento: known, fresh: false })
+        Ok(Some(Settled { doacao: doacao.clone(), recebimento: known, fresh: false }))
     } else {
         Err(SettleError::ReceiptTaken)
     }

@@ -208,10 +208,20 @@ pub struct NewReceipt<'a> {
 #[expect(missing_docs, reason = "the columns are described in migrations/")]
 pub struct Receipt {
     pub e2eid: String,
+    /// The end-to-end id that the bank gave later, where the receipt was confirmed by hand without one.
+    pub identificado: Option<String>,
     pub pagamento_id: Option<PagamentoId>,
     pub valor_centavos: i64,
     pub horario: OffsetDateTime,
     pub conciliacao: Reconciliation,
+    pub evidencia: Evidence,
+}
+
+impl Receipt {
+    /// Whether `e2eid` is its id, letter for letter: its own, or the one that the bank gave later.
+    pub fn is_named(&self, e2eid: &EndToEndId) -> bool {
+        self.e2eid == e2eid.as_str() || self.identificado.as_deref() == Some(e2eid.as_str())
+    }
 }
 
 /// Stores a receipt; false where its end-to-end id is known already.
@@ -237,21 +247,68 @@ pub async fn insert_receipt(db: &mut PgConnection, new: &NewReceipt<'_>, now: Of
     Ok(done.rows_affected() == 1)
 }
 
-/// The receipt of an end-to-end id.
-pub async fn receipt(db: &mut PgConnection, e2eid: &str) -> Result<Option<Receipt>, StoreError> {
-    Ok(sqlx::query_as("SELECT e2eid, pagamento_id, valor_centavos, horario, conciliacao FROM pix_recebidos WHERE e2eid = $1")
-        .bind(e2eid)
-        .fetch_optional(db)
-        .await?)
+macro_rules! select_receipts {
+    ($rest:literal) => {
+        concat!(
+            "SELECT r.e2eid, i.e2eid AS identificado, r.pagamento_id, r.valor_centavos, r.horario, r.conciliacao, r.evidencia",
+            " FROM pix_recebidos r LEFT JOIN pix_identificados i ON i.declarado = r.e2eid ",
+            $rest
+        )
+    };
+}
+
+/// The receipts that may be the payment of `e2eid`: the one with this id, the one that the bank identified by it, and those with an id
+/// that differs only in letter case.
+pub async fn receipts_like(db: &mut PgConnection, e2eid: &str) -> Result<Vec<Receipt>, StoreError> {
+    Ok(sqlx::query_as(select_receipts!(
+        "WHERE lower(r.e2eid) = lower($1) OR r.e2eid = (SELECT n.declarado FROM pix_identificados n WHERE n.e2eid = $1) LIMIT 10"
+    ))
+    .bind(e2eid)
+    .fetch_all(db)
+    .await?)
+}
+
+/// The receipt of a donation that was confirmed by hand, without an end-to-end id, with exactly `amount`, and that the bank has not
+/// identified yet.
+pub async fn unidentified_receipt(db: &mut PgConnection, doacao: DoacaoId, amount: Centavos) -> Result<Option<Receipt>, StoreError> {
+    Ok(sqlx::query_as(select_receipts!(
+        "JOIN pagamentos p ON p.id = r.pagamento_id
+         WHERE p.doacao_id = $1 AND r.valor_centavos = $2 AND r.e2eid LIKE 'manual:%' AND i.e2eid IS NULL
+         ORDER BY r.conciliacao = 'duplicada', r.criado_em LIMIT 1"
+    ))
+    .bind(doacao)
+    .bind(amount.get())
+    .fetch_optional(db)
+    .await?)
+}
+
+/// Records that the bank knows the receipt `declared`, which was confirmed by hand, as `e2eid`.
+pub async fn identify_receipt(db: &mut PgConnection, declared: &str, told: &Told<'_>, now: OffsetDateTime) -> Result<(), StoreError> {
+    sqlx::query("INSERT INTO pix_identificados (e2eid, declarado, horario, evidencia, criado_em) VALUES ($1, $2, $3, $4, $5)")
+        .bind(told.e2eid.as_str())
+        .bind(declared)
+        .bind(told.horario)
+        .bind(told.evidencia)
+        .bind(now)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// What the bank says of a payment.
+#[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "the columns are described in migrations/")]
+pub struct Told<'a> {
+    pub e2eid: &'a EndToEndId,
+    pub horario: OffsetDateTime,
+    pub evidencia: Evidence,
 }
 
 /// The receipts of a donation's charges, the credited one first, the others in the order of their coming.
 pub async fn receipts_of(db: &mut PgConnection, doacao: DoacaoId) -> Result<Vec<Receipt>, StoreError> {
-    Ok(sqlx::query_as(
-        "SELECT r.e2eid, r.pagamento_id, r.valor_centavos, r.horario, r.conciliacao
-         FROM pix_recebidos r JOIN pagamentos p ON p.id = r.pagamento_id
-         WHERE p.doacao_id = $1 ORDER BY r.conciliacao = 'duplicada', r.criado_em, r.e2eid",
-    )
+    Ok(sqlx::query_as(select_receipts!(
+        "JOIN pagamentos p ON p.id = r.pagamento_id WHERE p.doacao_id = $1 ORDER BY r.conciliacao = 'duplicada', r.criado_em, r.e2eid"
+    ))
     .bind(doacao)
     .fetch_all(db)
     .await?)

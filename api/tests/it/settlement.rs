@@ -1,6 +1,7 @@
 //! Money that arrives early, late, twice, short or long, and money that goes back.
 
 use doacoes_api::background::Task;
+use doacoes_api::service::administration;
 use serde_json::{Value, json};
 use time::Duration;
 use time::format_description::well_known::Rfc3339;
@@ -339,4 +340,157 @@ async fn two_colleagues_who_see_one_transfer_book_it_once() {
     let id = donation["id"].as_str().unwrap();
     assert!(letters.iter().any(|letter| letter.body.contains(id)), "the mail says which donation");
     app.assert_books_agree().await;
+}
+
+/// How many receipts there are, how many of them are surplus, and what the campaign raised.
+async fn booked(app: &TestApp, campaign: &Campaign) -> (i64, i64, i64) {
+    let totals = app.totals(campaign).await;
+    (
+        app.count("SELECT count(*) FROM pix_recebidos").await,
+        app.count("SELECT count(*) FROM pix_recebidos WHERE conciliacao = 'duplicada'").await,
+        totals["arrecadado_centavos"].as_i64().unwrap(),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_payment_is_one_receipt_whichever_door_it_comes_through_first() {
+    // By hand with the bank's id, by hand without it, and from the bank itself.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Door {
+        Named,
+        Unnamed,
+        Bank,
+    }
+    use Door::{Bank, Named, Unnamed};
+    for (first, second) in [(Named, Unnamed), (Unnamed, Named), (Bank, Unnamed), (Unnamed, Bank), (Named, Bank), (Bank, Named), (Unnamed, Unnamed)] {
+        let app = TestApp::start().await;
+        let campaign = app.campaign().await;
+        let donation = app.donate(&campaign, json!({})).await.json();
+        let e2eid = e2eid();
+        let through = async |door: Door| match door {
+            Named => {
+                let mut body = confirmation(&app, 5000);
+                body["e2eid"] = json!(e2eid);
+                confirm(&app, &campaign, &donation, body).await
+            }
+            Unnamed => confirm(&app, &campaign, &donation, confirmation(&app, 5000)).await,
+            Bank => {
+                let path = format!("simulado/pagamentos/{}", donation["pagamento"]["txid"].as_str().unwrap());
+                app.post(&path, json!({"valor_centavos": 5000, "e2eid": e2eid})).send().await
+            }
+        };
+        through(first).await.expect(if first == Bank { 200 } else { 201 });
+        let again = through(second).await;
+        if second == Bank {
+            // The bank is never refused: it is told what its payment became.
+            let body = again.expect(200);
+            assert_eq!((&body["e2eid"], &body["conciliacao"]), (&json!(e2eid), &json!("exata")), "{first:?}, {second:?}");
+        } else {
+            again.expect_problem(409, "recebimento-ja-registrado");
+        }
+        assert_eq!(booked(&app, &campaign).await, (1, 0, 5000), "{first:?}, {second:?}");
+        app.assert_books_agree().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_payment_is_still_held_after_the_bank_identified_a_confirmation_by_hand() {
+    let app = TestApp::start().await;
+    let campaign = app.campaign().await;
+    let donation = app.donate(&campaign, json!({})).await.json();
+    confirm(&app, &campaign, &donation, confirmation(&app, 5000)).await.expect(201);
+    let identified = receive(&app, &donation["pagamento"]["txid"], 5000).await;
+    let told_again = app
+        .post(
+            &format!("simulado/pagamentos/{}", donation["pagamento"]["txid"].as_str().unwrap()),
+            json!({"valor_centavos": 5000, "e2eid": identified["e2eid"]}),
+        )
+        .send()
+        .await
+        .expect(200);
+    assert_eq!(told_again["conciliacao"], "exata");
+    // Money that came once more, told by the bank or typed with an id of its own.
+    assert_eq!(receive(&app, &donation["pagamento"]["txid"], 5000).await["conciliacao"], "duplicada");
+    let mut typed = confirmation(&app, 5000);
+    typed["e2eid"] = json!(e2eid());
+    assert_eq!(confirm(&app, &campaign, &donation, typed).await.expect(201)["conciliacao"], "duplicada");
+    assert_eq!(booked(&app, &campaign).await, (3, 2, 5000));
+    app.assert_books_agree().await;
+    // The credited receipt is refunded by the id that the bank gave it.
+    let path = format!("doacoes/{}/devolucoes", donation["id"].as_str().unwrap());
+    let refund = app.post(&path, json!({"e2eid": identified["e2eid"]})).new_key().by(&campaign.org.owner).send().await.expect(201);
+    assert_eq!((&refund["valor_centavos"], &refund["situacao"]), (&json!(5000), &json!("devolvida")));
+    app.assert_books_agree().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_typed_end_to_end_id_that_differs_in_letter_case_is_asked_about() {
+    let app = TestApp::start().await;
+    let campaign = app.campaign().await;
+    let one = app.donate(&campaign, json!({})).await.json();
+    let two = app.donate(&campaign, json!({})).await.json();
+    let paid = receive(&app, &one["pagamento"]["txid"], 5000).await["e2eid"].as_str().unwrap().to_owned();
+    // As a statement prints it; also where the payment is taken for another donation's.
+    for donation in [&one, &two] {
+        let mut body = confirmation(&app, 5000);
+        body["e2eid"] = json!(paid.to_uppercase());
+        let answer = confirm(&app, &campaign, donation, body).await;
+        assert!(answer.text.contains(&paid), "{}", answer.text);
+        answer.expect_problem(409, "recebimento-ja-registrado");
+    }
+    // Typed in capitals first; then the bank tells it as it is.
+    let told = e2eid();
+    let mut body = confirmation(&app, 5000);
+    body["e2eid"] = json!(told.to_uppercase());
+    confirm(&app, &campaign, &two, body).await.expect(201);
+    let path = format!("simulado/pagamentos/{}", two["pagamento"]["txid"].as_str().unwrap());
+    assert_eq!(app.post(&path, json!({"valor_centavos": 5000, "e2eid": told})).send().await.expect(200)["conciliacao"], "exata");
+    assert_eq!(booked(&app, &campaign).await, (2, 0, 10_000));
+    // The bank's own ids are taken letter for letter.
+    let three = app.donate(&campaign, json!({})).await.json();
+    let path = format!("simulado/pagamentos/{}", three["pagamento"]["txid"].as_str().unwrap());
+    assert_eq!(app.post(&path, json!({"valor_centavos": 5000, "e2eid": paid.to_uppercase()})).send().await.expect(200)["conciliacao"], "exata");
+    app.assert_books_agree().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_check_of_the_books_finds_payments_that_were_recorded_twice_before() {
+    let app = TestApp::start().await;
+    let campaign = app.campaign().await;
+    let (by_hand, in_capitals, clean) =
+        (app.donate(&campaign, json!({})).await.json(), app.donate(&campaign, json!({})).await.json(), app.donate(&campaign, json!({})).await.json());
+    for donation in [&by_hand, &in_capitals, &clean] {
+        receive(&app, &donation["pagamento"]["txid"], 5000).await;
+        // Paid a second time in truth: no finding.
+        receive(&app, &donation["pagamento"]["txid"], 5000).await;
+    }
+    app.assert_books_agree().await;
+    // What releases before this one recorded.
+    let record = async |donation: &Value, e2eid: &'static str| {
+        let sql = format!(
+            "INSERT INTO pix_recebidos (e2eid, organizadora_id, pagamento_id, valor_centavos, horario, evidencia, conciliacao, registrado_por, criado_em)
+             SELECT {e2eid}, r.organizadora_id, r.pagamento_id, r.valor_centavos, r.horario, 'declarada', 'duplicada',
+                    (SELECT id FROM pessoas WHERE email = $1), r.criado_em
+             FROM pix_recebidos r JOIN pagamentos p ON p.id = r.pagamento_id WHERE p.doacao_id::text = $2 AND r.conciliacao = 'exata' RETURNING e2eid"
+        );
+        let query = sqlx::query_scalar::<_, String>(sqlx::AssertSqlSafe(sql));
+        query.bind(&campaign.org.owner.email).bind(donation["id"].as_str().unwrap()).fetch_one(&app.owner).await.unwrap()
+    };
+    let pairs = [record(&by_hand, "'manual:' || r.pagamento_id").await, record(&in_capitals, "upper(r.e2eid)").await];
+    let findings = administration::check_books(&app.owner).await.unwrap();
+    let found: Vec<_> = findings.iter().filter(|finding| finding.check == "um_recibo_por_pagamento").flat_map(|finding| &finding.rows).collect();
+    let mut ids: Vec<String> = found.iter().map(ToString::to_string).collect();
+    ids.sort();
+    let mut wanted = vec![by_hand["id"].as_str().unwrap().to_owned(), in_capitals["id"].as_str().unwrap().to_owned()];
+    wanted.sort();
+    assert_eq!(ids, wanted);
+    // The receipt that never came is refunded; then there is nothing left to find.
+    for (donation, e2eid) in [(&by_hand, &pairs[0]), (&in_capitals, &pairs[1])] {
+        let sql = "INSERT INTO devolucoes (id, doacao_id, pagamento_id, e2eid, id_devolucao, valor_centavos, situacao, criada_por, criada_em)
+                   SELECT gen_random_uuid(), $1::uuid, r.pagamento_id, r.e2eid, 'x', r.valor_centavos, 'registrada', r.registrado_por, r.criado_em
+                   FROM pix_recebidos r WHERE r.e2eid = $2";
+        sqlx::query(sql).bind(donation["id"].as_str().unwrap()).bind(e2eid).execute(&app.owner).await.unwrap();
+    }
+    let findings = administration::check_books(&app.owner).await.unwrap();
+    assert!(findings.iter().all(|finding| finding.check != "um_recibo_por_pagamento"), "{findings:?}");
 }
