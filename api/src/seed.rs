@@ -197,7 +197,7 @@ async fn add_up(db: &mut PgConnection) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO campanha_totais (campanha_id, arrecadado_centavos, declarado_centavos, devolvido_centavos, doacoes_qtd, doadores_qtd, seq,
                                       atualizado_em)
-         SELECT c.id, coalesce(sum(d.recebido_centavos), 0), coalesce(sum(d.recebido_centavos) FILTER (WHERE d.evidencia = 'declarada'), 0),
+         SELECT c.id, coalesce(sum(d.recebido_centavos), 0), coalesce(sum(d.recebido_centavos - d.devolvido_centavos) FILTER (WHERE d.evidencia = 'declarada'), 0),
                 coalesce(sum(d.devolvido_centavos), 0), count(d.id), count(DISTINCT d.doador_chave), least(count(d.id), 1),
                 greatest(c.criada_em, max(d.atualizada_em))
          FROM campanhas c LEFT JOIN doacoes d ON d.campanha_id = c.id AND d.confirmada_em IS NOT NULL

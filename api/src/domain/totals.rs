@@ -1,14 +1,14 @@
-//! The totals of a campaign: one shape for the row, the copy in Redis and the answer.
+//! The totals of a campaign: one shape for the row, the copy in Redis and the answer. All amounts are in centavos.
 
 use time::OffsetDateTime;
 
-/// The totals of a campaign, at most a second old. All amounts are in centavos.
+/// The totals of a campaign, at most a second old.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[schema(as = Totais)]
 pub struct Totals {
     /// All that was confirmed. What went back is not taken off.
     pub arrecadado_centavos: i64,
-    /// The part of it that rests on the organizadora's word.
+    /// Of what did not go back, the part that rests on the organizadora's word alone.
     pub declarado_centavos: i64,
     /// What went back to donors.
     pub devolvido_centavos: i64,
@@ -22,4 +22,12 @@ pub struct Totals {
     #[serde(with = "time::serde::rfc3339")]
     #[schema(value_type = String, format = DateTime)]
     pub atualizado_em: OffsetDateTime,
+}
+
+impl Totals {
+    /// What is left and does not rest on the organizadora's word alone, in centavos. Campaigns are ranked by it (the column
+    /// `comprovado_centavos`).
+    pub const fn proven(&self) -> i64 {
+        self.arrecadado_centavos - self.devolvido_centavos - self.declarado_centavos
+    }
 }

@@ -62,6 +62,9 @@ pub struct ListedCampaign {
     pub situacao: CampaignStatus,
     pub publicada_em: Option<OffsetDateTime>,
     pub arrecadado_centavos: i64,
+    pub devolvido_centavos: i64,
+    pub declarado_centavos: i64,
+    pub comprovado_centavos: i64,
     pub doadores_qtd: i64,
 }
 
@@ -134,7 +137,7 @@ pub enum Order {
     /// Newest first.
     #[default]
     Recentes,
-    /// Most money first.
+    /// Most money first: what was received, less what went back, less what is only declared.
     Arrecadado,
     /// Those that end soonest first; campaigns without an end are left out.
     Encerrando,
@@ -169,14 +172,14 @@ const COLUMNS: &str = "c.id, c.slug, c.organizadora_id, o.slug AS organizadora_s
     c.publicada_em, c.encerrada_em, c.versao, c.criada_em";
 const LISTED: &str =
     "SELECT c.id, c.slug, o.slug AS organizadora_slug, o.nome AS organizadora_nome, c.titulo, c.categoria, c.meta_centavos,
-    c.fim_em, c.situacao, c.publicada_em, t.arrecadado_centavos, t.doadores_qtd
+    c.fim_em, c.situacao, c.publicada_em, t.arrecadado_centavos, t.devolvido_centavos, t.declarado_centavos, t.comprovado_centavos, t.doadores_qtd
     FROM campanhas c JOIN organizadoras o ON o.id = c.organizadora_id JOIN campanha_totais t ON t.campanha_id = c.id";
 
 /// The sort value of a listed row under `order`.
 pub fn position(row: &ListedCampaign, order: Order) -> Position {
     let key = match order {
         Order::Recentes => micros(row.publicada_em),
-        Order::Arrecadado => row.arrecadado_centavos,
+        Order::Arrecadado => row.comprovado_centavos,
         Order::Encerrando => micros(row.fim_em),
     };
     Position { key, id: row.id.0 }
@@ -214,7 +217,7 @@ pub async fn list(db: &mut PgConnection, filter: &Filter, after: Option<Position
             query.push(" AND (c.publicada_em, c.id) < (").push_bind(from_micros(at.key)).push(", ").push_bind(at.id).push(")");
         }
         (Order::Arrecadado, Some(at)) => {
-            query.push(" AND (t.arrecadado_centavos, t.campanha_id) < (").push_bind(at.key).push(", ").push_bind(at.id).push(")");
+            query.push(" AND (t.comprovado_centavos, t.campanha_id) < (").push_bind(at.key).push(", ").push_bind(at.id).push(")");
         }
         (Order::Encerrando, Some(at)) => {
             query.push(" AND (c.fim_em, c.id) > (").push_bind(from_micros(at.key)).push(", ").push_bind(at.id).push(")");
@@ -223,7 +226,7 @@ pub async fn list(db: &mut PgConnection, filter: &Filter, after: Option<Position
     }
     query.push(match filter.order {
         Order::Recentes => " ORDER BY c.publicada_em DESC, c.id DESC",
-        Order::Arrecadado => " ORDER BY t.arrecadado_centavos DESC, t.campanha_id DESC",
+        Order::Arrecadado => " ORDER BY t.comprovado_centavos DESC, t.campanha_id DESC",
         Order::Encerrando => " AND c.fim_em IS NOT NULL ORDER BY c.fim_em, c.id",
     });
     query.push(" LIMIT ").push_bind(limit);

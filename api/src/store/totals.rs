@@ -30,7 +30,7 @@ pub enum Delta<'a> {
         /// Who gave.
         donor: &'a [u8],
     },
-    /// Money that went back, in centavos.
+    /// Money that went back, in centavos. A trigger takes it off what is declared, where the donation rests on the organizadora's word.
     Refunded(i64),
 }
 

@@ -42,6 +42,55 @@ async fn a_list_walked_to_its_end_misses_and_repeats_nothing() {
     }
 }
 
+/// Money that went back, and money that is only somebody's word, put no campaign before another.
+#[tokio::test(flavor = "multi_thread")]
+async fn campaigns_are_ranked_by_money_that_is_left_and_proven() {
+    let app = TestApp::start().await;
+    let org = app.org().await;
+    let by = &org.owner;
+    let (refunded, declared, declared_and_refunded, part, honest) = (
+        app.campaign_of(&org).await,
+        app.campaign_of(&org).await,
+        app.campaign_of(&org).await,
+        app.campaign_of(&org).await,
+        app.campaign_of(&org).await,
+    );
+    let refund = async |donation: &str, body: serde_json::Value| {
+        app.post(&format!("doacoes/{donation}/devolucoes"), body).new_key().by(by).send().await.expect(201);
+    };
+    let declare = async |campaign, amount: i64| {
+        let donation = app.donate(campaign, json!({"provedor": "pix_estatico"})).await.json()["id"].as_str().unwrap().to_owned();
+        let now = app.state.clock.now().format(&time::format_description::well_known::Rfc3339).unwrap();
+        let body = json!({"valor_recebido_centavos": amount, "recebido_em": now});
+        app.post(&format!("doacoes/{donation}/confirmacoes"), body).new_key().by(by).send().await.expect(201);
+        donation
+    };
+    let id = |answer: crate::harness::Answer| answer.json()["id"].as_str().unwrap().to_owned();
+    refund(&id(app.confirmed(&refunded, json!({"valor_centavos": 100_000_000})).await), json!({})).await;
+    declare(&declared, 100_000_000).await;
+    refund(&declare(&declared_and_refunded, 50_000_000).await, json!({})).await;
+    app.confirmed(&declared_and_refunded, json!({"valor_centavos": 2000})).await;
+    refund(&id(app.confirmed(&part, json!({"valor_centavos": 10_000})).await), json!({"valor_centavos": 9000})).await;
+    app.confirmed(&honest, json!({"valor_centavos": 3000})).await;
+    app.fold().await;
+
+    for path in [format!("campanhas?ordem=arrecadado&organizadora={}", org.slug), "campanhas?ordem=arrecadado".to_owned()] {
+        let page = app.get(&path).send().await.expect(200);
+        let rows: Vec<_> = page["itens"].as_array().unwrap().iter().collect();
+        let of = |name: &str| rows.iter().map(|row| row[name].as_i64().unwrap()).collect::<Vec<_>>();
+        let slugs: Vec<_> = rows.iter().map(|row| row["slug"].as_str().unwrap()).collect();
+        assert_eq!(slugs[..3], [&honest.slug, &declared_and_refunded.slug, &part.slug].map(String::as_str), "{path}");
+        assert_eq!(of("comprovado_centavos"), [3000, 2000, 1000, 0, 0]);
+        let mut tail = [(&slugs[3], of("devolvido_centavos")[3], of("declarado_centavos")[3]), (&slugs[4], of("devolvido_centavos")[4], of("declarado_centavos")[4])];
+        tail.sort_by_key(|row| row.1);
+        assert_eq!(tail.map(|row| (*row.0, row.1, row.2)), [(declared.slug.as_str(), 0, 100_000_000), (refunded.slug.as_str(), 100_000_000, 0)]);
+        assert_eq!(of("arrecadado_centavos")[..3], [3000, 50_002_000, 10_000]);
+        assert_eq!(of("devolvido_centavos")[..3], [0, 50_000_000, 9000]);
+        assert_eq!(of("declarado_centavos")[..3], [0, 0, 0]);
+    }
+    app.assert_books_agree().await;
+}
+
 /// What a search makes of these must not be an error of ours.
 #[tokio::test(flavor = "multi_thread")]
 async fn odd_words_are_searched_for_like_others() {
@@ -104,4 +153,25 @@ async fn words_are_found_with_and_without_accents_and_in_both_numbers() {
         assert_eq!(found(q).await, 1, "{q}");
     }
     assert_eq!(found("dentista").await, 0);
+}
+
+/// Refunds of declared donations from before campaigns were ranked by what is left are taken off by the migration.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_takes_earlier_refunds_off_what_is_declared() {
+    let app = TestApp::start().await;
+    let campaign = app.campaign().await;
+    let donation = app.donate(&campaign, json!({"provedor": "pix_estatico"})).await.json()["id"].as_str().unwrap().to_owned();
+    let now = app.state.clock.now().format(&time::format_description::well_known::Rfc3339).unwrap();
+    let body = json!({"valor_recebido_centavos": 5000, "recebido_em": now});
+    app.post(&format!("doacoes/{donation}/confirmacoes"), body).new_key().by(&campaign.org.owner).send().await.expect(201);
+    let refund = app.post(&format!("doacoes/{donation}/devolucoes"), json!({"valor_centavos": 2000})).new_key().by(&campaign.org.owner);
+    refund.send().await.expect(201);
+    assert_eq!(app.totals(&campaign).await["declarado_centavos"], 3000);
+    // As the release before left it.
+    sqlx::query("UPDATE campanha_totais SET declarado_centavos = 5000").execute(&app.owner).await.unwrap();
+    let migration = include_str!("../../../migrations/20261130000012_rank_by_what_is_left.sql");
+    let statement = migration.split(';').find(|statement| statement.contains("INSERT INTO totais_delta")).unwrap();
+    sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&app.owner).await.unwrap();
+    assert_eq!(app.totals(&campaign).await["declarado_centavos"], 3000);
+    app.assert_books_agree().await;
 }

@@ -77,8 +77,14 @@ pub struct CampaignItem {
     #[serde(with = "time::serde::rfc3339::option")]
     #[schema(value_type = Option<String>, format = DateTime)]
     publicada_em: Option<OffsetDateTime>,
-    /// As of a few seconds ago; `/totais` is newer.
+    /// All that was confirmed, as of a few seconds ago; `/totais` is newer. What went back is not taken off.
     arrecadado_centavos: i64,
+    /// What went back to donors.
+    devolvido_centavos: i64,
+    /// Of what did not go back, the part that rests on the organizadora's word alone.
+    declarado_centavos: i64,
+    /// What `ordem=arrecadado` goes by: `arrecadado_centavos` less `devolvido_centavos` less `declarado_centavos`.
+    comprovado_centavos: i64,
     doadores_qtd: i64,
 }
 
@@ -95,6 +101,9 @@ impl From<ListedCampaign> for CampaignItem {
             situacao: row.situacao,
             publicada_em: row.publicada_em,
             arrecadado_centavos: row.arrecadado_centavos,
+            devolvido_centavos: row.devolvido_centavos,
+            declarado_centavos: row.declarado_centavos,
+            comprovado_centavos: row.comprovado_centavos,
             doadores_qtd: row.doadores_qtd,
         }
     }
@@ -150,6 +159,9 @@ impl Resource for CampaignsPage {
         for item in &mut page.itens {
             if let Some(totals) = now.get(&item.slug) {
                 item.arrecadado_centavos = totals.arrecadado_centavos;
+                item.devolvido_centavos = totals.devolvido_centavos;
+                item.declarado_centavos = totals.declarado_centavos;
+                item.comprovado_centavos = totals.proven();
                 item.doadores_qtd = totals.doadores_qtd;
             }
         }
