@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -80,6 +80,8 @@ codes! {
     AlreadyMember = (CONFLICT, "membro-existente", "Esta pessoa já é membro"),
     /// The last `dona` stays.
     LastOwner = (CONFLICT, "ultima-dona", "A organizadora precisa de ao menos uma dona"),
+    /// A recent owner may not yet do what would hurt the older ones.
+    RecentOwner = (CONFLICT, "dona-recente", "Dona há pouco tempo"),
     /// The campaign takes no donations now.
     CampaignClosed = (CONFLICT, "campanha-fechada", "A campanha não recebe doações agora"),
     /// The organisation is not verified.
@@ -165,6 +167,12 @@ impl Problem {
     /// A problem with a text for the client.
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { code, detail: detail.into(), violations: Vec::new(), retry_after: None, headers: None, cause: None }
+    }
+
+    /// The same problem with one more header.
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.get_or_insert_default().insert(name, value);
+        self
     }
 
     /// What does not exist and what may not be seen look the same.

@@ -50,6 +50,38 @@ pub struct Order {
     pub provedor: Option<Provider>,
 }
 
+/// Who gives.
+#[derive(Clone, Copy, Debug)]
+pub enum Giver {
+    /// A person with an account.
+    Pessoa(PessoaId),
+    /// Somebody without one.
+    Guest {
+        /// SHA-256 of the device's id, where the device named one.
+        device: Option<[u8; 32]>,
+    },
+}
+
+impl Giver {
+    /// The person, where it is one.
+    pub const fn pessoa(self) -> Option<PessoaId> {
+        match self {
+            Self::Pessoa(pessoa) => Some(pessoa),
+            Self::Guest { .. } => None,
+        }
+    }
+
+    /// The owner of the idempotency keys that make donations to `campanha`. A guest's key is the device's own where it names one; else
+    /// all guests of a campaign who name none share theirs.
+    fn key_owner(self, campanha: CampanhaId) -> String {
+        match self {
+            Self::Pessoa(pessoa) => person_owner(pessoa),
+            Self::Guest { device: None } => format!("campanha:{campanha}"),
+            Self::Guest { device: Some(hash) } => format!("campanha:{campanha} dispositivo:{}", hex::encode(hash)),
+        }
+    }
+}
+
 /// Writes the JSON answer of a donation with its charges.
 pub type Render = fn(&Doacao, &[Pagamento]) -> String;
 
@@ -92,24 +124,24 @@ pub enum CreateError {
 pub async fn create(
     core: Arc<Core>,
     slug: String,
-    donor: Option<PessoaId>,
+    giver: Giver,
     order: Order,
     attempt: Attempt,
     ip: IpAddr,
     render: Render,
 ) -> Result<(Answer, bool), CreateError> {
     let mut tx = core.db.begin().await?;
-    let made = create_once(&core, &mut tx, &slug, donor, order, &attempt, ip, render).await;
+    let made = create_once(&core, &mut tx, &slug, giver, order, &attempt, ip, render).await;
     let (answer, fresh) = conclude(tx, made).await?;
     core.metrics.donations(DonationStatus::AguardandoPagamento, usize::from(fresh));
     Ok((answer, fresh))
 }
 
 /// The answer that a donation made with this key and body got, if it was made. Two look-ups by key, no transaction, no lock.
-pub async fn answered(core: &Core, slug: &str, donor: Option<PessoaId>, attempt: &Attempt) -> Result<Option<Answer>, CreateError> {
+pub async fn answered(core: &Core, slug: &str, giver: Giver, attempt: &Attempt) -> Result<Option<Answer>, CreateError> {
     let mut db = core.db.connection().await?;
     let Some(target) = public_target(&mut db, slug).await? else { return Ok(None) };
-    match once::kept(core, &mut db, &creation(donor, target.id, attempt), attempt).await {
+    match once::kept(core, &mut db, &creation(giver, target.id, attempt), attempt).await {
         // Another body is no repetition.
         Err(OnceError::Reused) => Ok(None),
         kept => Ok(kept?),
@@ -117,8 +149,8 @@ pub async fn answered(core: &Core, slug: &str, donor: Option<PessoaId>, attempt:
 }
 
 /// Where the answer to making a donation is kept.
-fn creation(donor: Option<PessoaId>, campanha: CampanhaId, attempt: &Attempt) -> Scope {
-    Scope { owner: scope_of(donor, campanha), route: "POST /campanhas/{slug}/doacoes", key: attempt.key }
+fn creation(giver: Giver, campanha: CampanhaId, attempt: &Attempt) -> Scope {
+    Scope { owner: giver.key_owner(campanha), route: "POST /campanhas/{slug}/doacoes", key: attempt.key }
 }
 
 async fn public_target(db: &mut PgConnection, slug: &str) -> Result<Option<DonationTarget>, StoreError> {
@@ -130,7 +162,7 @@ pub(super) async fn create_once(
     core: &Core,
     db: &mut PgConnection,
     slug: &str,
-    donor: Option<PessoaId>,
+    giver: Giver,
     order: Order,
     attempt: &Attempt,
     ip: IpAddr,
@@ -138,7 +170,8 @@ pub(super) async fn create_once(
 ) -> Result<(Answer, bool), CreateError> {
     let now = core.clock.now();
     let target = public_target(db, slug).await?.ok_or(CreateError::NotFound)?;
-    let scope = creation(donor, target.id, attempt);
+    let donor = giver.pessoa();
+    let scope = creation(giver, target.id, attempt);
     if let Some(answer) = once::claim(core, db, &scope, attempt).await? {
         return Ok((answer, false));
     }
@@ -354,11 +387,11 @@ pub async fn update(core: &Core, donation: &Doacao, version: i32, changes: &Dono
     Ok(changed)
 }
 
-/// The owner of idempotency keys that a donor uses on an existing donation.
+/// The owner of the idempotency keys that a donor uses on an existing donation.
 pub fn donor_scope(donation: &Doacao) -> String {
-    scope_of(donation.pessoa_id, donation.campanha_id)
+    donation.pessoa_id.map_or_else(|| format!("doacao:{}", donation.id), person_owner)
 }
 
-fn scope_of(pessoa: Option<PessoaId>, campanha: CampanhaId) -> String {
-    pessoa.map_or_else(|| format!("campanha:{campanha}"), |pessoa| format!("pessoa:{pessoa}"))
+fn person_owner(pessoa: PessoaId) -> String {
+    format!("pessoa:{pessoa}")
 }

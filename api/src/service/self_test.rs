@@ -25,7 +25,7 @@ use crate::domain::slug::Slug;
 use crate::domain::text::{Description, DisplayName, Message, Name, Title};
 use crate::domain::text_enum::texts;
 use crate::keys::{random_hex, sha256};
-use crate::service::doacoes::Order;
+use crate::service::doacoes::{Giver, Order};
 use crate::service::settle::Proof;
 use crate::state::{Core, PRIVACY_NOTICE};
 use crate::store::access_log::{self, Access};
@@ -223,7 +223,7 @@ async fn give_once(core: &Core, db: &mut PgConnection, slug: &Slug, attempt: &At
         mensagem: Some(Message::parse("Ensaio")?),
         provedor: None,
     };
-    Ok(doacoes::create_once(core, db, slug.as_str(), None, order, attempt, NOWHERE, |donation, _| donation.id.to_string()).await?)
+    Ok(doacoes::create_once(core, db, slug.as_str(), Giver::Guest { device: None }, order, attempt, NOWHERE, |donation, _| donation.id.to_string()).await?)
 }
 
 async fn confirm(core: &Core, db: &mut PgConnection, donation: DoacaoId, now: OffsetDateTime) -> Outcome<()> {

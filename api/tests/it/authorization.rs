@@ -497,9 +497,9 @@ async fn assert_worthless(app: &TestApp, org: &Org, cookie: &str) {
         answer.expect_problem(401, "nao-autenticada");
         assert_eq!(answer.header("www-authenticate"), "Cookie realm=\"doacoes\"");
     }
-    // Where guests are welcome it counts as no cookie.
-    let answer = app.post(&format!("campanhas/{}/doacoes", campaign.slug), app.donation(json!({}))).new_key().header("cookie", cookie);
-    assert!(answer.send().await.headers.contains_key("doacao-token"));
+    // Nor does it make a guest, where guests are welcome.
+    let donate = app.post(&format!("campanhas/{}/doacoes", campaign.slug), app.donation(json!({}))).new_key().header("cookie", cookie);
+    donate.send().await.expect_problem(401, "nao-autenticada");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -573,7 +573,95 @@ async fn an_ended_session_is_worth_nothing_and_the_others_go_on() {
     assert_eq!(out.status, 204);
     assert_eq!(out.header("set-cookie"), "sessao=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax");
     assert_worthless(&app, &org, &there.cookie).await;
+    let out = app.request("DELETE", "sessoes/atual").by(&there).header("sec-fetch-site", "same-origin").send().await;
+    assert_eq!((out.status.as_u16(), out.header("set-cookie")), (401, "sessao=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"));
     app.get("eu").by(&here).send().await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_donation_repeated_after_its_session_ended_makes_no_guest() {
+    let app = TestApp::start().await;
+    let campaign = app.campaign().await;
+    let donor = app.person().await;
+    let path = format!("campanhas/{}/doacoes", campaign.slug);
+    let key = uuid::Uuid::new_v4();
+    let donate = |cookie: &str| app.post(&path, app.donation(json!({}))).key(key).header("cookie", cookie);
+    let first = donate(&donor.cookie).send().await;
+    first.expect(201);
+    app.request("DELETE", "sessoes/atual").by(&donor).header("sec-fetch-site", "same-origin").send().await;
+    donate(&donor.cookie).send().await.expect_problem(401, "nao-autenticada");
+    // Logged in again it is the same donation.
+    let again = app.person_again(&donor).await;
+    assert_eq!(donate(&again.cookie).send().await.text, first.text);
+    assert_eq!(app.count("SELECT count(*) FROM doacoes").await, 1);
+
+    // Who reads with a dead cookie is told so, unless the donation's token is sent.
+    let id = first.json()["id"].as_str().unwrap().to_owned();
+    app.get(&format!("doacoes/{id}")).by(&donor).send().await.expect_problem(401, "nao-autenticada");
+    let guest = app.donate(&campaign, json!({})).await;
+    let own = format!("doacoes/{}", guest.json()["id"].as_str().unwrap());
+    app.get(&own).by(&donor).header("doacao-token", guest.header("doacao-token")).send().await.expect(200);
+    // A cleared cookie is none.
+    app.post(&path, app.donation(json!({}))).new_key().header("cookie", "sessao=").send().await.expect(201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guests_key_belongs_to_one_device() {
+    let app = TestApp::start().await;
+    let campaign = app.campaign().await;
+    let path = format!("campanhas/{}/doacoes", campaign.slug);
+    let key = uuid::Uuid::new_v4();
+    let (ana, bia) = (uuid::Uuid::new_v4().to_string(), uuid::Uuid::new_v4().to_string());
+    let donate = || app.post(&path, app.donation(json!({}))).key(key);
+    let first = donate().header("dispositivo", &ana).send().await;
+    let same = [
+        // From another network and browser; and as a page's form sends it.
+        donate().header("dispositivo", &ana).header("user-agent", "outro").header("x-forwarded-for", "203.0.113.7").send().await,
+        donate().header("cookie", &format!("_ga=1; dispositivo={ana}")).send().await,
+        donate().header("dispositivo", &ana.to_uppercase()).send().await,
+    ];
+    for again in &same {
+        assert_eq!((&again.text, again.header("doacao-token")), (&first.text, first.header("doacao-token")));
+    }
+    let other = donate().header("dispositivo", &bia).send().await;
+    other.expect(201);
+    assert_ne!(other.json()["id"], first.json()["id"]);
+    assert_ne!(other.header("doacao-token"), first.header("doacao-token"));
+    // Those who name no device share theirs in a campaign.
+    let (nameless, again) = (donate().send().await, donate().header("user-agent", "outro").send().await);
+    assert_eq!(nameless.text, again.text);
+    assert_eq!(app.count("SELECT count(*) FROM doacoes").await, 3);
+
+    // A further charge is the donation's own, whatever the key.
+    let charges = |donation: &crate::harness::Answer| {
+        app.post(&format!("doacoes/{}/pagamentos", donation.json()["id"].as_str().unwrap()), json!({}))
+            .key(key)
+            .header("doacao-token", donation.header("doacao-token"))
+    };
+    let (one, two) = (charges(&first).send().await, charges(&other).send().await);
+    one.expect(201);
+    two.expect(201);
+    assert_ne!(one.json()["id"], two.json()["id"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_or_a_device_that_everyone_could_send_is_refused() {
+    let app = TestApp::start().await;
+    let campaign = app.campaign().await;
+    let path = format!("campanhas/{}/doacoes", campaign.slug);
+    for shared in [
+        "00000000-0000-0000-0000-000000000000",
+        "ffffffff-ffff-ffff-ffff-ffffffffffff",
+        "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF",
+        "\"00000000-0000-0000-0000-000000000000\"",
+        "11111111-1111-1111-1111-111111111111",
+    ] {
+        let answer = app.post(&path, app.donation(json!({}))).header("idempotency-key", shared).send().await;
+        answer.expect_problem(400, "chave-de-idempotencia-obrigatoria");
+        let answer = app.post(&path, app.donation(json!({}))).new_key().header("dispositivo", shared).send().await;
+        assert_eq!(answer.status, 400, "{shared}");
+    }
+    assert_eq!(app.count("SELECT count(*) FROM doacoes").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

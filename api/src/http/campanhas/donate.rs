@@ -23,7 +23,7 @@ use crate::http::extract::session::SignedIn;
 use crate::http::notice;
 use crate::http::problem::{Code, Problem, Violations};
 use crate::limits::{Rule, Use};
-use crate::service::doacoes::{self, Order, guest_token};
+use crate::service::doacoes::{self, Giver, Order, guest_token};
 use crate::service::once::Answer;
 use crate::state::AppState;
 
@@ -84,20 +84,21 @@ pub async fn donate(
     SlugPath(slug): SlugPath,
     who: Option<SignedIn>,
     ClientIp(ip): ClientIp,
-    Device(device): Device,
+    device: Device,
     key: IdempotencyKey,
     ApiJson(body, bytes): ApiJson<Body>,
 ) -> Result<Response, Problem> {
     let donor = who.map(|who| who.pessoa());
     let order = body.parse(donor.is_some())?;
-    let device = donor.map_or(device, |pessoa| format!("pessoa:{pessoa}"));
+    let giver = donor.map_or(Giver::Guest { device: device.hash }, Giver::Pessoa);
+    let limited_by = donor.map_or(device.limited_by, |pessoa| format!("pessoa:{pessoa}"));
     let attempt = key.attempt(slug.as_str(), &bytes);
-    let uses = [Use::of(Rule::DonationDevice, device), Use::from_address(Rule::DonationIp, ip)];
+    let uses = [Use::of(Rule::DonationDevice, limited_by), Use::from_address(Rule::DonationIp, ip)];
     let work = {
         let (state, slug) = (state.clone(), slug.as_str().to_owned());
         async move {
             // On the heap, since the future is large and what surrounds it would each hold a copy.
-            let create = Box::pin(doacoes::create(state.clone(), slug, donor, order, attempt, ip, |doacao, charges| {
+            let create = Box::pin(doacoes::create(state.clone(), slug, giver, order, attempt, ip, |doacao, charges| {
                 DoacaoBody::new(doacao, charges).to_json()
             }));
             let create = async { create.await.map_err(Problem::from) };
@@ -108,7 +109,7 @@ pub async fn donate(
     let (allowance, answer) = match state.shutdown.complete(work).await? {
         Ok((allowance, made)) => (allowance, made?.0),
         // A donor who got no answer must not be told to wait for the one that there is.
-        Err(exceeded) if may_look_up(&state, ip) => match doacoes::answered(&state, slug.as_str(), donor, &attempt).await? {
+        Err(exceeded) if may_look_up(&state, ip) => match doacoes::answered(&state, slug.as_str(), giver, &attempt).await? {
             Some(answer) => (exceeded.waived(), answer),
             None => return Err(exceeded.into()),
         },

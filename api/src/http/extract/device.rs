@@ -7,37 +7,55 @@ use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::client_ip::ClientIp;
+use super::cookies;
+use crate::domain::ids::client_uuid;
 use crate::domain::network::customer_network;
 use crate::http::problem::{Code, Problem};
+use crate::keys::sha256;
 use crate::state::AppState;
 
 /// The header with a UUID that the front end makes once and keeps.
 pub const DEVICE_HEADER: &str = "dispositivo";
+/// The cookie with the same UUID, of pages that send forms.
+const DEVICE_COOKIE: &str = "dispositivo";
 
 /// How the contract describes it.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 pub struct DeviceHeader {
-    /// UUID que o site cria uma vez por aparelho e guarda; o limite de doações é por aparelho.
+    /// UUID que o site cria uma vez por aparelho e guarda, aqui ou no cookie `dispositivo`. O limite de doações é por aparelho, e a
+    /// Idempotency-Key de quem doa sem conta vale para o aparelho.
     #[param(nullable = false)]
     pub dispositivo: Option<Uuid>,
 }
 
-/// What tells one device from another; where it names none, its address and browser together.
+/// The device that sends a request.
 #[derive(Clone, Debug)]
-pub struct Device(pub String);
+pub struct Device {
+    /// What its limits are counted by: its id, or its address and browser where it names none.
+    pub limited_by: String,
+    /// SHA-256 of its id, where it names one. Never of an address or a browser: a phone that moves from one network to another
+    /// repeats its requests.
+    pub hash: Option<[u8; 32]>,
+}
 
 impl FromRequestParts<AppState> for Device {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        if let Some(value) = parts.headers.get(DEVICE_HEADER) {
-            let id = value.to_str().ok().and_then(|text| Uuid::try_parse(text).ok());
-            let id = id.ok_or_else(|| Problem::new(Code::Malformed, "O cabeçalho Dispositivo é um UUID que o site cria e guarda."))?;
-            return Ok(Self(format!("dispositivo:{id}")));
+        let parse = |bytes: &[u8]| std::str::from_utf8(bytes).ok().and_then(client_uuid);
+        let id = match parts.headers.get(DEVICE_HEADER) {
+            Some(value) => Some(parse(value.as_bytes()).ok_or_else(|| {
+                Problem::new(Code::Malformed, "O cabeçalho Dispositivo é um UUID aleatório que o site cria uma vez por aparelho e guarda.")
+            })?),
+            // A form cannot send the header; the page that shows it sets the cookie. Another site's cookie of the same name is none.
+            None => cookies::values(&parts.headers, DEVICE_COOKIE).find_map(parse),
+        };
+        if let Some(id) = id {
+            return Ok(Self { limited_by: format!("dispositivo:{id}"), hash: Some(sha256(id.as_bytes())) });
         }
         let Ok(ClientIp(ip)) = ClientIp::from_request_parts(parts, state).await;
         let agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        Ok(Self(format!("{} {agent}", customer_network(ip))))
+        Ok(Self { limited_by: format!("{} {agent}", customer_network(ip)), hash: None })
     }
 }

@@ -7,7 +7,7 @@ use super::path::uuid;
 use super::session::SignedIn;
 use crate::domain::ids::DoacaoId;
 use crate::domain::pasted;
-use crate::http::problem::Problem;
+use crate::http::problem::{Code, Problem};
 use crate::service::Actor;
 use crate::service::doacoes::guest_token_matches;
 use crate::state::AppState;
@@ -30,7 +30,12 @@ impl FromRequestParts<AppState> for Donor {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
         let id = DoacaoId(uuid(parts, state, "id").await?);
-        let session = <SignedIn as axum::extract::OptionalFromRequestParts<AppState>>::from_request_parts(parts, state).await?;
+        let token = parts.headers.get(TOKEN_HEADER).map(|value| pasted::id(&String::from_utf8_lossy(value.as_bytes())));
+        let session = match <SignedIn as axum::extract::OptionalFromRequestParts<AppState>>::from_request_parts(parts, state).await {
+            // The token is authority enough, whatever became of a session.
+            Err(problem) if problem.code == Code::Unauthenticated && token.is_some() => None,
+            session => session?,
+        };
         let doacao = {
             let mut db = state.db.connection().await?;
             doacoes::get(&mut db, id).await?.ok_or_else(Problem::not_found)?
@@ -40,8 +45,7 @@ impl FromRequestParts<AppState> for Donor {
             // A claimed donation is its person's alone: the token has done its work.
             (Some(_), _) => return Err(Problem::not_found()),
             (None, _) => {
-                let token = parts.headers.get(TOKEN_HEADER).map(|value| pasted::id(&String::from_utf8_lossy(value.as_bytes())));
-                if !guest_token_matches(&state.keys.token, &token.unwrap_or_default(), id.0) {
+                if !guest_token_matches(&state.keys.token, token.as_deref().unwrap_or_default(), id.0) {
                     return Err(Problem::not_found());
                 }
                 Actor::Guest

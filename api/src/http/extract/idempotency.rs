@@ -4,6 +4,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use uuid::Uuid;
 
+use crate::domain::ids::client_uuid;
 use crate::http::problem::{Code, Problem};
 use crate::keys::sha256;
 use crate::service::once::Attempt;
@@ -25,7 +26,7 @@ impl FromRequestParts<AppState> for IdempotencyKey {
         key.map(Self).ok_or_else(|| {
             Problem::new(
                 Code::KeyRequired,
-                "Envie em Idempotency-Key um UUID novo por operação; repita o mesmo só para repetir a mesma requisição.",
+                "Envie em Idempotency-Key um UUID novo e aleatório por operação (nem zeros, nem um dígito repetido); repita o mesmo só para repetir a mesma requisição.",
             )
         })
     }
@@ -33,8 +34,7 @@ impl FromRequestParts<AppState> for IdempotencyKey {
 
 fn parse(text: &str) -> Option<Uuid> {
     let bare = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
-    // Only the 36-character form: the same key must look the same to everyone.
-    if bare.len() == 36 { Uuid::try_parse(bare).ok() } else { None }
+    client_uuid(bare)
 }
 
 impl IdempotencyKey {
@@ -59,7 +59,7 @@ mod tests {
         let key = "018f3b1e-7d1c-4c5e-9a52-0c6f6d3f7a10";
         assert!(parse(key).is_some());
         assert_eq!(parse(&format!("\"{key}\"")), parse(key));
-        for bad in ["", "\"", "abc", "018f3b1e7d1c4c5e9a520c6f6d3f7a10", "{018f3b1e-7d1c-4c5e-9a52-0c6f6d3f7a10}"] {
+        for bad in ["", "\"", "abc", "00000000-0000-0000-0000-000000000000", "\"ffffffff-ffff-ffff-ffff-ffffffffffff\""] {
             assert_eq!(parse(bad), None, "{bad}");
         }
     }

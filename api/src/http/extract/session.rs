@@ -32,12 +32,16 @@ impl FromRequestParts<AppState> for SignedIn {
     }
 }
 
-/// `Option<SignedIn>` is for routes that guests use too; a cookie that is no longer worth anything counts as none.
+/// `Option<SignedIn>` is for routes that guests use too: `None` without a session cookie. The cookie of a session that has ended is
+/// 401, because what a person does must not silently become a guest's.
 impl OptionalFromRequestParts<AppState> for SignedIn {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Option<Self>, Problem> {
-        Ok(find(parts, state).await?.map(Self))
+        if token_hashes(&parts.headers, state).is_empty() {
+            return Ok(None);
+        }
+        find(parts, state).await?.map(|session| Some(Self(session))).ok_or_else(ended)
     }
 }
 
@@ -111,15 +115,15 @@ fn cookie_name(core: &Core) -> &'static str {
 
 /// The `Set-Cookie` of a session.
 pub fn set_cookie(core: &Core, opened: &Opened) -> HeaderValue {
-    cookie(core, &opened.token, opened.life.whole_seconds())
+    session_cookie(core, &opened.token, opened.life.whole_seconds())
 }
 
 /// The `Set-Cookie` that ends a session.
 pub fn clear_cookie(core: &Core) -> HeaderValue {
-    cookie(core, "", 0)
+    session_cookie(core, "", 0)
 }
 
-fn cookie(core: &Core, token: &str, max_age: i64) -> HeaderValue {
+fn session_cookie(core: &Core, token: &str, max_age: i64) -> HeaderValue {
     let secure = if core.public_url.is_secure() { "; Secure" } else { "" };
     let text = format!("{}={token}; Path=/; Max-Age={max_age}; HttpOnly; SameSite=Lax{secure}", cookie_name(core));
     HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
@@ -128,4 +132,12 @@ fn cookie(core: &Core, token: &str, max_age: i64) -> HeaderValue {
 /// The problem of a request that needs a log-in.
 pub fn unauthenticated() -> Problem {
     Problem::new(Code::Unauthenticated, "Entre com POST /api/v1/sessoes e envie o cookie que vem na resposta.")
+}
+
+/// The problem of a request with the cookie of a session that has ended, where a guest would be welcome.
+fn ended() -> Problem {
+    Problem::new(
+        Code::Unauthenticated,
+        "Sua sessão terminou. Entre de novo com POST /api/v1/sessoes, ou repita sem o cookie da sessão para continuar sem conta.",
+    )
 }
