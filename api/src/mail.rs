@@ -71,6 +71,22 @@ pub enum Mail<'a> {
         /// From when it is used.
         from: OffsetDateTime,
     },
+    /// To the owners and those who were owners lately: there is a new owner.
+    OwnerAdded {
+        /// The name of what she owns.
+        organizadora: &'a str,
+        /// Her name.
+        owner: &'a str,
+        /// From when she may change the PIX key and remove older owners.
+        from: OffsetDateTime,
+    },
+    /// To the owners and those who were owners lately: somebody owns it no longer.
+    OwnerRemoved {
+        /// The name of what she owned.
+        organizadora: &'a str,
+        /// Her name.
+        owner: &'a str,
+    },
     /// To a person: they are a member now.
     MemberAdded {
         /// The name of what.
@@ -110,6 +126,8 @@ impl Mail<'_> {
             | Self::DonationRefunded { .. }
             | Self::SurplusReceived { .. }
             | Self::PixKeyChanged { .. }
+            | Self::OwnerAdded { .. }
+            | Self::OwnerRemoved { .. }
             | Self::MemberAdded { .. } => None,
         }
     }
@@ -165,6 +183,19 @@ impl Mail<'_> {
                 format!(
                     "A chave PIX de “{organizadora}” foi trocada. A nova chave vale a partir de {} (UTC).\n\nSe ninguém da organizadora fez isso, troque as senhas e avise o suporte.\n\n{site}",
                     minute(*from)
+                ),
+            ),
+            Self::OwnerAdded { organizadora, owner, from } => (
+                "A organizadora tem uma nova dona".to_owned(),
+                format!(
+                    "“{owner}” agora é dona de “{organizadora}”. A partir de {} (UTC) ela pode trocar a chave PIX e remover donas mais antigas.\n\nSe você não concorda, remova-a antes disso e troque as senhas. Se você não pode mais entrar, avise o suporte.\n\n{site}",
+                    minute(*from)
+                ),
+            ),
+            Self::OwnerRemoved { organizadora, owner } => (
+                "A organizadora perdeu uma dona".to_owned(),
+                format!(
+                    "“{owner}” não é mais dona de “{organizadora}”.\n\nSe ninguém da organizadora fez isso, troque as senhas e avise o suporte. Durante 30 dias, quem deixou de ser dona continua a receber os avisos sobre donas e sobre a chave PIX.\n\n{site}"
                 ),
             ),
             Self::MemberAdded { organizadora } => (

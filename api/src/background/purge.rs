@@ -1,10 +1,11 @@
-//! Deletes what is no longer needed: kept answers, sign-ups, tokens, sessions, and access records past their term.
+//! Deletes what is no longer needed: kept answers, sign-ups, tokens, sessions, former owners, and access records past their term.
 
 use time::Duration;
 
 use super::{Task, Turn, end_turn, take_turn};
 use crate::state::Core;
-use crate::store::{StoreError, access_log, idempotency, pessoas, sessions};
+use crate::service::organizadoras::FORMER_OWNERS;
+use crate::store::{StoreError, access_log, idempotency, members, pessoas, sessions};
 
 const BATCH: i64 = 1_000;
 const BATCH_I32: i32 = 1_000;
@@ -20,6 +21,7 @@ pub(super) async fn turn(core: &Core) -> Result<Option<Turn>, StoreError> {
     let accounts = pessoas::purge(&mut tx, now, BATCH).await?;
     let ended = sessions::purge(&mut tx, now, BATCH).await?;
     let access = access_log::purge(&mut tx, now - ACCESS, BATCH_I32).await?;
-    let most = [answers, accounts, ended, u64::try_from(access).unwrap_or(0)].into_iter().max().unwrap_or(0);
+    let owners = members::purge_former_owners(&mut tx, now - FORMER_OWNERS, BATCH).await?;
+    let most = [answers, accounts, ended, owners, u64::try_from(access).unwrap_or(0)].into_iter().max().unwrap_or(0);
     end_turn(tx, usize::try_from(most).unwrap_or(0), BATCH).await
 }

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
 use super::problem::{Code, Problem};
 use super::rate_limit;
 use crate::domain::doacao::DonationStatus;
@@ -134,6 +137,7 @@ impl From<PixKeyError> for Problem {
     fn from(error: PixKeyError) -> Self {
         match error {
             PixKeyError::WrongPassword => Self::new(Code::ReauthenticationRequired, "A senha não confere; a chave não mudou."),
+            PixKeyError::RecentOwner { until } => recent_owner(until),
             PixKeyError::Passwords(error) => error.into(),
             PixKeyError::Store(error) => error.into(),
         }
@@ -146,6 +150,7 @@ impl From<MemberError> for Problem {
             MemberError::NotFound => Self::not_found(),
             MemberError::AlreadyMember => Self::new(Code::AlreadyMember, "Para mudar o papel, use PATCH."),
             MemberError::LastOwner => Self::new(Code::LastOwner, "Dê o papel `dona` a outra pessoa antes."),
+            MemberError::RecentOwner { until } => recent_owner(until),
             MemberError::Store(error) => error.into(),
         }
     }
@@ -270,6 +275,14 @@ impl From<ClaimError> for Problem {
 
 fn stale() -> Problem {
     Problem::new(Code::Stale, "Leia o recurso de novo e repita com o novo ETag em If-Match.")
+}
+
+fn recent_owner(until: OffsetDateTime) -> Problem {
+    let until = until.format(&Rfc3339).unwrap_or_default();
+    Problem::new(
+        Code::RecentOwner,
+        format!("Quem se tornou dona há pouco só troca a chave PIX e remove donas mais antigas a partir de {until}. Uma dona mais antiga pode fazê-lo já."),
+    )
 }
 
 fn slug_taken() -> Problem {

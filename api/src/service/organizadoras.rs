@@ -1,7 +1,7 @@
 //! Organisations, their members and their PIX keys.
 
 use secrecy::SecretString;
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use super::Actor;
 use super::accounts::{AccountError, password_matches};
@@ -92,7 +92,9 @@ pub async fn create(core: &Core, owner: PessoaId, new: &NewOrganizadora) -> Resu
     ledger::open_organizadora(&mut tx, id).await?;
     members::insert(&mut tx, id, owner, Role::Dona, now).await.map_err(|error| match error {
         MemberError::Store(error) => error,
-        MemberError::NotFound | MemberError::AlreadyMember | MemberError::LastOwner => StoreError::from(sqlx::Error::RowNotFound),
+        MemberError::NotFound | MemberError::AlreadyMember | MemberError::LastOwner | MemberError::RecentOwner { .. } => {
+            StoreError::from(sqlx::Error::RowNotFound)
+        }
     })?;
     if let Some(key) = &new.pix_key {
         store::insert_pix_key(&mut tx, &pix_key_row(core, id, owner, key, now), now).await?;
@@ -150,6 +152,12 @@ pub enum PixKeyError {
     /// The password is not the person's.
     #[error("wrong password")]
     WrongPassword,
+    /// Who asks became an owner too recently.
+    #[error("a recent dona cannot change the key before {until}")]
+    RecentOwner {
+        /// When she can.
+        until: OffsetDateTime,
+    },
     /// Hashing was refused.
     #[error(transparent)]
     Passwords(#[from] PasswordsError),
@@ -169,7 +177,7 @@ impl From<AccountError> for PixKeyError {
 }
 
 /// Sets the PIX key, after the password was entered once more. The first key counts at once; a change waits out the
-/// cool-down, and every owner is told.
+/// cool-down, and every owner is told, former ones of the last 30 days included.
 pub async fn set_pix_key(
     core: &Core,
     id: OrganizadoraId,
@@ -182,54 +190,121 @@ pub async fn set_pix_key(
     }
     let now = core.clock.now();
     let mut tx = core.db.begin().await?;
+    if let Some(until) = restricted_until(core, &mut tx, id, by).await? {
+        return Err(PixKeyError::RecentOwner { until });
+    }
     let known = store::pix_keys(&mut tx, id, now).await?;
     let from = if known.is_empty() { now } else { now + core.pix_key_cool_down() };
     store::insert_pix_key(&mut tx, &pix_key_row(core, id, by, new, from), now).await?;
     let detail = serde_json::json!({ "tipo": new.key.kind().as_str(), "primeira": known.is_empty() });
     record(core, &mut tx, id, by, "organizadora.chave_pix", detail, now).await?;
     let nome = store::name(&mut tx, id).await?;
-    for (name, address) in members::addresses(&mut tx, id, &[Role::Dona]).await? {
-        let mail = Mail::PixKeyChanged { organizadora: &nome, from };
-        post(&mut tx, &core.keys.body, &core.public_url, Some(&name), &address, &mail, now).await?;
-    }
+    tell_owners(core, &mut tx, id, &Mail::PixKeyChanged { organizadora: &nome, from }).await?;
     let keys = store::pix_keys(&mut tx, id, now).await?;
     commit(tx).await?;
     Ok(keys)
 }
 
-/// Adds a member and tells them.
+/// For how long somebody who was an owner still hears of what happens to owners and the PIX key.
+pub const FORMER_OWNERS: Duration = Duration::days(30);
+
+/// Until when `pessoa` may neither remove older owners nor change the PIX key: the cool-down after she became an owner beside or after
+/// others, who by then have read the letter about her. `None` where she may, and for the first owner.
+async fn restricted_until(
+    core: &Core,
+    db: &mut sqlx::PgConnection,
+    id: OrganizadoraId,
+    pessoa: PessoaId,
+) -> Result<Option<OffsetDateTime>, StoreError> {
+    let now = core.clock.now();
+    let since = members::later_owner_since(db, id, pessoa, now - FORMER_OWNERS).await?;
+    Ok(since.map(|since| since + core.pix_key_cool_down()).filter(|until| *until > now))
+}
+
+/// Refuses to take the role `dona` of `pessoa` away where `by` is a recent owner and `pessoa` has been one for longer. Whether `pessoa` is an
+/// owner now.
+async fn guard_owner(
+    core: &Core,
+    db: &mut sqlx::PgConnection,
+    id: OrganizadoraId,
+    by: PessoaId,
+    pessoa: PessoaId,
+) -> Result<bool, MemberError> {
+    let owner_since = members::owner_since(db, id, pessoa).await?;
+    if let Some(until) = restricted_until(core, db, id, by).await?
+        && let (Some(theirs), Some(own)) = (owner_since, members::owner_since(db, id, by).await?)
+        && theirs < own
+    {
+        return Err(MemberError::RecentOwner { until });
+    }
+    Ok(owner_since.is_some())
+}
+
+/// Writes to every owner, and to those who were owners lately.
+async fn tell_owners(core: &Core, db: &mut sqlx::PgConnection, id: OrganizadoraId, mail: &Mail<'_>) -> Result<(), StoreError> {
+    let now = core.clock.now();
+    for (name, address) in members::owners_to_tell(db, id, now - FORMER_OWNERS).await? {
+        post(db, &core.keys.body, &core.public_url, Some(&name), &address, mail, now).await?;
+    }
+    Ok(())
+}
+
+/// Adds a member and tells them; of a new owner every owner is told.
 pub async fn add_member(core: &Core, id: OrganizadoraId, by: PessoaId, pessoa: PessoaId, role: Role) -> Result<Member, MemberError> {
     let now = core.clock.now();
     let mut tx = core.db.begin().await?;
     let member = members::insert(&mut tx, id, pessoa, role, now).await?;
     let detail = serde_json::json!({ "pessoa": pessoa, "papel": role });
     record(core, &mut tx, id, by, "membro.adicionado", detail, now).await?;
+    let nome = store::name(&mut tx, id).await?;
     if let Some((name, address)) = crate::store::pessoas::address(&mut tx, pessoa).await? {
-        let nome = store::name(&mut tx, id).await?;
         let mail = Mail::MemberAdded { organizadora: &nome };
         post(&mut tx, &core.keys.body, &core.public_url, Some(&name), &address, &mail, now).await?;
+    }
+    if role == Role::Dona {
+        let from = now + core.pix_key_cool_down();
+        tell_owners(core, &mut tx, id, &Mail::OwnerAdded { organizadora: &nome, owner: &member.nome, from }).await?;
     }
     commit(tx).await?;
     Ok(member)
 }
 
-/// Changes a member's role.
+/// Changes a member's role. Every owner is told where that makes or unmakes one.
 pub async fn change_member(core: &Core, id: OrganizadoraId, by: PessoaId, pessoa: PessoaId, role: Role) -> Result<Member, MemberError> {
     let now = core.clock.now();
     let mut tx = core.db.begin().await?;
-    let member = members::update(&mut tx, id, pessoa, role).await?;
+    let was_owner = if role == Role::Dona {
+        members::owner_since(&mut tx, id, pessoa).await?.is_some()
+    } else {
+        guard_owner(core, &mut tx, id, by, pessoa).await?
+    };
+    let member = members::update(&mut tx, id, pessoa, role, now).await?;
     let detail = serde_json::json!({ "pessoa": pessoa, "papel": role });
     record(core, &mut tx, id, by, "membro.alterado", detail, now).await?;
+    let nome = store::name(&mut tx, id).await?;
+    if was_owner != (role == Role::Dona) {
+        let mail = if was_owner {
+            Mail::OwnerRemoved { organizadora: &nome, owner: &member.nome }
+        } else {
+            Mail::OwnerAdded { organizadora: &nome, owner: &member.nome, from: now + core.pix_key_cool_down() }
+        };
+        tell_owners(core, &mut tx, id, &mail).await?;
+    }
     commit(tx).await?;
     Ok(member)
 }
 
-/// Removes a member.
+/// Removes a member. Every owner is told where she was one, herself included.
 pub async fn remove_member(core: &Core, id: OrganizadoraId, by: PessoaId, pessoa: PessoaId) -> Result<(), MemberError> {
     let now = core.clock.now();
     let mut tx = core.db.begin().await?;
-    members::delete(&mut tx, id, pessoa).await?;
+    let was_owner = guard_owner(core, &mut tx, id, by, pessoa).await?;
+    members::delete(&mut tx, id, pessoa, now).await?;
     record(core, &mut tx, id, by, "membro.removido", serde_json::json!({ "pessoa": pessoa }), now).await?;
+    if was_owner && let Some((owner, _)) = crate::store::pessoas::address(&mut tx, pessoa).await? {
+        let nome = store::name(&mut tx, id).await?;
+        tell_owners(core, &mut tx, id, &Mail::OwnerRemoved { organizadora: &nome, owner: &owner }).await?;
+    }
     commit(tx).await?;
     Ok(())
 }

@@ -34,6 +34,12 @@ pub enum MemberError {
     /// Nobody would own the organisation.
     #[error("the last dona stays")]
     LastOwner,
+    /// Who asks became an owner too recently to remove an older one.
+    #[error("a recent dona cannot remove an older one before {until}")]
+    RecentOwner {
+        /// When she can.
+        until: OffsetDateTime,
+    },
     /// The statement failed.
     #[error(transparent)]
     Store(StoreError),
@@ -91,7 +97,8 @@ pub async fn insert(
         .map_err(StoreError::from)?;
     let nome = nome.ok_or(MemberError::NotFound)?;
     let done = sqlx::query(
-        "INSERT INTO organizadora_membros (organizadora_id, pessoa_id, papel, criado_em) VALUES ($1, $2, $3, $4)
+        "INSERT INTO organizadora_membros (organizadora_id, pessoa_id, papel, criado_em, dona_desde)
+         VALUES ($1, $2, $3, $4, CASE WHEN $3 = 'dona' THEN $4 END)
          ON CONFLICT ON CONSTRAINT membros_pk DO NOTHING",
     )
     .bind(organizadora)
@@ -108,15 +115,25 @@ pub async fn insert(
 }
 
 /// Changes a member's role.
-pub async fn update(db: &mut PgConnection, organizadora: OrganizadoraId, pessoa: PessoaId, papel: Role) -> Result<Member, MemberError> {
+pub async fn update(
+    db: &mut PgConnection,
+    organizadora: OrganizadoraId,
+    pessoa: PessoaId,
+    papel: Role,
+    now: OffsetDateTime,
+) -> Result<Member, MemberError> {
+    if papel != Role::Dona {
+        remember_owner(db, organizadora, pessoa, now).await?;
+    }
     let row: Option<Member> = sqlx::query_as(
-        "UPDATE organizadora_membros m SET papel = $3 FROM pessoas p
+        "UPDATE organizadora_membros m SET papel = $3, dona_desde = CASE WHEN $3 = 'dona' THEN coalesce(m.dona_desde, $4) END FROM pessoas p
          WHERE m.organizadora_id = $1 AND m.pessoa_id = $2 AND p.id = m.pessoa_id
          RETURNING m.pessoa_id, p.nome, m.papel, m.criado_em",
     )
     .bind(organizadora)
     .bind(pessoa)
     .bind(papel)
+    .bind(now)
     .fetch_optional(db)
     .await
     .map_err(StoreError::from)?;
@@ -124,7 +141,8 @@ pub async fn update(db: &mut PgConnection, organizadora: OrganizadoraId, pessoa:
 }
 
 /// Removes a member.
-pub async fn delete(db: &mut PgConnection, organizadora: OrganizadoraId, pessoa: PessoaId) -> Result<(), MemberError> {
+pub async fn delete(db: &mut PgConnection, organizadora: OrganizadoraId, pessoa: PessoaId, now: OffsetDateTime) -> Result<(), MemberError> {
+    remember_owner(db, organizadora, pessoa, now).await?;
     let done = sqlx::query("DELETE FROM organizadora_membros WHERE organizadora_id = $1 AND pessoa_id = $2")
         .bind(organizadora)
         .bind(pessoa)
@@ -132,6 +150,21 @@ pub async fn delete(db: &mut PgConnection, organizadora: OrganizadoraId, pessoa:
         .await
         .map_err(StoreError::from)?;
     if done.rows_affected() == 0 { Err(MemberError::NotFound) } else { Ok(()) }
+}
+
+/// Records that a person who owns the organisation ceases to at `now`; nothing where they do not own it.
+async fn remember_owner(db: &mut PgConnection, organizadora: OrganizadoraId, pessoa: PessoaId, now: OffsetDateTime) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO donas_anteriores (organizadora_id, pessoa_id, ate)
+         SELECT organizadora_id, pessoa_id, $3 FROM organizadora_membros WHERE organizadora_id = $1 AND pessoa_id = $2 AND papel = 'dona'
+         ON CONFLICT ON CONSTRAINT donas_anteriores_pk DO UPDATE SET ate = excluded.ate",
+    )
+    .bind(organizadora)
+    .bind(pessoa)
+    .bind(now)
+    .execute(db)
+    .await?;
+    Ok(())
 }
 
 /// The name and address of everyone who has one of `roles`.
@@ -145,4 +178,61 @@ pub async fn addresses(db: &mut PgConnection, organizadora: OrganizadoraId, role
     .bind(roles)
     .fetch_all(db)
     .await?)
+}
+
+/// Since when a person owns an organisation, if it had another owner before her who still is one or was one after `former_since`. `None`
+/// for its first owner, and for who owns it not at all.
+pub async fn later_owner_since(
+    db: &mut PgConnection,
+    organizadora: OrganizadoraId,
+    pessoa: PessoaId,
+    former_since: OffsetDateTime,
+) -> Result<Option<OffsetDateTime>, StoreError> {
+    Ok(sqlx::query_scalar(
+        "SELECT m.dona_desde FROM organizadora_membros m WHERE m.organizadora_id = $1 AND m.pessoa_id = $2 AND m.papel = 'dona' AND (
+             EXISTS (SELECT FROM organizadora_membros o WHERE o.organizadora_id = $1 AND o.papel = 'dona' AND o.dona_desde < m.dona_desde)
+             OR EXISTS (SELECT FROM donas_anteriores a WHERE a.organizadora_id = $1 AND a.pessoa_id <> $2 AND a.ate > $3))",
+    )
+    .bind(organizadora)
+    .bind(pessoa)
+    .bind(former_since)
+    .fetch_optional(db)
+    .await?)
+}
+
+/// Since when a person owns an organisation; `None` where they do not.
+pub async fn owner_since(db: &mut PgConnection, organizadora: OrganizadoraId, pessoa: PessoaId) -> Result<Option<OffsetDateTime>, StoreError> {
+    let query = sqlx::query_scalar("SELECT dona_desde FROM organizadora_membros WHERE organizadora_id = $1 AND pessoa_id = $2 AND papel = 'dona'");
+    Ok(query.bind(organizadora).bind(pessoa).fetch_optional(db).await?)
+}
+
+/// The name and address of each owner of an organisation, and of each who was one after `former_since`.
+pub async fn owners_to_tell(
+    db: &mut PgConnection,
+    organizadora: OrganizadoraId,
+    former_since: OffsetDateTime,
+) -> Result<Vec<(String, String)>, StoreError> {
+    Ok(sqlx::query_as(
+        "SELECT p.nome, p.email FROM pessoas p WHERE p.apagada_em IS NULL AND p.id IN (
+             SELECT pessoa_id FROM organizadora_membros WHERE organizadora_id = $1 AND papel = 'dona'
+             UNION SELECT pessoa_id FROM donas_anteriores WHERE organizadora_id = $1 AND ate > $2)
+         ORDER BY p.id LIMIT 50",
+    )
+    .bind(organizadora)
+    .bind(former_since)
+    .fetch_all(db)
+    .await?)
+}
+
+/// Forgets at most `limit` former owners of before `before`; how many.
+pub async fn purge_former_owners(db: &mut PgConnection, before: OffsetDateTime, limit: i64) -> Result<u64, StoreError> {
+    let done = sqlx::query(
+        "DELETE FROM donas_anteriores WHERE (organizadora_id, pessoa_id) IN (
+             SELECT organizadora_id, pessoa_id FROM donas_anteriores WHERE ate < $1 LIMIT $2)",
+    )
+    .bind(before)
+    .bind(limit)
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected())
 }

@@ -30,6 +30,7 @@ mod metrics;
 mod migrate;
 mod outage;
 mod overload;
+mod owners;
 mod pooler;
 mod qr_code;
 mod races;
