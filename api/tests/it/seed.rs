@@ -159,10 +159,10 @@ async fn a_seed_that_is_stopped_leaves_nothing_and_the_next_one_seeds() {
     let app = TestApp::start().await;
     let halfway = Notify::new();
     tokio::select! {
-        ended = seed::run(&app.state.db, &app.state.keys, &app.state.passwords, SCALE, |_| halfway.notify_one()) => panic!("{ended:?}"),
+        ended = seed::run(app.state.db.pool(), &app.state.keys, &app.state.passwords, SCALE, |_| halfway.notify_one()) => panic!("{ended:?}"),
         () = halfway.notified() => {}
     }
-    assert!(seed::is_empty(&app.state.db).await.unwrap());
+    assert!(seed::is_empty(app.state.db.pool()).await.unwrap());
     seed_into(&app).await.unwrap();
     assert_eq!(app.count("SELECT count(*) FROM doacoes").await, 2_000);
     app.assert_books_agree().await;
