@@ -1,6 +1,6 @@
 //! Watches, the queue, and how long to wait after a failure.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::hash::Hash;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,6 +19,7 @@ use kube::runtime::{WatchStreamExt as _, applier};
 use kube::{Resource, ResourceExt as _};
 use tokio::sync::watch;
 
+use crate::backoff::{Backoff, Failure, Key, Retry};
 use crate::crd::DonationPlatform;
 use crate::error::Error;
 use crate::kinds;
@@ -132,12 +133,12 @@ impl Watched {
 struct Worker {
     context: Context,
     metrics: Arc<Metrics>,
-    failures: Mutex<HashMap<(String, String), u32>>,
+    backoff: Backoff,
 }
 
 /// Works until `stop` says so; then finishes what it has begun.
 pub async fn run(context: Context, metrics: Arc<Metrics>, scopes: Vec<Scope>, watched: Watched, stop: watch::Receiver<bool>) {
-    let worker = Arc::new(Worker { context, metrics, failures: Mutex::default() });
+    let worker = Arc::new(Worker { context, metrics, backoff: Backoff::default() });
     join_all(scopes.into_iter().map(|scope| work(Arc::clone(&worker), scope, watched.clone(), stop.clone()))).await;
 }
 
@@ -230,23 +231,22 @@ impl Worker {
         };
         self.metrics.reconciled(outcome, started.elapsed());
         result?;
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(&key(platform));
+        self.backoff.forget(&key(platform));
         Ok(action)
     }
 
     fn after_failure(&self, platform: &Stored, error: &Error) -> Action {
         let class = error.class();
         self.metrics.failed(class);
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = failures.entry(key(platform)).or_default();
-        *count = count.saturating_add(1);
-        let delay = class.delay(*count, rand::random::<f64>()).max(error.retry_after());
+        let failure =
+            Failure { generation: platform.meta().generation, class, retry_after: error.retry_after(), jitter: rand::random::<f64>() };
+        let Retry { failures, delay } = self.backoff.failed(key(platform), failure, Instant::now());
         let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
         tracing::warn!(
             platform.name = platform.name_any(),
             platform.namespace = platform.namespace(),
             class = class.as_str(),
-            failures = *count,
+            failures,
             delay_ms,
             error = chain(error),
             "a platform could not be brought to what its resource says"
@@ -255,11 +255,10 @@ impl Worker {
     }
 
     fn forget(&self, platform: &ObjectRef<DynamicObject>) {
-        let key = (platform.namespace.clone().unwrap_or_default(), platform.name.clone());
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+        self.backoff.forget(&Key { namespace: platform.namespace.clone().unwrap_or_default(), name: platform.name.clone() });
     }
 }
 
-fn key(platform: &Stored) -> (String, String) {
-    (platform.namespace().unwrap_or_default(), platform.name_any())
+fn key(platform: &Stored) -> Key {
+    Key { namespace: platform.namespace().unwrap_or_default(), name: platform.name_any() }
 }

@@ -7,12 +7,13 @@
 //! - [`build`]: what it consists of, pure functions.
 //! - [`quantity`], [`fingerprint`]: amounts of memory and processors; what stands for content.
 //! - [`reconcile`]: one look at one platform: observe, validate, build, apply, prune, report.
-//! - [`controller`]: watches, the queue, and the wait after a failure.
+//! - [`controller`], [`backoff`]: watches, the queue, and the wait after a failure.
 //! - [`cluster`], [`error`]: requests to the API server, and what can fail.
 //! - [`render`], [`manifests`], [`rbac`], [`yaml`]: what is printed instead of applied.
 //! - [`admin`], [`metrics`], [`telemetry`]: how the operator itself is watched.
 
 pub mod admin;
+pub mod backoff;
 pub mod build;
 pub mod cluster;
 pub mod controller;

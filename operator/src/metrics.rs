@@ -103,6 +103,11 @@ impl Metrics {
         self.errors.with_label_values(&[class.as_str()]).inc();
     }
 
+    /// Number of failed reconciles of this class so far.
+    pub fn failures(&self, class: Class) -> u64 {
+        self.errors.with_label_values(&[class.as_str()]).get()
+    }
+
     /// One request that changes something was sent.
     pub fn wrote(&self, verb: Verb, kind: &str) {
         self.writes.with_label_values(&[verb.as_str(), kind]).inc();

@@ -755,6 +755,28 @@ async fn the_running_operator_repairs_within_seconds_and_stops_when_told() -> Re
 }
 
 #[tokio::test]
+async fn after_a_burst_of_events_the_cause_is_noticed_within_seconds() -> Result {
+    let world = world("burst").await?;
+    none_of(&world, "services").await?;
+    world.create(json!({})).await?;
+    let operator = Running::start(&world);
+    eventually("the quota is told", async || Ok(world.condition("ApiReady").await.is_ok_and(|(state, _)| state == "False/Refused")))
+        .await?;
+    // Each event starts a try, which fails. The tries end before the next event.
+    let failures = async || -> Result<u64> { Ok(world.metrics.failures(Class::Fault)) };
+    for event in 0..10 {
+        let before = failures().await?;
+        world.merge("ConfigMap", POOLER, json!({"metadata": {"annotations": {"event": event.to_string()}}})).await?;
+        within(REPAIR, "the event starts a try", async || Ok(failures().await? > before)).await?;
+    }
+    let resource = kube::core::ApiResource::erase::<k8s_openapi::api::core::v1::ResourceQuota>(&());
+    let quotas: Api<DynamicObject> = Api::namespaced_with(world.admin.clone(), &world.namespace, &resource);
+    quotas.delete("none", &DeleteParams::default()).await?;
+    within(Duration::from_secs(20), "the Service is made", async || world.exists("Service", API).await).await?;
+    operator.stop().await
+}
+
+#[tokio::test]
 async fn platforms_side_by_side_keep_to_their_own_objects() -> Result {
     let world = ready("side", json!({})).await?;
     let mut other = world.platform().await?;
