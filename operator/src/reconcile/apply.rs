@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::current::{difference, without_additions};
 use super::observe::{Live, Observed, SecretState};
 use super::ownership::{Identity, Owner};
-use super::{Progress, Reason, migrate, scale, validate};
+use super::{Progress, Reason, migrate, scale, secret_values, validate};
 use crate::build::secrets::Generated;
 use crate::build::{Child, Gate, Part, Scale, Upkeep};
 use crate::cluster::Cluster;
@@ -58,7 +58,8 @@ async fn create_secret(cluster: &Cluster, platform: &Platform, child: &Child) ->
     if let (Some(generated), Value::Object(content)) = (generated, &mut object.data) {
         content.insert("stringData".to_owned(), json!(generated.data(random)));
     }
-    cluster.create(&child.resource, &object).await.map(SecretState::of)
+    let formats = generated.map(secret_values::of_generated).unwrap_or_default();
+    cluster.create(&child.resource, &object).await.map(|secret| SecretState::of(secret, formats))
 }
 
 /// That many random bytes, in hex.

@@ -12,6 +12,7 @@ use serde_json::json;
 use super::apply::{Applied, removal};
 use super::observe::{Observed, SecretState};
 use super::ownership::{Identity, Owner};
+use super::secret_values;
 use crate::build::{Child, Upkeep};
 use crate::cluster::{Cluster, patch_of};
 use crate::error::Error;
@@ -68,7 +69,7 @@ pub async fn apply(
     // Not forced where there is none: what somebody made in this moment is not taken over.
     match cluster.apply(&child.resource, &signed, FIELD_MANAGER, live.is_some()).await {
         Ok(secret) => {
-            observed.secrets.insert(name, SecretState::of(secret));
+            observed.secrets.insert(name, SecretState::of(secret, secret_values::CERTIFICATE));
         }
         Err(error) if error.is_refusal() => applied.refused.push((child.part, error)),
         Err(error) => return Err(error),
@@ -146,7 +147,7 @@ mod tests {
             upkeep: Upkeep::Renewed,
             scale: None,
         };
-        signed(&child, host, now).ok().map(SecretState::of)
+        signed(&child, host, now).ok().map(|secret| SecretState::of(secret, secret_values::CERTIFICATE))
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod reason;
 pub mod report;
 pub mod retention;
 pub mod scale;
+pub mod secret_values;
 pub mod status;
 pub mod validate;
 
@@ -129,7 +130,7 @@ async fn write(
     let secrets = apply::secrets(cluster, observed, platform, first).await?;
     // The first administrator's password is for the migration alone.
     let complete = secrets.waiting.is_empty() && secrets.refused.iter().all(|(part, _)| *part == Part::Migrate);
-    let may_migrate = secrets.refused.is_empty();
+    let may_migrate = secrets.refused.is_empty() && validate::named_secret(Part::Migrate, platform, observed).is_none();
     written.applied.push(secrets);
     // A database that is made without its keys would have none that fit it, ever.
     if !complete {

@@ -9,7 +9,7 @@ use kube::api::{DynamicObject, ListParams};
 use kube::core::{ApiResource, ObjectMeta};
 use serde_json::{Value, json};
 
-use crate::build::secrets::Generated;
+use super::secret_values::{self, Fault, Format};
 use crate::build::{Child, postgres};
 use crate::cluster::Cluster;
 use crate::error::Error;
@@ -28,15 +28,18 @@ pub struct SecretState {
     pub version: String,
     /// A hash of the certificate and its key, if it holds them.
     pub certificate: String,
+    /// What is wrong with the values that parts read, by key. A key that is missing is not among them.
+    pub faults: BTreeMap<&'static str, Fault>,
 }
 
 impl SecretState {
-    /// What is remembered of `secret`.
-    pub fn of(secret: DynamicObject) -> Self {
+    /// What is remembered of `secret`, whose values must have these formats.
+    pub fn of(secret: DynamicObject, formats: &[(&'static str, Format)]) -> Self {
         let data = secret.data.get("data").cloned().unwrap_or(Value::Null);
         let keys = data.as_object().into_iter().flatten().map(|(key, _)| key.clone()).collect();
         let certificate = fingerprint(&json!([data.get("tls.crt"), data.get("tls.key")]));
-        Self { metadata: secret.metadata, keys, version: fingerprint(&data), certificate }
+        let faults = secret_values::faults(&data, formats);
+        Self { metadata: secret.metadata, keys, version: fingerprint(&data), certificate, faults }
     }
 }
 
@@ -81,14 +84,17 @@ impl Observed {
         for live in lists.into_iter().flatten() {
             observed.put(live);
         }
-        let wanted = Generated::ALL.into_iter().map(|secret| secret.name(platform)).chain(named_secrets(platform));
+        let formats = secret_values::formats(platform);
         let secret = kinds::secret();
-        let found = try_join_all(wanted.map(|name| {
+        let found = try_join_all(formats.iter().map(|(name, formats)| {
             let secret = &secret;
-            async move { Ok::<_, Error>((name.clone(), cluster.get(secret, namespace, &name).await?)) }
+            async move {
+                let found = cluster.get(secret, namespace, name).await?;
+                Ok::<_, Error>(found.map(|found| (name.clone(), SecretState::of(found, formats))))
+            }
         }))
         .await?;
-        observed.secrets = found.into_iter().filter_map(|(name, secret)| Some((name, SecretState::of(secret?)))).collect();
+        observed.secrets = found.into_iter().flatten().collect();
         let params = ListParams::default().labels(&selector);
         observed.claims = cluster.list_typed(namespace, &params).await?;
         observed.pods = cluster.list_typed(namespace, &params).await?;
@@ -149,10 +155,4 @@ impl Observed {
 
 fn key(resource: &ApiResource, object: &DynamicObject) -> (String, String) {
     (resource.kind.clone(), object.name_any())
-}
-
-/// Secrets that pods use beside those with generated data.
-fn named_secrets(platform: &Platform) -> impl Iterator<Item = String> {
-    let certificate = platform.certificate.as_ref().map(|certificate| certificate.secret.clone());
-    certificate.into_iter().chain(platform.spec.mail.as_ref().map(|mail| mail.secret_name.clone()))
 }

@@ -53,7 +53,7 @@ pub enum Reason {
     RollingOut,
     /// New pods do not become ready.
     RolloutStuck,
-    /// A generated Secret lost a key.
+    /// A Secret lost a key, or holds a value that no part can use.
     SecretIncomplete,
     /// The certificate's Secret does not exist or is no certificate.
     TlsSecretMissing,

@@ -122,7 +122,10 @@ fn parts(look: &Look<'_>) -> Vec<(Part, Progress)> {
         };
         let written = applied.iter().find_map(|applied| apply::progress(applied, part));
         let found = found.map(|found| contested(found, part, applied));
-        if let Some(progress) = written.or_else(|| validate::named_secret(part, look.platform, observed)).or(found) {
+        // Nobody reads the first administrator's password once the migration has completed.
+        let is_read = part != Part::Migrate || *migration != migrate::State::Complete;
+        let secret = is_read.then(|| validate::named_secret(part, look.platform, observed)).flatten();
+        if let Some(progress) = written.or(secret).or(found) {
             parts.push((part, progress));
         }
     }

@@ -4,6 +4,7 @@ use kube::Resource as _;
 
 use super::observe::Observed;
 use super::ownership::{Identity, Owner};
+use super::secret_values::{self, Fault, Format};
 use super::{Hold, Progress, Reason};
 use crate::build::secrets::Generated;
 use crate::build::{Child, Part, postgres};
@@ -117,47 +118,71 @@ fn keys(platform: &Platform, identity: Identity<'_>, observed: &Observed, status
     })
 }
 
-/// A Secret that lost a key would start pods that cannot run.
+/// A Secret that lost a key, or holds a value that no part can use, would start pods that cannot run.
 fn incomplete(platform: &Platform, identity: Identity<'_>, observed: &Observed) -> Option<Hold> {
-    // The first administrator's starts one Job at most, which says so itself.
+    // The first administrator's password is for the migration alone.
     [Generated::Database, Generated::Redis, Generated::Keys].into_iter().find_map(|secret| {
         let name = secret.name(platform);
         // Somebody else's is a conflict of names, which comes later.
         let found = observed.secrets.get(&name).filter(|found| identity.owner_of_data(&found.metadata) == Owner::Ours)?;
-        let missing = secret.data(|_| String::new()).into_keys().find(|key| !found.keys.contains(key))?;
-        Some(Hold {
-            reason: if secret == Generated::Keys { Reason::KeysMissing } else { Reason::SecretIncomplete },
-            message: if secret == Generated::Keys {
-                format!("Secret {name} has no {missing}: restore it from a backup; it is not generated anew")
-            } else {
-                format!("Secret {name} has no {missing}: add it, or delete the Secret and it is generated anew")
-            },
-            waiting: false,
-        })
+        let missing = secret_values::of_generated(secret).iter().map(|(key, _)| *key).find(|key| !found.keys.contains(*key));
+        let (reason, message) = match (missing, found.faults.first_key_value()) {
+            (Some(missing), _) if secret == Generated::Keys => {
+                (Reason::KeysMissing, format!("Secret {name} has no {missing}: restore it from a backup; it is not generated anew"))
+            }
+            (Some(missing), _) => {
+                let message = format!("Secret {name} has no {missing}: add it, or delete the Secret and it is generated anew");
+                (Reason::SecretIncomplete, message)
+            }
+            (None, Some((key, fault))) => (Reason::SecretIncomplete, unusable(secret, &name, key, *fault)),
+            (None, None) => return None,
+        };
+        Some(Hold { reason, message, waiting: false })
     })
 }
 
-/// What is wrong with the Secret that the resource names for `part`, if anything.
+fn unusable(secret: Generated, name: &str, key: &str, fault: Fault) -> String {
+    let remedy = match secret {
+        Generated::Keys => "restore it from a backup",
+        Generated::Database | Generated::Redis | Generated::Admin => "correct it, or delete the Secret and it is generated anew",
+    };
+    format!("Secret {name} has a {key} that {fault}: {remedy}; nothing that uses it is changed until then")
+}
+
+/// What is wrong with the Secret that the resource names for `part`, or with the first administrator's, if anything.
 pub fn named_secret(part: Part, platform: &Platform, observed: &Observed) -> Option<Progress> {
-    let (name, keys, reason, field, how): (_, &[&str], _, _, _) = match part {
+    let (name, keys, missing_reason, field, how) = match part {
         Part::Edge => {
             let certificate = platform.certificate.as_ref().filter(|certificate| !certificate.self_signed)?;
             let how = "it must be of type kubernetes.io/tls";
-            (&certificate.secret, &["tls.crt", "tls.key"], Reason::TlsSecretMissing, "ingress.tls.secretName", how)
+            (&certificate.secret, secret_values::CERTIFICATE, Reason::TlsSecretMissing, "ingress.tls.secretName", how)
         }
         Part::Api => {
             let mail = platform.spec.mail.as_ref()?;
             let how = "its key url must hold the mail server's URL";
-            (&mail.secret_name, &["url"], Reason::MailSecretMissing, "mail.secretName", how)
+            (&mail.secret_name, &[("url", Format::MailUrl)][..], Reason::MailSecretMissing, "mail.secretName", how)
         }
-        Part::Postgres | Part::Pooler | Part::Redis | Part::Migrate => return None,
+        Part::Migrate => return first_admin(platform, observed),
+        Part::Postgres | Part::Pooler | Part::Redis => return None,
     };
-    let message = match observed.secrets.get(name) {
-        None => format!("Secret {name}, which {field} names, does not exist: create it; {how}"),
-        Some(secret) => {
-            let missing = keys.iter().find(|key| !secret.keys.contains(**key))?;
-            format!("Secret {name}, which {field} names, has no {missing}: {how}")
-        }
+    let (reason, message) = match observed.secrets.get(name) {
+        None => (missing_reason, format!("Secret {name}, which {field} names, does not exist: create it; {how}")),
+        Some(secret) => match keys.iter().find(|(key, _)| !secret.keys.contains(*key)) {
+            Some((missing, _)) => (missing_reason, format!("Secret {name}, which {field} names, has no {missing}: {how}")),
+            None => {
+                let (key, fault) = secret.faults.first_key_value()?;
+                let reason = if part == Part::Edge { Reason::TlsSecretMissing } else { Reason::SecretIncomplete };
+                (reason, format!("Secret {name}, which {field} names, has a {key} that {fault}: correct it; {how}"))
+            }
+        },
     };
     Some(Progress::Waiting { reason, message })
+}
+
+/// A password that is missing is none of the migration's troubles where there is an administrator already.
+fn first_admin(platform: &Platform, observed: &Observed) -> Option<Progress> {
+    platform.spec.first_admin.as_ref()?;
+    let name = Generated::Admin.name(platform);
+    let (key, fault) = observed.secrets.get(&name)?.faults.first_key_value()?;
+    Some(Progress::Waiting { reason: Reason::SecretIncomplete, message: unusable(Generated::Admin, &name, key, *fault) })
 }

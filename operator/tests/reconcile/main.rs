@@ -13,6 +13,7 @@ mod revert;
 mod rights;
 mod running;
 mod safety;
+mod secret_values;
 mod server;
 
 use std::future::IntoFuture as _;
