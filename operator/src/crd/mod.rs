@@ -44,7 +44,7 @@ pub use pooler::{PoolMode, Pooler};
 pub use redis::{ManagedRedis, Redis};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-pub use status::{ApiStatus, ConnectionsStatus, DatabaseStatus, DonationPlatformStatus};
+pub use status::{ApiStatus, ConnectionsStatus, DatabaseStatus, DonationPlatformStatus, MigrationStatus};
 
 /// What one donation site shall be.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize, CustomResource, KubeSchema)]

@@ -80,6 +80,11 @@ fn field(mut schema: Value) -> Schema {
     schema.try_into().unwrap_or_default()
 }
 
+/// An object of which the definition says nothing. It is one value for server-side apply.
+pub(super) fn any_object(_: &mut SchemaGenerator) -> Schema {
+    field(json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true, "x-kubernetes-map-type": "atomic"}))
+}
+
 /// An image with tag or digest.
 pub(super) fn image(_: &mut SchemaGenerator) -> Schema {
     field(text(

@@ -4,6 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::schema;
 
@@ -26,6 +27,15 @@ pub struct DonationPlatformStatus {
     /// Revision of the database schema, as the last migration reported it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schema_revision: Option<String>,
+    /// The last migration that completed. None runs again for the same image, settings and volume, whatever became of its Job; to
+    /// run it again after an older dump was restored into the same volume, remove this field and delete the Job.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub migration: Option<MigrationStatus>,
+    /// The spec of the last version whose migration had completed. While the migration of a later spec has not completed, this
+    /// version serves: it is kept as it was, and made again when something of it is lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::any_object")]
+    pub served_spec: Option<Value>,
     /// Address under which donors reach the site, such as `https://doe.example.org`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
@@ -38,6 +48,21 @@ pub struct DonationPlatformStatus {
     /// The database.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database: Option<DatabaseStatus>,
+}
+
+/// A migration that completed.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MigrationStatus {
+    /// Name of its Job, which may be gone by now.
+    pub job: String,
+    /// Image that migrated.
+    pub image: String,
+    /// Hash of what the image was told to do, such as whom to make the first administrator. Where its pod ran is no part of it.
+    pub settings: String,
+    /// UID of the claim for the volume whose database was migrated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volume: Option<String>,
 }
 
 /// The API's pods.

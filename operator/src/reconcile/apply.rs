@@ -10,7 +10,7 @@ use super::observe::{Live, Observed, SecretState};
 use super::ownership::{Identity, Owner};
 use super::{Progress, Reason, migrate, scale, secret_values, validate};
 use crate::build::secrets::Generated;
-use crate::build::{Child, Gate, Part, Scale, Upkeep};
+use crate::build::{self, Child, Gate, Inputs, Part, Scale, Upkeep};
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::fingerprint::fingerprint;
@@ -71,50 +71,97 @@ fn random(count: usize) -> String {
     })
 }
 
-/// Writes every other child that may be written.
+/// The versions of a platform.
+#[derive(Clone, Copy)]
+pub struct Versions<'a> {
+    /// What the resource asks for.
+    pub wanted: &'a Platform,
+    /// What served before, where that is known.
+    pub served: Option<&'a Platform>,
+}
+
+/// Writes every other child that may be written. While the migration has not completed, that is the version which served before
+/// in place of what waits for the schema, with the number of pods that the resource asks for now.
 pub async fn children(
     cluster: &Cluster,
     observed: &mut Observed,
-    platform: &Platform,
+    versions: Versions<'_>,
     children: &[Child],
     migration: &migrate::State,
     applied: &mut Applied,
 ) -> Result<(), Error> {
-    let identity = Identity { name: &platform.name, uid: &platform.uid };
-    for child in children {
-        let open = match (child.upkeep, child.gate) {
-            (Upkeep::CreateOnce | Upkeep::Renewed | Upkeep::Job, _) => false,
-            (Upkeep::Apply, Gate::None) => true,
-            (Upkeep::Apply, Gate::Schema) => *migration == migrate::State::Complete,
-        };
-        // Pods that cannot mount it would stand in the way of those that serve, and be slow to notice that it has come.
-        let lacks_secret = child.scale.is_some() && validate::named_secret(child.part, platform, observed).is_some();
-        if !open || lacks_secret {
+    let Versions { wanted, served } = versions;
+    let identity = Identity { name: &wanted.name, uid: &wanted.uid };
+    let open = |child: &Child| child.gate == Gate::None || *migration == migrate::State::Complete;
+    for child in children.iter().filter(|child| child.upkeep == Upkeep::Apply) {
+        if open(child) && !lacks_secret(child, wanted, observed) {
+            write_child(cluster, observed, identity, child, applied).await?;
+        } else if open(child) || served.is_none() {
             scale_what_serves(cluster, observed, child, identity).await?;
+        }
+    }
+    let Some(served) = served.filter(|_| *migration != migrate::State::Complete) else { return Ok(()) };
+    for mut child in build::children(&Inputs { platform: served, secret_versions: &observed.secret_versions() }) {
+        let successor = children.iter().find(|other| is_same(other, &child));
+        if child.upkeep != Upkeep::Apply || successor.is_some_and(&open) {
             continue;
         }
-        match observed.find(child).map(|live| identity.owner(&live.metadata)) {
-            Some(Owner::Somebody) => {
-                let conflict = Error::NameConflict { kind: child.resource.kind.clone(), name: child.object.name_any() };
-                applied.refused.push((child.part, conflict));
-                continue;
-            }
-            Some(Owner::Terminating | Owner::Predecessor) => {
-                applied.waiting.push(removal(child));
-                continue;
-            }
-            Some(Owner::Ours) | None => {}
+        child.scale = served_scale(child.scale, successor.and_then(|successor| successor.scale));
+        if lacks_secret(&child, served, observed) {
+            scale_what_serves(cluster, observed, &child, identity).await?;
+        } else {
+            write_child(cluster, observed, identity, &child, applied).await?;
         }
-        match one(cluster, observed, child).await {
-            Ok(None) => {}
-            Ok(Some(field)) => {
-                let name = child.object.name_any();
-                applied.contested.push((child.part, format!("{} {name} does not keep {field}", child.resource.kind)));
-            }
-            // The same request would be refused again, and the other objects do not wait for it.
-            Err(error) if error.is_refusal() => applied.refused.push((child.part, error)),
-            Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
+fn is_same(one: &Child, other: &Child) -> bool {
+    one.resource == other.resource && one.object.metadata.name == other.object.metadata.name
+}
+
+/// The number of pods of the version that served before. It follows the resource, unless an autoscaler of that version decides.
+fn served_scale(served: Option<Scale>, wanted: Option<Scale>) -> Option<Scale> {
+    match served {
+        Some(Scale::Fixed(_)) => wanted.or(served),
+        Some(Scale::Autoscaled(_)) | None => served,
+    }
+}
+
+/// Whether the child's pods could not mount a Secret. They would stand in the way of those that serve, and be slow to notice that it
+/// has come.
+fn lacks_secret(child: &Child, platform: &Platform, observed: &Observed) -> bool {
+    child.scale.is_some() && validate::named_secret(child.part, platform, observed).is_some()
+}
+
+async fn write_child(
+    cluster: &Cluster,
+    observed: &mut Observed,
+    identity: Identity<'_>,
+    child: &Child,
+    applied: &mut Applied,
+) -> Result<(), Error> {
+    match observed.find(child).map(|live| identity.owner(&live.metadata)) {
+        Some(Owner::Somebody) => {
+            let conflict = Error::NameConflict { kind: child.resource.kind.clone(), name: child.object.name_any() };
+            applied.refused.push((child.part, conflict));
+            return Ok(());
         }
+        Some(Owner::Terminating | Owner::Predecessor) => {
+            applied.waiting.push(removal(child));
+            return Ok(());
+        }
+        Some(Owner::Ours) | None => {}
+    }
+    match one(cluster, observed, child).await {
+        Ok(None) => {}
+        Ok(Some(field)) => {
+            let name = child.object.name_any();
+            applied.contested.push((child.part, format!("{} {name} does not keep {field}", child.resource.kind)));
+        }
+        // The same request would be refused again, and the other objects do not wait for it.
+        Err(error) if error.is_refusal() => applied.refused.push((child.part, error)),
+        Err(error) => return Err(error),
     }
     Ok(())
 }

@@ -1,4 +1,8 @@
 //! The schema migration: a Job for each image. The API's new pods wait for it; a failed one is tried again.
+//!
+//! That a migration completed is recorded in the status, because its Job may go away: a policy gives it a time to live, or somebody
+//! deletes it. The record is for one image, what the image was told to do, and one volume. Without a record the migration runs
+//! again, which changes nothing in a database that has been migrated.
 
 use std::time::Duration;
 
@@ -8,13 +12,15 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 use kube::api::DynamicObject;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::observe::{Live, Observed};
 use super::ownership::{Identity, Owner};
 use crate::build::{Child, Upkeep, postgres};
 use crate::cluster::Cluster;
+use crate::crd::{DonationPlatform, MigrationStatus};
 use crate::error::Error;
+use crate::fingerprint::fingerprint;
 use crate::names::{ATTEMPT, INSTANCE_LABEL, LAST_FAILURE, VOLUME};
 use crate::resolve::Platform;
 use crate::telemetry::chain;
@@ -62,20 +68,67 @@ pub fn job(children: &[Child]) -> Option<&Child> {
     children.iter().find(|child| child.upkeep == Upkeep::Job)
 }
 
-/// The migration's state.
-pub fn state(platform: &Platform, observed: &Observed, children: &[Child]) -> State {
+/// The last migration that completed, as the status says. Without the revision that it reached, it does not count.
+pub fn recorded(resource: &DonationPlatform) -> Option<&MigrationStatus> {
+    let status = resource.status.as_ref()?;
+    status.migration.as_ref().filter(|_| status.schema_revision.is_some())
+}
+
+/// The migration's state. `record`: the last migration that completed, as the status says.
+pub fn state(platform: &Platform, observed: &Observed, children: &[Child], record: Option<&MigrationStatus>) -> State {
     let identity = Identity { name: &platform.name, uid: &platform.uid };
     // Without a migration nothing waits for one.
     let Some(child) = job(children) else { return State::Complete };
+    if record.is_some_and(|record| is_recorded(record, child, observed)) {
+        return State::Complete;
+    }
     let Some(job) = observed.find(child) else { return State::Absent };
     match identity.owner(&job.metadata) {
         Owner::Somebody => State::Foreign,
-        Owner::Terminating | Owner::Predecessor => State::Removed,
+        Owner::Predecessor => State::Removed,
+        // What it did is done, whoever removes it.
+        Owner::Terminating if is_complete(job) && !is_of_another_volume(job, observed) => State::Complete,
+        Owner::Terminating => State::Removed,
         Owner::Ours => match of_job(job, observed) {
             State::Complete if is_of_another_volume(job, observed) => State::Outdated,
             state => state,
         },
     }
+}
+
+/// Whether `record` is of the migration that `child` would run.
+pub fn is_recorded(record: &MigrationStatus, child: &Child, observed: &Observed) -> bool {
+    let (image, settings) = task(&child.object);
+    record.image == image && record.settings == settings && is_of_this_volume(record, &child.object, observed)
+}
+
+/// Whether `record` is of the volume of the database that `job` migrates. While there is no volume, the last one counts: the next
+/// one has another UID.
+pub fn is_of_this_volume(record: &MigrationStatus, job: &DynamicObject, observed: &Observed) -> bool {
+    match (&record.volume, volume_of(job, observed)) {
+        (Some(before), Some(now)) => *before == now,
+        (None, Some(_)) => false,
+        (_, None) => true,
+    }
+}
+
+/// What the status records of the migration that has completed. What is recorded of it already stays.
+pub fn record(observed: &Observed, children: &[Child], before: Option<&MigrationStatus>) -> Option<MigrationStatus> {
+    let child = job(children)?;
+    if let Some(before) = before.filter(|before| is_recorded(before, child, observed)) {
+        return Some(before.clone());
+    }
+    let job = observed.find(child)?;
+    let (image, settings) = task(&child.object);
+    Some(MigrationStatus { job: child.object.name_any(), image, settings, volume: job.annotations().get(VOLUME).cloned() })
+}
+
+/// The image of a migration, and a hash of what it is told to do. Where its pod runs and what it may use is no part of that.
+fn task(job: &DynamicObject) -> (String, String) {
+    let container = job.data.pointer("/spec/template/spec/containers/0");
+    let field = |name: &str| container.and_then(|container| container.get(name));
+    let image = field("image").and_then(Value::as_str).unwrap_or_default().to_owned();
+    (image, fingerprint(&json!([field("args"), field("env")])))
 }
 
 /// Whether the Job migrated a database whose volume has gone.
@@ -87,7 +140,8 @@ fn is_of_another_volume(job: &DynamicObject, observed: &Observed) -> bool {
 /// UID of the claim for the volume of the database that the Job migrates.
 fn volume_of(job: &DynamicObject, observed: &Observed) -> Option<String> {
     let name = postgres::claim_name(job.labels().get(INSTANCE_LABEL)?);
-    let claim = observed.claims.iter().find(|claim| claim.name_any() == name)?;
+    // The database uses its claim also when somebody took the labels away.
+    let claim = observed.claims.iter().chain(&observed.unlabelled_claim).find(|claim| claim.name_any() == name)?;
     claim.metadata.uid.clone().filter(|_| claim.metadata.deletion_timestamp.is_none())
 }
 
@@ -233,7 +287,126 @@ async fn create(cluster: &Cluster, observed: &mut Observed, child: &Child, faile
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+    use kube::core::ObjectMeta;
+
     use super::*;
+    use crate::build::{self, Inputs};
+    use crate::resolve::resolve;
+
+    /// A platform and its objects.
+    fn rendered(spec: Value) -> (Platform, Vec<Child>) {
+        let mut spec = spec;
+        if let Some(spec) = spec.as_object_mut() {
+            spec.entry("ingress").or_insert_with(|| json!({"host": "doe.example.org"}));
+        }
+        let resource = json!({
+            "apiVersion": "doacoes.dev/v1alpha1", "kind": "DonationPlatform",
+            "metadata": {"name": "esperanca", "namespace": "doacoes", "uid": "platform"}, "spec": spec,
+        });
+        let Ok(resource) = serde_json::from_value(resource) else { unreachable!("it is a DonationPlatform") };
+        let platform = resolve(&resource);
+        let children = build::children(&Inputs { platform: &platform, secret_versions: &BTreeMap::new() });
+        (platform, children)
+    }
+
+    /// The cluster with the claim of that UID.
+    fn with_volume(uid: &str) -> Observed {
+        let metadata = ObjectMeta { name: Some(postgres::claim_name("esperanca")), uid: Some(uid.to_owned()), ..ObjectMeta::default() };
+        let mut observed = Observed::default();
+        observed.claims.push(PersistentVolumeClaim { metadata, ..PersistentVolumeClaim::default() });
+        observed
+    }
+
+    /// Puts the rendered Job into the cluster, made for the volume of that UID.
+    fn put_job(observed: &mut Observed, children: &[Child], volume: &str, condition: Option<&str>) {
+        let Some(child) = job(children) else { unreachable!("it has a Job") };
+        let mut object = child.object.clone();
+        object.metadata.annotations = Some([(VOLUME.to_owned(), volume.to_owned())].into());
+        if let Some(status) = object.data.as_object_mut() {
+            let conditions: Vec<Value> = condition.into_iter().map(|type_| json!({"type": type_, "status": "True"})).collect();
+            status.insert("status".to_owned(), json!({"conditions": conditions}));
+        }
+        observed.put(Live { resource: child.resource.clone(), object });
+    }
+
+    /// What is recorded once the smallest platform's Job has completed on the volume `first`.
+    fn first_record() -> MigrationStatus {
+        let (_, children) = rendered(json!({}));
+        let mut observed = with_volume("first");
+        put_job(&mut observed, &children, "first", Some("Complete"));
+        let Some(record) = record(&observed, &children, None) else { unreachable!("it has completed") };
+        record
+    }
+
+    #[test]
+    fn a_recorded_migration_is_complete_whatever_became_of_its_job() {
+        let (record, (platform, children)) = (first_record(), rendered(json!({})));
+        assert_eq!(record.volume.as_deref(), Some("first"));
+        let mut observed = with_volume("first");
+        assert_eq!(state(&platform, &observed, &children, None), State::Absent, "without a record it runs again");
+        assert_eq!(state(&platform, &observed, &children, Some(&record)), State::Complete);
+        for condition in [None, Some("Failed")] {
+            put_job(&mut observed, &children, "first", condition);
+            assert_eq!(state(&platform, &observed, &children, Some(&record)), State::Complete, "{condition:?}");
+        }
+        // While there is no volume nothing is known of the next one.
+        assert_eq!(state(&platform, &Observed::default(), &children, Some(&record)), State::Complete);
+    }
+
+    #[test]
+    fn another_image_task_or_volume_is_another_migration_and_another_node_is_not() {
+        let record = first_record();
+        for (spec, expected) in [
+            (json!({"image": {"tag": "9.9.9"}}), State::Absent),
+            (json!({"firstAdmin": {"email": "admin@example.org"}}), State::Absent),
+            (
+                json!({"api": {"nodeSelector": {"pool": "b"}, "priorityClassName": "high", "extraEnv": [{"name": "A", "value": "b"}]}}),
+                State::Complete,
+            ),
+            (json!({"imagePullSecrets": [{"name": "registry"}], "redis": {"managed": {"maxMemory": "2Gi"}}}), State::Complete),
+        ] {
+            let (platform, children) = rendered(spec.clone());
+            assert_eq!(state(&platform, &with_volume("first"), &children, Some(&record)), expected, "{spec}");
+        }
+        let (platform, children) = rendered(json!({}));
+        let mut observed = with_volume("second");
+        assert_eq!(state(&platform, &observed, &children, Some(&record)), State::Absent);
+        put_job(&mut observed, &children, "first", Some("Complete"));
+        assert_eq!(state(&platform, &observed, &children, Some(&record)), State::Outdated);
+        let unknown = MigrationStatus { volume: None, ..record };
+        assert_eq!(state(&platform, &with_volume("first"), &children, Some(&unknown)), State::Absent, "of an unknown volume");
+    }
+
+    #[test]
+    fn a_job_that_is_being_removed_counts_only_if_it_completed() {
+        let (platform, children) = rendered(json!({}));
+        for (condition, expected) in [(Some("Complete"), State::Complete), (Some("Failed"), State::Removed), (None, State::Removed)] {
+            let mut observed = with_volume("first");
+            put_job(&mut observed, &children, "first", condition);
+            let Some(mut object) = job(&children).and_then(|child| observed.find(child)).cloned() else { unreachable!("it was put there") };
+            object.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
+            let Some(child) = job(&children) else { unreachable!("it has a Job") };
+            observed.put(Live { resource: child.resource.clone(), object });
+            assert_eq!(state(&platform, &observed, &children, None), expected, "{condition:?}");
+        }
+    }
+
+    #[test]
+    fn a_record_stays_as_it_is_and_a_new_one_names_its_job() {
+        let before = first_record();
+        let (_, elsewhere) = rendered(json!({"api": {"nodeSelector": {"pool": "b"}}}));
+        assert_eq!(record(&with_volume("first"), &elsewhere, Some(&before)), Some(before.clone()));
+        let (_, next) = rendered(json!({"image": {"tag": "9.9.9"}}));
+        let mut observed = with_volume("first");
+        assert_eq!(record(&observed, &next, Some(&before)), None);
+        put_job(&mut observed, &next, "first", Some("Complete"));
+        let after = record(&observed, &next, Some(&before));
+        assert_eq!(after.map(|record| (record.image, record.job == before.job)), Some(("localhost/doacoes/api:9.9.9".to_owned(), false)));
+    }
 
     #[test]
     fn the_wait_between_attempts_doubles_up_to_ten_minutes() {

@@ -26,15 +26,16 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::runtime::events::Reporter;
 
-use self::apply::Applied;
+use self::apply::{Applied, Versions};
 use self::observe::Observed;
 pub use self::reason::Reason;
 use self::report::{Look, report};
 use crate::build::{self, Child, Inputs, Part};
 use crate::cluster::Cluster;
-use crate::crd::DonationPlatform;
+use crate::crd::{DonationPlatform, MigrationStatus};
 use crate::error::Error;
 use crate::resolve::{Platform, resolve};
+use crate::telemetry::chain;
 
 /// How far something is.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -92,20 +93,45 @@ pub async fn reconcile(context: &Context, resource: &DonationPlatform, now: Time
     }
     let cluster = &context.cluster;
     let platform = resolve(resource);
-    let mut observed = Observed::fetch(cluster, &platform).await?;
+    let served = served(resource);
+    let mut observed = Observed::fetch(cluster, &platform, served.as_ref()).await?;
     let first = rendered(&platform, &observed);
     observed.fetch_unlabelled(cluster, &platform, &first).await?;
+    let record = migrate::recorded(resource);
+    let before = Before { record, served: served.as_ref() };
     let hold = validate::hold(&platform, &observed, resource.status.as_ref(), &first);
     let mut written = Written::default();
     let failed = match hold {
-        None if !platform.spec.paused => write(cluster, resource, &platform, &mut observed, &first, now, &mut written).await.err(),
+        None if !platform.spec.paused => write(cluster, resource, &platform, before, &mut observed, &first, now, &mut written).await.err(),
         _ => None,
     };
     let children = rendered(&platform, &observed);
-    let migration = migrate::state(&platform, &observed, &children);
+    let migration = migrate::state(&platform, &observed, &children, record);
     let Written { applied, retry } = written;
     let (children, observed) = (&children, &observed);
     report(context, Look { resource, platform: &platform, children, observed, migration, applied, hold, retry, failed }, now).await
+}
+
+/// What the status says of the passes before.
+#[derive(Clone, Copy)]
+struct Before<'a> {
+    /// The last migration that completed.
+    record: Option<&'a MigrationStatus>,
+    /// The platform as the last spec asked for it whose migration had completed.
+    served: Option<&'a Platform>,
+}
+
+/// The platform as the last spec asked for it whose migration had completed. What an older release recorded and this one cannot
+/// read counts as not recorded.
+fn served(resource: &DonationPlatform) -> Option<Platform> {
+    let spec = resource.status.as_ref()?.served_spec.clone()?;
+    match serde_json::from_value(spec) {
+        Ok(spec) => Some(resolve(&DonationPlatform { spec, ..resource.clone() })),
+        Err(error) => {
+            tracing::warn!(error = chain(&error), "status.servedSpec cannot be read");
+            None
+        }
+    }
 }
 
 /// What was written.
@@ -122,6 +148,7 @@ async fn write(
     cluster: &Cluster,
     resource: &DonationPlatform,
     platform: &Platform,
+    before: Before<'_>,
     observed: &mut Observed,
     first: &[Child],
     now: Timestamp,
@@ -141,22 +168,33 @@ async fn write(
     // Now that the Secrets exist, so do the hashes of their content in the pods' annotations.
     let children = rendered(platform, observed);
     let database_ready = is_ready(resource, Part::Postgres, &children, observed);
-    let migration = migrate::state(platform, observed, &children);
+    let migration = migrate::state(platform, observed, &children, before.record);
     let mut migrated = Applied::default();
+    let mut failed = None;
     if may_migrate {
+        // The version that serves is kept whatever becomes of the Job.
         match migrate::run(cluster, observed, &children, &migration, database_ready, now).await {
             Ok(retry) => written.retry = retry,
-            // What serves is kept as it is all the same.
             Err(error) if error.is_refusal() => migrated.refused.push((Part::Migrate, error)),
-            Err(error) => return Err(error),
+            Err(error) => failed = Some(error),
         }
     }
     written.applied.extend([migrated, Applied::default()]);
     if let Some(applied) = written.applied.last_mut() {
-        apply::children(cluster, observed, platform, &children, &migration, applied).await?;
+        let served = before.served.filter(|_| serves_this_volume(before.record, observed, &children));
+        apply::children(cluster, observed, Versions { wanted: platform, served }, &children, &migration, applied).await?;
     }
-    let migration = migrate::state(platform, observed, &children);
-    prune::prune(cluster, observed, platform, &children, &migration).await
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    let migration = migrate::state(platform, observed, &children, before.record);
+    prune::prune(cluster, observed, platform, &children, &migration, before.record).await
+}
+
+/// Whether the version that was served before belongs to the volume that is there now. On another one it could not run.
+fn serves_this_volume(record: Option<&MigrationStatus>, observed: &Observed, children: &[Child]) -> bool {
+    let job = migrate::job(children);
+    record.zip(job).is_some_and(|(record, job)| migrate::is_of_this_volume(record, &job.object, observed))
 }
 
 fn rendered(platform: &Platform, observed: &Observed) -> Vec<Child> {

@@ -68,8 +68,9 @@ pub struct Observed {
 }
 
 impl Observed {
-    /// Reads everything that has the platform's labels, and the Secrets that it uses.
-    pub async fn fetch(cluster: &Cluster, platform: &Platform) -> Result<Self, Error> {
+    /// Reads everything that has the platform's labels, and the Secrets that it uses. `served`: the version that served before, which
+    /// may use others.
+    pub async fn fetch(cluster: &Cluster, platform: &Platform, served: Option<&Platform>) -> Result<Self, Error> {
         let namespace = &platform.namespace;
         let selector = names::instance(&platform.name);
         let lists = try_join_all(kinds::rendered().into_iter().map(|resource| {
@@ -84,7 +85,8 @@ impl Observed {
         for live in lists.into_iter().flatten() {
             observed.put(live);
         }
-        let formats = secret_values::formats(platform);
+        let mut formats = served.map(secret_values::formats).unwrap_or_default();
+        formats.extend(secret_values::formats(platform));
         let secret = kinds::secret();
         let found = try_join_all(formats.iter().map(|(name, formats)| {
             let secret = &secret;

@@ -205,7 +205,7 @@ pub fn of_migration(children: &[Child], observed: &Observed, state: &migrate::St
     let child = migrate::job(children)?;
     let name = child.object.name_any();
     let progress = match state {
-        migrate::State::Complete => Progress::Ready { reason: Reason::Migrated, message: format!("Job {name} has completed") },
+        migrate::State::Complete => Progress::Ready { reason: Reason::Migrated, message: migrated(child) },
         migrate::State::Outdated if database_ready => Progress::Waiting {
             reason: Reason::Migrating,
             message: "the volume is another than the one that was migrated, so it is migrated too".to_owned(),
@@ -246,6 +246,12 @@ pub fn of_migration(children: &[Child], observed: &Observed, state: &migrate::St
         }
         progress => progress,
     })
+}
+
+/// The same whether the Job is still there or not.
+fn migrated(job: &Child) -> String {
+    let image = job.object.data.pointer("/spec/template/spec/containers/0/image").and_then(Value::as_str).unwrap_or_default();
+    format!("the migration of {image} has completed")
 }
 
 /// What the last warning about an object says, where the object itself says nothing: a `StatefulSet` whose pods are refused, a

@@ -11,6 +11,7 @@ use super::observe::Observed;
 use super::ownership::{Identity, Owner};
 use crate::build::Child;
 use crate::cluster::Cluster;
+use crate::crd::MigrationStatus;
 use crate::error::Error;
 use crate::resolve::Platform;
 
@@ -21,8 +22,9 @@ pub async fn prune(
     platform: &Platform,
     children: &[Child],
     migration: &migrate::State,
+    record: Option<&MigrationStatus>,
 ) -> Result<(), Error> {
-    for (resource, object) in surplus(observed, platform, children, migration) {
+    for (resource, object) in surplus(observed, platform, children, migration, record) {
         tracing::info!(object = object.name_any(), kind = resource.kind, "is no longer wanted");
         cluster.delete(&resource, &object).await?;
         observed.forget(&resource, &object);
@@ -36,10 +38,14 @@ pub fn surplus(
     platform: &Platform,
     children: &[Child],
     migration: &migrate::State,
+    record: Option<&MigrationStatus>,
 ) -> Vec<(ApiResource, DynamicObject)> {
     let identity = Identity { name: &platform.name, uid: &platform.uid };
-    let rendered: BTreeSet<(String, String)> =
+    let mut rendered: BTreeSet<(String, String)> =
         children.iter().map(|child| (child.resource.kind.clone(), child.object.name_any())).collect();
+    // The Job that did what this one would do, where its pod was to run elsewhere.
+    let done = migrate::job(children).and_then(|job| record.filter(|record| migrate::is_recorded(record, job, observed)).zip(Some(job)));
+    rendered.extend(done.map(|(record, job)| (job.resource.kind.clone(), record.job.clone())));
     observed
         .objects()
         .filter(|live| !rendered.contains(&(live.resource.kind.clone(), live.object.name_any())))

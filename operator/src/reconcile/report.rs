@@ -64,7 +64,7 @@ pub async fn report(context: &Context, mut look: Look<'_>, now: Timestamp) -> Re
         .chain((migration == migrate::State::Foreign).then(|| "the migration's Job is somebody else's".to_owned()))
         .collect();
     let pending = if platform.spec.paused && hold.is_none() {
-        let surplus = prune::surplus(observed, platform, children, &migration);
+        let surplus = prune::surplus(observed, platform, children, &migration, migrate::recorded(resource));
         let changed = apply::pending(&context.cluster, observed, children)?.map(|child| (&child.resource, &child.object));
         let pending = changed.or_else(|| surplus.first().map(|(resource, object)| (resource, object)));
         pending.map(|(resource, object)| format!("{} {}", resource.kind, object.name_any()))
@@ -89,7 +89,7 @@ pub async fn report(context: &Context, mut look: Look<'_>, now: Timestamp) -> Re
     ]);
     let mut before = resource.status.clone().unwrap_or_default();
     before.conditions.retain(ConditionType::is_ours);
-    let mut after = status::facts(resource, platform, children, observed, &migration);
+    let mut after = status::facts(resource, platform, children, observed, &migration, hold.is_none() && !platform.spec.paused);
     after.conditions = status::conditions(&before.conditions, &wanted, resource.metadata.generation, now);
     if after != before {
         context.cluster.apply_status(resource, &after).await?;

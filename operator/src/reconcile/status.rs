@@ -317,6 +317,7 @@ pub fn facts(
     children: &[Child],
     observed: &Observed,
     migration: &migrate::State,
+    writes: bool,
 ) -> DonationPlatformStatus {
     let previous = resource.status.clone().unwrap_or_default();
     let revision = match migration {
@@ -335,6 +336,15 @@ pub fn facts(
     DonationPlatformStatus {
         conditions: Vec::new(),
         observed_generation: resource.metadata.generation,
+        migration: match migration {
+            migrate::State::Complete => migrate::record(observed, children, previous.migration.as_ref()).or(previous.migration),
+            _ => previous.migration,
+        },
+        // While nothing is written, nothing is let in.
+        served_spec: match migration {
+            migrate::State::Complete if writes => serde_json::to_value(&resource.spec).ok(),
+            _ => previous.served_spec,
+        },
         version: live.filter(|live| progress::is_rolled_out(live)).and_then(|live| tag(&live.data)).or(previous.version),
         schema_revision: revision,
         endpoint: Some(platform.public_url()),

@@ -9,6 +9,7 @@ mod crash;
 mod drift;
 mod faults;
 mod golden;
+mod migration;
 mod revert;
 mod rights;
 mod running;
