@@ -12,20 +12,20 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
 
-use crate::controller::Watched;
+use crate::controller::WatchState;
 use crate::metrics::Metrics;
 use crate::telemetry::chain;
 
 #[derive(Clone)]
 struct Admin {
-    watched: Watched,
+    watched: WatchState,
     metrics: Arc<Metrics>,
 }
 
 /// Serves until `stop` resolves.
 pub async fn serve(
     listener: TcpListener,
-    watched: Watched,
+    watched: WatchState,
     metrics: Arc<Metrics>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
@@ -33,7 +33,7 @@ pub async fn serve(
 }
 
 /// The routes.
-pub fn routes(watched: Watched, metrics: Arc<Metrics>) -> Router {
+pub fn routes(watched: WatchState, metrics: Arc<Metrics>) -> Router {
     Router::new()
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(readyz))

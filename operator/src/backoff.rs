@@ -1,6 +1,6 @@
 //! How long a platform waits after a failed pass.
 //!
-//! A failure begins a wait of its class ([`Class::delay`]), and the wait ends with the next try. Passes that events start during a
+//! A failure begins a wait of its class ([`ErrorClass::delay`]), and the wait ends with the next try. Passes that events start during a
 //! wait are tries too, but their failures neither count nor extend it: ten events in a second are one cause, not ten. So a wait is
 //! never longer than the platform has been failing, or than the first wait of its class, whichever is longer, and never longer than
 //! the cap of its class.
@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::error::Class;
+use crate::error::ErrorClass;
 
 /// The failures of every platform that fails now.
 #[derive(Debug, Default)]
@@ -35,10 +35,10 @@ pub struct Failure {
     /// `metadata.generation` of the resource.
     pub generation: Option<i64>,
     /// The error's class.
-    pub class: Class,
+    pub class: ErrorClass,
     /// How long the API server asks to wait at least.
     pub retry_after: Duration,
-    /// From 0 to 1; shortens a new wait as [`Class::delay`] says.
+    /// From 0 to 1; shortens a new wait as [`ErrorClass::delay`] says.
     pub jitter: f64,
 }
 
@@ -55,7 +55,7 @@ pub struct Retry {
 #[derive(Debug, Default)]
 struct Failing {
     generation: Option<i64>,
-    waits: HashMap<Class, Wait>,
+    waits: HashMap<ErrorClass, Wait>,
 }
 
 /// The wait of one class.
@@ -111,7 +111,7 @@ mod tests {
         }
 
         /// Number of failures that count, and the wait in whole seconds.
-        fn seconds(&self, class: Class) -> (u32, u64) {
+        fn seconds(&self, class: ErrorClass) -> (u32, u64) {
             let retry = self.fail(failure(class));
             (retry.failures, retry.delay.as_secs())
         }
@@ -125,7 +125,7 @@ mod tests {
         Key { namespace: "doacoes".to_owned(), name: "esperanca".to_owned() }
     }
 
-    fn failure(class: Class) -> Failure {
+    fn failure(class: ErrorClass) -> Failure {
         Failure { generation: Some(1), class, retry_after: Duration::ZERO, jitter: 0.0 }
     }
 
@@ -138,13 +138,13 @@ mod tests {
             let at = clock.start + Duration::from_millis(2100) * event;
             while next < at {
                 clock.now = next;
-                next = clock.now + clock.fail(failure(Class::Fault)).delay;
+                next = clock.now + clock.fail(failure(ErrorClass::Fault)).delay;
             }
             clock.now = at;
-            let retry = clock.fail(failure(Class::Fault));
+            let retry = clock.fail(failure(ErrorClass::Fault));
             next = clock.now + retry.delay;
             assert!(retry.failures <= 4, "{retry:?} after {event} events");
-            let first = Class::Fault.delay(1, 0.0);
+            let first = ErrorClass::Fault.delay(1, 0.0);
             assert!(retry.delay <= (at - clock.start) + first, "{retry:?}: longer than the trouble has lasted");
         }
         // Waits of 2, 4, 8 and 16 s: the fifth try is due 30 s after the first one.
@@ -154,13 +154,13 @@ mod tests {
     #[test]
     fn an_event_neither_shortens_nor_extends_the_wait() {
         let mut clock = Clock::new();
-        assert_eq!(clock.seconds(Class::NameConflict), (1, 15));
+        assert_eq!(clock.seconds(ErrorClass::NameConflict), (1, 15));
         for left in [14, 13, 12] {
             clock.advance(Duration::from_secs(1));
-            assert_eq!(clock.seconds(Class::NameConflict), (1, left));
+            assert_eq!(clock.seconds(ErrorClass::NameConflict), (1, left));
         }
         clock.advance(Duration::from_secs(12));
-        assert_eq!(clock.seconds(Class::NameConflict), (2, 30));
+        assert_eq!(clock.seconds(ErrorClass::NameConflict), (2, 30));
     }
 
     #[test]
@@ -168,7 +168,7 @@ mod tests {
         let mut clock = Clock::new();
         let mut waits = Vec::new();
         for _ in 0..10 {
-            let retry = clock.fail(failure(Class::Fault));
+            let retry = clock.fail(failure(ErrorClass::Fault));
             waits.push(retry.delay.as_secs());
             clock.advance(retry.delay);
         }
@@ -179,11 +179,11 @@ mod tests {
     fn success_another_generation_and_another_class_begin_again() {
         let mut clock = Clock::new();
         for _ in 0..6 {
-            let retry = clock.fail(failure(Class::Transient));
+            let retry = clock.fail(failure(ErrorClass::Transient));
             clock.advance(retry.delay);
         }
-        assert_eq!(clock.seconds(Class::Fault), (1, 2), "another class");
-        let changed = Failure { generation: Some(2), ..failure(Class::Transient) };
+        assert_eq!(clock.seconds(ErrorClass::Fault), (1, 2), "another class");
+        let changed = Failure { generation: Some(2), ..failure(ErrorClass::Transient) };
         assert_eq!(clock.fail(changed), Retry { failures: 1, delay: Duration::from_millis(500) }, "another generation");
         clock.advance(Duration::from_secs(1));
         assert_eq!(clock.fail(changed).failures, 2);
@@ -196,9 +196,9 @@ mod tests {
         let mut clock = Clock::new();
         let mut last = Duration::ZERO;
         for _ in 0..8 {
-            last = clock.fail(failure(Class::Fault)).delay;
+            last = clock.fail(failure(ErrorClass::Fault)).delay;
             clock.advance(last);
-            let retry = clock.fail(failure(Class::Transient));
+            let retry = clock.fail(failure(ErrorClass::Transient));
             clock.advance(retry.delay);
         }
         assert_eq!(last.as_secs(), 256);
@@ -207,11 +207,11 @@ mod tests {
     #[test]
     fn what_the_api_server_asks_for_is_kept_and_platforms_do_not_share() {
         let mut clock = Clock::new();
-        let asked = Failure { retry_after: Duration::from_secs(40), ..failure(Class::Transient) };
+        let asked = Failure { retry_after: Duration::from_secs(40), ..failure(ErrorClass::Transient) };
         assert_eq!(clock.fail(asked).delay.as_secs(), 40);
         clock.advance(Duration::from_secs(10));
-        assert_eq!(clock.seconds(Class::Transient), (1, 30));
+        assert_eq!(clock.seconds(ErrorClass::Transient), (1, 30));
         let other = Key { name: "outra".to_owned(), ..key() };
-        assert_eq!(clock.backoff.failed(other, failure(Class::Transient), clock.now).delay, Duration::from_millis(500));
+        assert_eq!(clock.backoff.failed(other, failure(ErrorClass::Transient), clock.now).delay, Duration::from_millis(500));
     }
 }

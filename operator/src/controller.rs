@@ -25,21 +25,21 @@ use crate::error::Error;
 use crate::kinds;
 use crate::metrics::{Metrics, ReconcileResult};
 use crate::names;
-use crate::reconcile::status::ConditionType;
+use crate::reconcile::condition::ConditionType;
 use crate::reconcile::{Context, Outcome, reconcile};
 use crate::telemetry::chain;
 
-/// Platforms that are worked on at the same time in one scope.
-const CONCURRENCY: u16 = 8;
-/// Several changes in this time make one look.
-const DEBOUNCE: Duration = Duration::from_millis(100);
-/// For what is not watched: Secrets without our labels, and certificates that come near their end.
-const LOOK_ANYWAY: Duration = Duration::from_mins(5);
+/// Most passes at the same time in one scope.
+const CONCURRENT_PASSES_MAX: u16 = 8;
+/// Time in which several events start one pass.
+const EVENT_DEBOUNCE: Duration = Duration::from_millis(100);
+/// Longest time between two passes, for what is not watched: Secrets without our labels, and certificates near their end.
+const RESYNC_INTERVAL: Duration = Duration::from_mins(5);
 
 /// A resource, or why it cannot be read: one that an older definition let in must not stop the others.
-type Stored = DeserializeGuard<DonationPlatform>;
+type GuardedPlatform = DeserializeGuard<DonationPlatform>;
 
-/// Where the operator looks for platforms.
+/// Where the operator keeps platforms.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Scope {
     /// In all namespaces.
@@ -57,30 +57,30 @@ impl Scope {
         namespaces.iter().cloned().map(Self::Namespace).collect()
     }
 
-    fn platforms(&self, context: &Context) -> Api<Stored> {
+    fn platforms(&self, context: &Context) -> Api<GuardedPlatform> {
         match self {
-            Self::Cluster => Api::all(context.cluster.client()),
-            Self::Namespace(namespace) => Api::namespaced(context.cluster.client(), namespace),
+            Self::Cluster => Api::all(context.client.client()),
+            Self::Namespace(namespace) => Api::namespaced(context.client.client(), namespace),
         }
     }
 
     fn metadata(&self, context: &Context, resource: &ApiResource) -> Api<PartialObjectMeta<DynamicObject>> {
         match self {
-            Self::Cluster => Api::all_with(context.cluster.client(), resource),
-            Self::Namespace(namespace) => Api::namespaced_with(context.cluster.client(), namespace, resource),
+            Self::Cluster => Api::all_with(context.client.client(), resource),
+            Self::Namespace(namespace) => Api::namespaced_with(context.client.client(), namespace, resource),
         }
     }
 }
 
 /// What the watches know: the platforms, and whether all watches are established.
 #[derive(Clone, Default)]
-pub struct Watched {
-    stores: Arc<Mutex<Vec<Store<Stored>>>>,
+pub struct WatchState {
+    stores: Arc<Mutex<Vec<Store<GuardedPlatform>>>>,
     missing: Arc<AtomicUsize>,
     started: Arc<AtomicUsize>,
 }
 
-impl Watched {
+impl WatchState {
     /// Whether every watch has read what there is.
     pub fn is_established(&self) -> bool {
         self.started.load(Ordering::Acquire) > 0 && self.missing.load(Ordering::Acquire) == 0
@@ -137,17 +137,17 @@ struct Worker {
 }
 
 /// Works until `stop` says so; then finishes what it has begun.
-pub async fn run(context: Context, metrics: Arc<Metrics>, scopes: Vec<Scope>, watched: Watched, stop: watch::Receiver<bool>) {
+pub async fn run(context: Context, metrics: Arc<Metrics>, scopes: Vec<Scope>, watched: WatchState, stop: watch::Receiver<bool>) {
     let worker = Arc::new(Worker { context, metrics, backoff: Backoff::default() });
     join_all(scopes.into_iter().map(|scope| work(Arc::clone(&worker), scope, watched.clone(), stop.clone()))).await;
 }
 
-async fn work(worker: Arc<Worker>, scope: Scope, watched: Watched, stop: watch::Receiver<bool>) {
+async fn work(worker: Arc<Worker>, scope: Scope, watched: WatchState, stop: watch::Receiver<bool>) {
     let context = &worker.context;
     let (store, writer) = reflector::store();
     watched.stores.lock().unwrap_or_else(PoisonError::into_inner).push(store.clone());
     let platforms = watched.track(watcher(scope.platforms(context), watcher::Config::default()).default_backoff().boxed());
-    let mut triggers: Vec<BoxStream<'static, Result<ReconcileRequest<Stored>, watcher::Error>>> =
+    let mut triggers: Vec<BoxStream<'static, Result<ReconcileRequest<GuardedPlatform>, watcher::Error>>> =
         vec![trigger_self(reflector::reflector(writer, platforms).applied_objects(), ()).boxed()];
     for resource in kinds::watched() {
         let config = watcher::Config::default().labels(&names::managed());
@@ -158,16 +158,16 @@ async fn work(worker: Arc<Worker>, scope: Scope, watched: Watched, stop: watch::
     let config = watcher::Config::default().fields("type=kubernetes.io/tls");
     let certificates = watched.track(watcher(scope.metadata(context, &kinds::secret()), config).default_backoff().boxed());
     let platforms = store.clone();
-    triggers.push(trigger_with(certificates.touched_objects(), move |object| users_of(&platforms, &object)).boxed());
+    triggers.push(trigger_with(certificates.touched_objects(), move |object| platforms_with_certificate(&platforms, &object)).boxed());
 
     let queue = stream::select_all(triggers).take_until(stopped(stop));
     applier(
-        |platform, worker: Arc<Worker>| async move { worker.look(&platform).await }.boxed(),
+        |platform, worker: Arc<Worker>| async move { worker.pass(&platform).await }.boxed(),
         |platform, error, worker: Arc<Worker>| worker.after_failure(&platform, error),
         Arc::clone(&worker),
         store,
         queue,
-        Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE),
+        Config::default().concurrency(CONCURRENT_PASSES_MAX).debounce(EVENT_DEBOUNCE),
     )
     .for_each(|result| {
         match result {
@@ -191,7 +191,7 @@ async fn stopped(mut stop: watch::Receiver<bool>) {
 
 /// The platforms that an object belongs to by its labels, as retained data does, which has no owner; and by its owners, as an object
 /// does whose label was changed.
-fn platforms_of<K: Resource>(object: &K) -> Vec<ReconcileRequest<Stored>>
+fn platforms_of<K: Resource>(object: &K) -> Vec<ReconcileRequest<GuardedPlatform>>
 where
     K::DynamicType: Hash + Eq,
 {
@@ -203,7 +203,7 @@ where
 }
 
 /// The platforms whose donors see this certificate.
-fn users_of<K: Resource>(platforms: &Store<Stored>, secret: &K) -> Vec<ReconcileRequest<Stored>> {
+fn platforms_with_certificate<K: Resource>(platforms: &Store<GuardedPlatform>, secret: &K) -> Vec<ReconcileRequest<GuardedPlatform>> {
     let (name, namespace) = (secret.name_any(), secret.namespace());
     platforms
         .state()
@@ -218,26 +218,26 @@ fn users_of<K: Resource>(platforms: &Store<Stored>, secret: &K) -> Vec<Reconcile
 }
 
 impl Worker {
-    async fn look(&self, platform: &Stored) -> Result<Action, Error> {
+    async fn pass(&self, platform: &GuardedPlatform) -> Result<Action, Error> {
         let started = Instant::now();
         let result = match &platform.0 {
-            Ok(platform) => reconcile(&self.context, platform, Timestamp::now()).await,
+            Ok(platform) => Box::pin(reconcile(&self.context, platform, Timestamp::now())).await,
             Err(unreadable) => Err(Error::Invalid(format!("the resource cannot be read: {unreadable}"))),
         };
         let (outcome, action) = match &result {
-            Ok(Outcome::Settled) => (ReconcileResult::Settled, Action::requeue(LOOK_ANYWAY)),
+            Ok(Outcome::Settled) => (ReconcileResult::Settled, Action::requeue(RESYNC_INTERVAL)),
             Ok(Outcome::Waiting(after)) => (ReconcileResult::Waiting, Action::requeue(*after)),
             Err(_) => (ReconcileResult::Failed, Action::await_change()),
         };
-        self.metrics.reconciled(outcome, started.elapsed());
+        self.metrics.count_reconcile(outcome, started.elapsed());
         result?;
         self.backoff.forget(&key(platform));
         Ok(action)
     }
 
-    fn after_failure(&self, platform: &Stored, error: &Error) -> Action {
+    fn after_failure(&self, platform: &GuardedPlatform, error: &Error) -> Action {
         let class = error.class();
-        self.metrics.failed(class);
+        self.metrics.count_error(class);
         let failure =
             Failure { generation: platform.meta().generation, class, retry_after: error.retry_after(), jitter: rand::random::<f64>() };
         let Retry { failures, delay } = self.backoff.failed(key(platform), failure, Instant::now());
@@ -259,6 +259,6 @@ impl Worker {
     }
 }
 
-fn key(platform: &Stored) -> Key {
+fn key(platform: &GuardedPlatform) -> Key {
     Key { namespace: platform.namespace().unwrap_or_default(), name: platform.name_any() }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::cluster::Verb;
+use crate::verb::Verb;
 
 /// A reconcile that failed. Waiting for the cluster is no error: see [`Progress`](crate::reconcile::Progress).
 #[derive(Debug, thiserror::Error)]
@@ -10,7 +10,7 @@ pub enum Error {
     /// The API server refused a request or could not be reached.
     #[error("cannot {} {kind} {name}", verb.as_str())]
     Request {
-        /// What was tried.
+        /// What the request was to do.
         verb: Verb,
         /// Kind of the object.
         kind: String,
@@ -22,13 +22,13 @@ pub enum Error {
     /// The API server did not answer in time.
     #[error("cannot {} {kind} {name}: no answer within {} s", verb.as_str(), after.as_secs())]
     Timeout {
-        /// What was tried.
+        /// What the request was to do.
         verb: Verb,
         /// Kind of the object.
         kind: String,
         /// Name of the object; empty for a list.
         name: String,
-        /// How long was waited.
+        /// The time limit.
         after: Duration,
     },
     /// An object is not what its kind promises, or could not be written as JSON.
@@ -38,7 +38,7 @@ pub enum Error {
         kind: String,
         /// Name of the object.
         name: String,
-        /// Why.
+        /// The reason.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// An object of that name exists and is not the operator's.
@@ -54,9 +54,9 @@ pub enum Error {
     Invalid(String),
 }
 
-/// Errors that are tried again in the same way.
+/// Errors after which the same wait applies.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Class {
+pub enum ErrorClass {
     /// Only a change of the resource, or of what it names, helps.
     Invalid,
     /// Somebody else's object is in the way.
@@ -69,7 +69,7 @@ pub enum Class {
     Fault,
 }
 
-impl Class {
+impl ErrorClass {
     /// Every class.
     pub const ALL: [Self; 5] = [Self::Invalid, Self::NameConflict, Self::Conflict, Self::Transient, Self::Fault];
 
@@ -84,8 +84,8 @@ impl Class {
         }
     }
 
-    /// How long to wait after the `failures`-th failure in a row, from 1. `jitter` is from 0 to 1 and shortens the wait by up
-    /// to a fifth, so that many platforms do not come back at the same moment.
+    /// The wait after the `failures`-th failure in a row, from 1: it doubles from the first wait of the class up to its cap. `jitter` is
+    /// from 0 to 1 and shortens the wait by up to a fifth, so that many platforms do not come back at the same moment.
     pub fn delay(self, failures: u32, jitter: f64) -> Duration {
         let (first, cap) = match self {
             // Changes of the resource wake it; the wait is for what it names, such as a Secret of another team.
@@ -102,8 +102,8 @@ impl Class {
 }
 
 impl Error {
-    /// What a person reads of it: which request failed, and how, without what differs from one time to the next.
-    pub fn brief(&self) -> String {
+    /// The text for a status: which request failed and how, without parts that differ from one time to the next.
+    pub fn summary(&self) -> String {
         match self {
             Self::Request { source, .. } => match &**source {
                 kube::Error::Api(status) => format!("{self}: the API server answers {} {}", status.code, status.reason),
@@ -113,20 +113,20 @@ impl Error {
         }
     }
 
-    /// The error's class. What is not known is transient.
-    pub fn class(&self) -> Class {
+    /// The error's class. An unknown error is transient.
+    pub fn class(&self) -> ErrorClass {
         match self {
             Self::Request { source, .. } => class_of(source),
-            Self::Timeout { .. } => Class::Transient,
-            Self::Malformed { .. } => Class::Fault,
-            Self::NameConflict { .. } => Class::NameConflict,
-            Self::Invalid(_) => Class::Invalid,
+            Self::Timeout { .. } => ErrorClass::Transient,
+            Self::Malformed { .. } => ErrorClass::Fault,
+            Self::NameConflict { .. } => ErrorClass::NameConflict,
+            Self::Invalid(_) => ErrorClass::Invalid,
         }
     }
 
     /// Whether the API server refused the object itself, so that the same request would be refused again.
     pub fn is_refusal(&self) -> bool {
-        matches!(self.class(), Class::Fault)
+        matches!(self.class(), ErrorClass::Fault)
     }
 
     /// Whether the API server found that the object breaks a rule of its kind.
@@ -157,17 +157,17 @@ impl Error {
     }
 }
 
-fn class_of(error: &kube::Error) -> Class {
+fn class_of(error: &kube::Error) -> ErrorClass {
     let kube::Error::Api(status) = error else {
-        return Class::Transient;
+        return ErrorClass::Transient;
     };
     if status.is_conflict() || status.is_already_exists() {
-        return Class::Conflict;
+        return ErrorClass::Conflict;
     }
     match status.code {
         // 404 for a write: the namespace or the object went away, and a watch event of that comes or came.
-        400 | 401 | 403 | 405 | 406 | 413 | 415 | 422 => Class::Fault,
-        _ => Class::Transient,
+        400 | 401 | 403 | 405 | 406 | 413 | 415 | 422 => ErrorClass::Fault,
+        _ => ErrorClass::Transient,
     }
 }
 
@@ -189,14 +189,14 @@ mod tests {
     #[test]
     fn every_answer_of_the_api_server_has_a_class() {
         for (code, reason, class) in [
-            (409, "Conflict", Class::Conflict),
-            (409, "AlreadyExists", Class::Conflict),
-            (422, "Invalid", Class::Fault),
-            (403, "Forbidden", Class::Fault),
-            (404, "NotFound", Class::Transient),
-            (429, "TooManyRequests", Class::Transient),
-            (500, "InternalError", Class::Transient),
-            (503, "ServiceUnavailable", Class::Transient),
+            (409, "Conflict", ErrorClass::Conflict),
+            (409, "AlreadyExists", ErrorClass::Conflict),
+            (422, "Invalid", ErrorClass::Fault),
+            (403, "Forbidden", ErrorClass::Fault),
+            (404, "NotFound", ErrorClass::Transient),
+            (429, "TooManyRequests", ErrorClass::Transient),
+            (500, "InternalError", ErrorClass::Transient),
+            (503, "ServiceUnavailable", ErrorClass::Transient),
         ] {
             assert_eq!(refused(code, reason).class(), class, "{code} {reason}");
         }
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn waits_grow_up_to_a_cap_and_never_reach_zero() {
-        for class in Class::ALL {
+        for class in ErrorClass::ALL {
             let mut before = Duration::ZERO;
             for failures in 1..40 {
                 let delay = class.delay(failures, 0.0);
@@ -215,7 +215,7 @@ mod tests {
             assert!(class.delay(1, 1.0) >= Duration::from_millis(80), "{class:?}: no hot loop");
             assert!(before <= Duration::from_mins(10), "{class:?}: no wait without end");
         }
-        assert!(Class::Conflict.delay(1, 0.0) < Class::Transient.delay(1, 0.0));
-        assert!(Class::Transient.delay(1, 0.0) < Class::Fault.delay(1, 0.0));
+        assert!(ErrorClass::Conflict.delay(1, 0.0) < ErrorClass::Transient.delay(1, 0.0));
+        assert!(ErrorClass::Transient.delay(1, 0.0) < ErrorClass::Fault.delay(1, 0.0));
     }
 }

@@ -1,19 +1,15 @@
-//! What stands for the content of an object.
+//! A short hash of an object's content.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-/// Hash of an object, 16 hex digits, the same whatever the order of its keys.
+/// Hash of a JSON value, 16 hexadecimal digits. The order of its keys does not count.
 pub fn fingerprint(object: &Value) -> String {
     let mut hasher = Sha256::new();
     feed(object, &mut hasher);
-    hasher.finalize().iter().take(8).fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hex::encode(hasher.finalize().get(..8).unwrap_or_default())
 }
 
 fn feed(value: &Value, hasher: &mut Sha256) {

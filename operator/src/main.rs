@@ -8,8 +8,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
-use doacoes_operator::cluster::Cluster;
-use doacoes_operator::controller::{self, Scope, Watched};
+use doacoes_operator::client::ApiClient;
+use doacoes_operator::controller::{self, Scope, WatchState};
 use doacoes_operator::crd::DonationPlatform;
 use doacoes_operator::metrics::Metrics;
 use doacoes_operator::reconcile::Context;
@@ -78,7 +78,7 @@ fn main() -> ExitCode {
 
 fn command(command: Command) -> Result<(), AnyError> {
     let text = match command {
-        Command::Run(run) => return keep(run),
+        Command::Run(run) => return start(run),
         Command::Crd => yaml::manifest(&DonationPlatform::crd(), "operator crd")?,
         Command::Manifests { kind } => {
             let mut objects = manifests::install()?;
@@ -92,7 +92,7 @@ fn command(command: Command) -> Result<(), AnyError> {
     Ok(out.flush()?)
 }
 
-fn keep(run: Run) -> Result<(), AnyError> {
+fn start(run: Run) -> Result<(), AnyError> {
     telemetry::init(&run.log);
     // It waits for the API server nearly all of the time.
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(serve(run))
@@ -105,12 +105,12 @@ async fn serve(run: Run) -> Result<(), AnyError> {
     config.default_retry = false;
     let client = Client::try_from(config)?;
     let reporter = Reporter { instance: run.pod_name, ..names::REPORTER.into() };
-    let context = Context { cluster: Cluster::new(client, Arc::clone(&metrics)), reporter };
+    let context = Context { client: ApiClient::new(client, Arc::clone(&metrics)), reporter };
     let listener = TcpListener::bind(run.admin_addr).await?;
     let namespaces: Vec<String> = run.watch_namespaces.into_iter().filter(|namespace| !namespace.is_empty()).collect();
     tracing::info!(admin = %listener.local_addr()?, ?namespaces, "running");
     let (stop, stopping) = watch::channel(false);
-    let watched = Watched::default();
+    let watched = WatchState::default();
     let mut until = stopping.clone();
     let admin = tokio::spawn(admin::serve(listener, watched.clone(), Arc::clone(&metrics), async move {
         let _ = until.wait_for(|stop| *stop).await;

@@ -6,13 +6,13 @@ use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{Encoder as _, Histogram, HistogramOpts, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
 
-use crate::cluster::Verb;
-use crate::error::Class;
+use crate::error::ErrorClass;
+use crate::verb::Verb;
 
 /// How a reconcile ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ReconcileResult {
-    /// Everything is as it shall be.
+    /// Everything is as the resource says.
     Settled,
     /// Something has to happen in the cluster first.
     Waiting,
@@ -44,7 +44,7 @@ pub struct Metrics {
 }
 
 /// Upper bounds, in seconds.
-const BUCKETS: [f64; 10] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const DURATION_BUCKETS_SECONDS: [f64; 10] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 fn registered<M: Collector + Clone + 'static>(registry: &Registry, made: Result<M, prometheus::Error>) -> Result<M, prometheus::Error> {
     let metric = made?;
@@ -64,7 +64,7 @@ impl Metrics {
                 &registry,
                 Histogram::with_opts(
                     HistogramOpts::new("doacoes_operator_reconcile_duration_seconds", "Time that one reconcile took.")
-                        .buckets(BUCKETS.to_vec()),
+                        .buckets(DURATION_BUCKETS_SECONDS.to_vec()),
                 ),
             )?,
             errors: counter("doacoes_operator_errors_total", "Failed reconciles, by class of error.", &["class"])?,
@@ -86,30 +86,30 @@ impl Metrics {
         for result in ReconcileResult::ALL {
             metrics.reconciles.with_label_values(&[result.as_str()]);
         }
-        for class in Class::ALL {
+        for class in ErrorClass::ALL {
             metrics.errors.with_label_values(&[class.as_str()]);
         }
         Ok(metrics)
     }
 
     /// One reconcile ended.
-    pub fn reconciled(&self, result: ReconcileResult, took: Duration) {
+    pub fn count_reconcile(&self, result: ReconcileResult, took: Duration) {
         self.reconciles.with_label_values(&[result.as_str()]).inc();
         self.durations.observe(took.as_secs_f64());
     }
 
     /// One reconcile failed.
-    pub fn failed(&self, class: Class) {
+    pub fn count_error(&self, class: ErrorClass) {
         self.errors.with_label_values(&[class.as_str()]).inc();
     }
 
     /// Number of failed reconciles of this class so far.
-    pub fn failures(&self, class: Class) -> u64 {
+    pub fn failures(&self, class: ErrorClass) -> u64 {
         self.errors.with_label_values(&[class.as_str()]).get()
     }
 
     /// One request that changes something was sent.
-    pub fn wrote(&self, verb: Verb, kind: &str) {
+    pub fn count_write(&self, verb: Verb, kind: &str) {
         self.writes.with_label_values(&[verb.as_str(), kind]).inc();
     }
 

@@ -14,23 +14,23 @@ pub const RETENTION_MANAGER: &str = "doacoes-retention";
 pub const REPORTER: &str = "doacoes-operator";
 
 /// Hash of the object as it was rendered. It differs when a field is no longer rendered, which nothing else shows.
-pub const RENDERED: &str = "doacoes.dev/rendered";
+pub const RENDERED_ANNOTATION: &str = "doacoes.dev/rendered";
 /// Hash of the configuration that pods read, so that they roll when it changes.
-pub const CONFIGURATION: &str = "doacoes.dev/configuration";
+pub const CONFIGURATION_ANNOTATION: &str = "doacoes.dev/configuration";
 /// Hash of the Secrets that pods read, so that they roll when one changes.
-pub const SECRETS: &str = "doacoes.dev/secrets";
+pub const SECRETS_ANNOTATION: &str = "doacoes.dev/secrets";
 /// Host for which a certificate was signed.
-pub const CERTIFICATE_HOST: &str = "doacoes.dev/certificate-host";
-/// When a certificate is to be signed anew.
-pub const RENEW_AFTER: &str = "doacoes.dev/renew-after";
+pub const CERTIFICATE_HOST_ANNOTATION: &str = "doacoes.dev/certificate-host";
+/// Time after which a certificate is renewed.
+pub const RENEW_AFTER_ANNOTATION: &str = "doacoes.dev/renew-after";
 /// Hash of a certificate's Secret, which shows when somebody has changed it.
-pub const CONTENT: &str = "doacoes.dev/content";
+pub const CONTENT_ANNOTATION: &str = "doacoes.dev/content";
 /// How many times a failed migration was tried, on its Job.
-pub const ATTEMPT: &str = "doacoes.dev/attempt";
+pub const ATTEMPT_ANNOTATION: &str = "doacoes.dev/attempt";
 /// UID of the claim for the volume whose database was migrated, on the migration's Job.
-pub const VOLUME: &str = "doacoes.dev/volume";
+pub const VOLUME_ANNOTATION: &str = "doacoes.dev/volume";
 /// How the attempt before this one failed, on its Job.
-pub const LAST_FAILURE: &str = "doacoes.dev/last-failure";
+pub const LAST_FAILURE_ANNOTATION: &str = "doacoes.dev/last-failure";
 
 /// Label: the application.
 pub const NAME_LABEL: &str = "app.kubernetes.io/name";

@@ -1,4 +1,4 @@
-//! Amounts as Kubernetes writes them, such as 500m or 1Gi.
+//! Quantities as Kubernetes writes them, such as 500m or 1Gi.
 
 /// A quantity in billionths, to which Kubernetes rounds it up.
 pub fn billionths(text: &str) -> Option<i128> {

@@ -5,24 +5,24 @@ use k8s_openapi::api::rbac::v1::PolicyRule;
 
 /// Rules inside the namespaces that are watched.
 pub fn rules() -> Vec<PolicyRule> {
-    /// What [`crate::cluster::Cluster`] does with what is rendered: `patch` is server-side apply, which needs `create` where there
+    /// What [`crate::client::ApiClient`] does with what is rendered: `patch` is server-side apply, which needs `create` where there
     /// is none yet.
-    const KEPT: [&str; 6] = ["create", "delete", "get", "list", "patch", "watch"];
+    const RENDERED_VERBS: [&str; 6] = ["create", "delete", "get", "list", "patch", "watch"];
     /// The same for kinds in which others can add what server-side apply leaves: `update` takes that away.
-    const CLEANED: [&str; 7] = ["create", "delete", "get", "list", "patch", "update", "watch"];
+    const REPAIRED_VERBS: [&str; 7] = ["create", "delete", "get", "list", "patch", "update", "watch"];
     vec![
         rule("doacoes.dev", &["donationplatforms"], &["list", "watch"]),
         rule("doacoes.dev", &["donationplatforms/status"], &["patch"]),
         // An owner reference that blocks deletion may be set by who may update this.
         rule("doacoes.dev", &["donationplatforms/finalizers"], &["update"]),
-        rule("", &["configmaps", "services"], &CLEANED),
-        rule("", &["serviceaccounts"], &KEPT),
-        rule("apps", &["deployments"], &CLEANED),
+        rule("", &["configmaps", "services"], &REPAIRED_VERBS),
+        rule("", &["serviceaccounts"], &RENDERED_VERBS),
+        rule("apps", &["deployments"], &REPAIRED_VERBS),
         // The database is never taken away while its platform is there.
         rule("apps", &["statefulsets"], &["create", "get", "list", "patch", "update", "watch"]),
-        rule("autoscaling", &["horizontalpodautoscalers"], &KEPT),
-        rule("networking.k8s.io", &["ingresses", "networkpolicies"], &KEPT),
-        rule("policy", &["poddisruptionbudgets"], &CLEANED),
+        rule("autoscaling", &["horizontalpodautoscalers"], &RENDERED_VERBS),
+        rule("networking.k8s.io", &["ingresses", "networkpolicies"], &RENDERED_VERBS),
+        rule("policy", &["poddisruptionbudgets"], &REPAIRED_VERBS),
         rule("batch", &["jobs"], &["create", "delete", "get", "list", "watch"]),
         // Generated ones are made once; a patch changes their owner and nothing else.
         rule("", &["secrets"], &["create", "get", "list", "patch", "watch"]),

@@ -1,17 +1,15 @@
 //! What a resource would create, without a cluster.
 
-use std::collections::BTreeMap;
-
 use kube::ResourceExt as _;
 use serde_json::Value;
 
-use crate::build::{self, Inputs};
+use crate::build;
 use crate::crd::DonationPlatform;
 use crate::resolve::resolve;
 
 /// A file that cannot be rendered.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum RenderError {
     /// It is no YAML or JSON of one `DonationPlatform`.
     #[error("the file is not one DonationPlatform")]
     Unreadable(#[from] Box<serde_saphyr::Error>),
@@ -27,23 +25,22 @@ pub enum Error {
 }
 
 /// UID of a resource that was never in a cluster.
-const UID: &str = "00000000-0000-0000-0000-000000000000";
+const PLACEHOLDER_UID: &str = "00000000-0000-0000-0000-000000000000";
 
 /// The objects that `text`, YAML or JSON of one resource, would create, in the order of creation. Generated data is replaced by
 /// placeholders, and numbers of pods are where the operator writes them.
-pub fn render(text: &str) -> Result<Vec<Value>, Error> {
+pub fn render(text: &str) -> Result<Vec<Value>, RenderError> {
     let value: Value = serde_saphyr::from_str(text).map_err(Box::new)?;
     let kind = value.get("kind").and_then(Value::as_str).unwrap_or("thing without a kind");
     if kind != "DonationPlatform" {
-        return Err(Error::Kind { found: kind.to_owned() });
+        return Err(RenderError::Kind { found: kind.to_owned() });
     }
     let mut resource: DonationPlatform = serde_json::from_value(value)?;
-    resource.metadata.uid.get_or_insert_with(|| UID.to_owned());
+    resource.metadata.uid.get_or_insert_with(|| PLACEHOLDER_UID.to_owned());
     let namespace = resource.namespace().unwrap_or_else(|| "default".to_owned());
     resource.metadata.namespace = Some(namespace);
     let platform = resolve(&resource);
-    let children = build::children(&Inputs { platform: &platform, secret_versions: &BTreeMap::new() });
-    children
+    build::children(&platform)
         .into_iter()
         .map(|child| {
             let mut object = serde_json::to_value(&child.object)?;
@@ -62,7 +59,7 @@ pub fn render(text: &str) -> Result<Vec<Value>, Error> {
 mod tests {
     use super::*;
 
-    const SMALLEST: &str = "
+    const SMALLEST_RESOURCE: &str = "
 apiVersion: doacoes.dev/v1alpha1
 kind: DonationPlatform
 metadata: {name: esperanca, namespace: ong}
@@ -76,9 +73,9 @@ spec:
 
     #[test]
     fn the_smallest_resource_renders_the_same_each_time_and_in_its_namespace() {
-        let objects = rendered(SMALLEST);
+        let objects = rendered(SMALLEST_RESOURCE);
         assert!(!objects.is_empty());
-        assert_eq!(objects, rendered(SMALLEST));
+        assert_eq!(objects, rendered(SMALLEST_RESOURCE));
         for object in &objects {
             assert_eq!(object.pointer("/metadata/namespace"), Some(&"ong".into()), "{object}");
             for field in ["apiVersion", "kind"] {
@@ -89,7 +86,7 @@ spec:
 
     #[test]
     fn the_number_of_pods_is_shown() {
-        let text = format!("{SMALLEST}  api: {{replicas: 7}}\n");
+        let text = format!("{SMALLEST_RESOURCE}  api: {{replicas: 7}}\n");
         let replicas: Vec<Value> = rendered(&text)
             .iter()
             .filter(|object| object.get("kind") == Some(&"Deployment".into()))
@@ -100,7 +97,8 @@ spec:
 
     #[test]
     fn no_generated_data_is_shown() {
-        let secrets: Vec<Value> = rendered(SMALLEST).into_iter().filter(|object| object.get("kind") == Some(&"Secret".into())).collect();
+        let secrets: Vec<Value> =
+            rendered(SMALLEST_RESOURCE).into_iter().filter(|object| object.get("kind") == Some(&"Secret".into())).collect();
         assert!(!secrets.is_empty());
         for secret in secrets {
             let data = secret.get("stringData").and_then(Value::as_object);
@@ -113,11 +111,11 @@ spec:
 
     #[test]
     fn another_kind_and_hostile_yaml_are_refused() {
-        assert!(matches!(render("kind: Deployment"), Err(Error::Kind { found }) if found == "Deployment"));
+        assert!(matches!(render("kind: Deployment"), Err(RenderError::Kind { found }) if found == "Deployment"));
         assert!(render("a: [").is_err());
         let laughs = "a: &a [x, x, x, x, x, x, x, x, x]\nb: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a]\nc: &c [*b, *b, *b, *b, *b, *b, *b, *b, *b]\n\
                       d: &d [*c, *c, *c, *c, *c, *c, *c, *c, *c]\ne: &e [*d, *d, *d, *d, *d, *d, *d, *d, *d]\nf: &f [*e, *e, *e, *e, *e, *e, *e, *e, *e]\n\
                       g: &g [*f, *f, *f, *f, *f, *f, *f, *f, *f]\nh: [*g, *g, *g, *g, *g, *g, *g, *g, *g]\n";
-        assert!(matches!(render(laughs), Err(Error::Unreadable(_))));
+        assert!(matches!(render(laughs), Err(RenderError::Unreadable(_))));
     }
 }

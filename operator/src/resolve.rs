@@ -37,9 +37,9 @@ pub struct Platform {
     /// The pooler's pods.
     pub pooler: Tier,
     /// PostgreSQL.
-    pub postgres: Postgres,
+    pub postgres: PostgresServer,
     /// Redis.
-    pub redis: Redis,
+    pub redis: RedisServer,
     /// nginx, if the operator runs it.
     pub edge: Option<Edge>,
 }
@@ -66,7 +66,7 @@ pub struct Tier {
 
 /// A PostgreSQL that the operator runs.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Postgres {
+pub struct PostgresServer {
     /// Its pod.
     pub tier: Tier,
     /// Its volume.
@@ -77,7 +77,7 @@ pub struct Postgres {
 
 /// A Redis that the operator runs.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Redis {
+pub struct RedisServer {
     /// Its pod.
     pub tier: Tier,
     /// Memory for data, in bytes.
@@ -130,7 +130,7 @@ impl Platform {
 
 /// What a container gets when the resource says nothing: requests of CPU and memory, and the limit of memory.
 #[derive(Clone, Copy, Debug)]
-struct Amounts {
+struct DefaultResources {
     cpu: &'static str,
     memory: &'static str,
     limit: &'static str,
@@ -149,7 +149,7 @@ pub fn resolve(resource: &DonationPlatform) -> Platform {
         Profile::Development => development,
         Profile::Production => production,
     };
-    let amounts = |cpu, memory, limit| Amounts { cpu, memory, limit };
+    let amounts = |cpu, memory, limit| DefaultResources { cpu, memory, limit };
     let api_image = format!("{}:{}", spec.image.repository, spec.image.tag);
     let api = Tier {
         image: api_image.clone(),
@@ -177,7 +177,7 @@ pub fn resolve(resource: &DonationPlatform) -> Platform {
         pods: spec.pooler.pods.clone(),
     };
     let database = spec.database.managed.clone().unwrap_or_default();
-    let postgres = Postgres {
+    let postgres = PostgresServer {
         tier: Tier {
             image: database.image.unwrap_or_else(|| images::POSTGRESQL.to_owned()),
             resources: resources(&database.resources, by_profile(amounts("50m", "256Mi", "1Gi"), amounts("500m", "1Gi", "2Gi"))),
@@ -240,7 +240,7 @@ fn with_metrics(mut autoscaling: Autoscaling) -> Autoscaling {
     autoscaling
 }
 
-fn redis(spec: &DonationPlatformSpec) -> Redis {
+fn redis(spec: &DonationPlatformSpec) -> RedisServer {
     let managed = spec.redis.managed.clone().unwrap_or_default();
     // The API server has refused what is no quantity.
     let max_memory = whole(&managed.max_memory).unwrap_or(1 << 30);
@@ -250,10 +250,10 @@ fn redis(spec: &DonationPlatformSpec) -> Redis {
     let asked = given.requests.as_ref().and_then(|requests| requests.get("memory")).cloned();
     limits.entry("memory".to_owned()).or_insert_with(|| asked.filter(|asked| billionths(&asked.0) > billionths(&least.0)).unwrap_or(least));
     let amounts = match spec.profile {
-        Profile::Development => Amounts { cpu: "20m", memory: "64Mi", limit: "" },
-        Profile::Production => Amounts { cpu: "100m", memory: "256Mi", limit: "" },
+        Profile::Development => DefaultResources { cpu: "20m", memory: "64Mi", limit: "" },
+        Profile::Production => DefaultResources { cpu: "100m", memory: "256Mi", limit: "" },
     };
-    Redis {
+    RedisServer {
         tier: Tier {
             image: managed.image.unwrap_or_else(|| images::REDIS.to_owned()),
             resources: resources(&given, amounts),
@@ -270,7 +270,7 @@ fn bytes(count: i64) -> Quantity {
 }
 
 /// `given` with what it leaves out. A default never contradicts what is given: a request stays within its limit.
-fn resources(given: &ResourceRequirements, default: Amounts) -> ResourceRequirements {
+fn resources(given: &ResourceRequirements, default: DefaultResources) -> ResourceRequirements {
     let mut limits = given.limits.clone().unwrap_or_default();
     let mut requests = given.requests.clone().unwrap_or_default();
     if !limits.contains_key("memory") {

@@ -1,27 +1,28 @@
 //! Manifests as YAML text.
 //!
-//! The only user of `serde_yaml`, which is unmaintained: replacing it touches this file alone. Output only; nothing is parsed.
+//! The only user of `serde_yaml` outside of tests, because that crate is unmaintained: replacing it touches this file alone. It
+//! writes and parses nothing.
 
 use serde::Serialize;
 
 /// A value that cannot be written as YAML.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write the manifest as YAML")]
-pub struct Error(#[from] serde_yaml::Error);
+pub struct YamlError(#[from] serde_yaml::Error);
 
 /// Writes one object, headed by a comment that names the command which regenerates it.
-pub fn manifest<T: Serialize>(object: &T, command: &str) -> Result<String, Error> {
+pub fn manifest<T: Serialize>(object: &T, command: &str) -> Result<String, YamlError> {
     let body = serde_yaml::to_string(object)?;
     Ok(format!("{}{body}", head(command)))
 }
 
 /// Writes several objects as documents of one file, headed as in [`manifest`].
-pub fn manifests<T: Serialize>(objects: &[T], command: &str) -> Result<String, Error> {
+pub fn manifests<T: Serialize>(objects: &[T], command: &str) -> Result<String, YamlError> {
     Ok(format!("{}{}", head(command), documents(objects)?))
 }
 
 /// Writes several objects as documents of one file.
-pub fn documents<T: Serialize>(objects: &[T]) -> Result<String, Error> {
+pub fn documents<T: Serialize>(objects: &[T]) -> Result<String, YamlError> {
     let bodies: Vec<String> = objects.iter().map(serde_yaml::to_string).collect::<Result<_, _>>()?;
     Ok(bodies.join("---\n"))
 }

@@ -10,18 +10,20 @@ use k8s_openapi::api::autoscaling::v2::{
 use k8s_openapi::api::core::v1::{Container, EnvVar, LifecycleHandler, SleepAction};
 use serde_json::{Value, json};
 
-use super::pod::{NODES, Pod, ZONES, before_stop, config, container, mount_read_only, pace, port, pull_policy, secret, texts, variable};
-use super::secrets::Generated;
-use super::{
-    Balancing, Child, Gate, Inputs, Part, Scale, config_map, deployment_of, disruption_budget, labels, metadata, pooler, redis, rolling,
-    service, service_account,
+use super::child::{Child, Part, Scale, WaitsFor};
+use super::objects::{Balancing, config_map, deployment_of, disruption_budget, metadata, rolling, service, service_account};
+use super::pod::{
+    HOSTNAME_TOPOLOGY, Pod, ZONE_TOPOLOGY, before_stop, config, container, mount_read_only, port, probe_timing, pull_policy, secret, texts,
+    variable,
 };
+use super::secrets::GeneratedSecret;
+use super::{labels, pooler, redis};
 use crate::crd::{Autoscaling, Gateway, MetricResource, Profile};
 use crate::resolve::Platform;
 
 const PART: Part = Part::Api;
 /// User of the image.
-const USER: i64 = 65_532;
+const USER_ID: i64 = 65_532;
 /// Port of what donors ask for.
 pub(super) const PORT: i32 = 8080;
 /// Where pods have their addresses in most clusters.
@@ -29,8 +31,7 @@ const PRIVATE_NETWORKS: &str = "10.0.0.0/8,100.64.0.0/10,172.16.0.0/12,192.168.0
 /// Port of probes and metrics.
 const ADMIN_PORT: i32 = 9090;
 
-pub(super) fn children(inputs: &Inputs<'_>) -> Vec<Child> {
-    let platform = inputs.platform;
+pub(super) fn children(platform: &Platform) -> Vec<Child> {
     let floor = platform.api_floor();
     let scale = if platform.autoscaling.is_some() { Scale::Autoscaled(floor) } else { Scale::Fixed(floor) };
     let files = files(platform);
@@ -40,12 +41,12 @@ pub(super) fn children(inputs: &Inputs<'_>) -> Vec<Child> {
         service(platform, PART, "http", PORT, Balancing::ByClient),
     ];
     // Pods of the version before may still read what is there.
-    children.extend(files.as_ref().map(|files| config_map(platform, PART, files).after(Gate::Schema)));
+    children.extend(files.as_ref().map(|files| config_map(platform, PART, files).after(WaitsFor::Schema)));
     // Half of them: no pod that replaces one becomes ready while the database is away, so with fewer its node could not be drained.
     children.extend(disruption_budget(platform, PART, floor, floor.div_euclid(2).max(1)));
-    children.push(Child::of(platform, PART, &deployment(inputs, files.as_ref())).with_scale(scale).after(Gate::Schema));
+    children.push(Child::of(platform, PART, &deployment(platform, files.as_ref())).with_scale(scale).after(WaitsFor::Schema));
     if let Some(autoscaling) = &platform.autoscaling {
-        children.push(Child::of(platform, PART, &autoscaler(platform, autoscaling)).after(Gate::Schema));
+        children.push(Child::of(platform, PART, &autoscaler(platform, autoscaling)).after(WaitsFor::Schema));
     }
     children
 }
@@ -66,12 +67,11 @@ fn files(platform: &Platform) -> Option<BTreeMap<String, String>> {
     (!limits.is_empty()).then(|| BTreeMap::from([("limits.json".to_owned(), json!(limits).to_string())]))
 }
 
-fn deployment(inputs: &Inputs<'_>, files: Option<&BTreeMap<String, String>>) -> Deployment {
-    let platform = inputs.platform;
+fn deployment(platform: &Platform, files: Option<&BTreeMap<String, String>>) -> Deployment {
     let mut volumes = vec![
-        secret("database", &Generated::Database.name(platform), &["app-password"]),
-        secret("redis", &Generated::Redis.name(platform), &["password"]),
-        secret("keys", &Generated::Keys.name(platform), &[]),
+        secret("database", &GeneratedSecret::Database.name(platform), &["app-password"]),
+        secret("redis", &GeneratedSecret::Redis.name(platform), &["password"]),
+        secret("keys", &GeneratedSecret::Keys.name(platform), &[]),
     ];
     if let Some(mail) = &platform.spec.mail {
         volumes.push(secret("mail", &mail.secret_name, &["url"]));
@@ -82,16 +82,16 @@ fn deployment(inputs: &Inputs<'_>, files: Option<&BTreeMap<String, String>>) -> 
     let pod = Pod {
         part: PART,
         tier: &platform.api,
-        user: USER,
+        user: USER_ID,
         // The pause before the stop, DRAIN_SECONDS, and the longest that what was begun then may take.
         grace_seconds: Some(60),
         init_containers: Vec::new(),
         container: serve(platform),
         volumes,
         files,
-        spread: &[NODES, ZONES],
+        spread: &[HOSTNAME_TOPOLOGY, ZONE_TOPOLOGY],
     };
-    let mut deployment = deployment_of(platform, PART, rolling(1, 0), pod.template(inputs));
+    let mut deployment = deployment_of(platform, PART, rolling(1, 0), pod.template(platform));
     if let Some(spec) = &mut deployment.spec {
         spec.min_ready_seconds = Some(2);
         spec.progress_deadline_seconds = Some(300);
@@ -118,9 +118,9 @@ fn serve(platform: &Platform) -> Container {
         env: Some(environment(platform)),
         image_pull_policy: Some(pull_policy(platform)),
         ports: Some(vec![port("http", PORT), port("admin", ADMIN_PORT)]),
-        startup_probe: Some(pace(1, 1, 120).http("/livez", "admin")),
-        readiness_probe: Some(pace(2, 2, 2).http("/readyz", "admin")),
-        liveness_probe: Some(pace(10, 5, 6).http("/livez", "admin")),
+        startup_probe: Some(probe_timing(1, 1, 120).http("/livez", "admin")),
+        readiness_probe: Some(probe_timing(2, 2, 2).http("/readyz", "admin")),
+        liveness_probe: Some(probe_timing(10, 5, 6).http("/livez", "admin")),
         lifecycle: Some(before_stop(LifecycleHandler { sleep: Some(SleepAction { seconds: pause }), ..LifecycleHandler::default() })),
         volume_mounts: Some(mounts),
         ..container("api", &platform.api.image, &platform.api.resources)

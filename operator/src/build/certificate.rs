@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Secret;
 
-use super::{Child, Part, Upkeep, labels, metadata};
-use crate::names::CERTIFICATE_HOST;
+use super::child::{ApplyPolicy, Child, Part};
+use super::labels;
+use super::objects::metadata;
+use crate::names::CERTIFICATE_HOST_ANNOTATION;
 use crate::resolve::Platform;
 
 const PART: Part = Part::Edge;
@@ -16,7 +18,7 @@ pub(super) fn children(platform: &Platform) -> Option<Child> {
     let mut metadata = metadata(platform, PART);
     metadata.name = Some(certificate.secret.clone());
     metadata.labels = Some(labels::of(platform, PART));
-    metadata.annotations = Some(BTreeMap::from([(CERTIFICATE_HOST.to_owned(), platform.spec.ingress.host.clone())]));
+    metadata.annotations = Some(BTreeMap::from([(CERTIFICATE_HOST_ANNOTATION.to_owned(), platform.spec.ingress.host.clone())]));
     let placeholder = |key: &str| (key.to_owned(), "generated".to_owned());
     let secret = Secret {
         metadata,
@@ -25,6 +27,6 @@ pub(super) fn children(platform: &Platform) -> Option<Child> {
         ..Secret::default()
     };
     let mut child = Child::of(platform, PART, &secret);
-    child.upkeep = Upkeep::Renewed;
+    child.policy = ApplyPolicy::Renew;
     Some(child)
 }

@@ -6,17 +6,20 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Container, Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+use super::child::{Child, Part, Scale, WaitsFor};
+use super::labels;
+use super::objects::{config_map, deployment_of, disruption_budget, metadata, rolling, service_account};
 use super::pod::{
-    NODES, Pod, before_stop, command, config, container, folder, mount, mount_read_only, pace, port, pull_policy, secret, texts,
+    HOSTNAME_TOPOLOGY, Pod, before_stop, command, config, container, mount, mount_read_only, port, probe_timing, pull_policy,
+    scratch_volume, secret, texts,
 };
 use super::template::fill;
-use super::{Child, Gate, Inputs, Part, Scale, config_map, deployment_of, disruption_budget, labels, metadata, rolling, service_account};
 use crate::crd::{ClientIpSource, ExternalTrafficPolicy, ServiceType};
 use crate::resolve::{Edge, Platform};
 
 const PART: Part = Part::Edge;
 /// User of the official image.
-const USER: i64 = 101;
+const USER_ID: i64 = 101;
 /// Port of plain HTTP.
 pub(super) const HTTP_PORT: i32 = 8080;
 /// Port of HTTPS.
@@ -24,20 +27,19 @@ pub(super) const HTTPS_PORT: i32 = 8443;
 /// Port of probes.
 const ADMIN_PORT: i32 = 8081;
 
-pub(super) fn children(inputs: &Inputs<'_>) -> Vec<Child> {
-    let platform = inputs.platform;
+pub(super) fn children(platform: &Platform) -> Vec<Child> {
     let Some(edge) = &platform.edge else { return Vec::new() };
     let files = files(platform, edge);
     let mut children = vec![
         service_account(platform, PART),
         // Pods of the version before may still read what is there.
-        config_map(platform, PART, &files).after(Gate::Schema),
+        config_map(platform, PART, &files).after(WaitsFor::Schema),
         Child::of(platform, PART, &service(platform, edge)),
     ];
     children.extend(disruption_budget(platform, PART, edge.replicas, 1));
     // It carries the release's files, so it waits for the migration as the API does.
-    let deployment = Child::of(platform, PART, &deployment(inputs, edge, &files));
-    children.push(deployment.with_scale(Scale::Fixed(edge.replicas)).after(Gate::Schema));
+    let deployment = Child::of(platform, PART, &deployment(platform, edge, &files));
+    children.push(deployment.with_scale(Scale::Fixed(edge.replicas)).after(WaitsFor::Schema));
     children
 }
 
@@ -118,24 +120,23 @@ fn service(platform: &Platform, edge: &Edge) -> Service {
     }
 }
 
-fn deployment(inputs: &Inputs<'_>, edge: &Edge, files: &BTreeMap<String, String>) -> Deployment {
-    let platform = inputs.platform;
-    let mut volumes = vec![config(&labels::name(platform, PART)), folder("assets", "64Mi"), folder("tmp", "256Mi")];
+fn deployment(platform: &Platform, edge: &Edge, files: &BTreeMap<String, String>) -> Deployment {
+    let mut volumes = vec![config(&labels::name(platform, PART)), scratch_volume("assets", "64Mi"), scratch_volume("tmp", "256Mi")];
     if let Some(certificate) = &platform.certificate {
         volumes.push(secret("certificate", &certificate.secret, &["tls.crt", "tls.key"]));
     }
     let pod = Pod {
         part: PART,
         tier: &edge.tier,
-        user: USER,
+        user: USER_ID,
         grace_seconds: Some(pause(edge) + 52),
         init_containers: vec![assets(platform, edge)],
         container: nginx(platform, edge),
         volumes,
         files: Some(files),
-        spread: &[NODES],
+        spread: &[HOSTNAME_TOPOLOGY],
     };
-    deployment_of(platform, PART, rolling(1, 0), pod.template(inputs))
+    deployment_of(platform, PART, rolling(1, 0), pod.template(platform))
 }
 
 /// Copies the release's files out of the API's image.
@@ -165,9 +166,9 @@ fn nginx(platform: &Platform, edge: &Edge) -> Container {
         command: Some(texts(&["/bin/sh", "/etc/doacoes/edge/start.sh"])),
         ports: Some(ports),
         // Not started before a page of the API came through it.
-        startup_probe: Some(pace(1, 3, 600).http("/startupz", "admin")),
-        readiness_probe: Some(pace(2, 2, 2).http("/livez", "admin")),
-        liveness_probe: Some(pace(10, 5, 6).http("/livez", "admin")),
+        startup_probe: Some(probe_timing(1, 3, 600).http("/startupz", "admin")),
+        readiness_probe: Some(probe_timing(2, 2, 2).http("/livez", "admin")),
+        liveness_probe: Some(probe_timing(10, 5, 6).http("/livez", "admin")),
         lifecycle: Some(before_stop(command(&["/bin/sh", "-c", &stop]))),
         volume_mounts: Some(mounts),
         ..container("nginx", &edge.tier.image, &edge.tier.resources)

@@ -7,7 +7,9 @@ use k8s_openapi::api::networking::v1::{
     ServiceBackendPort,
 };
 
-use super::{Child, Part, labels, metadata};
+use super::child::{Child, Part};
+use super::labels;
+use super::objects::metadata;
 use crate::crd::Controller;
 use crate::resolve::Platform;
 

@@ -4,28 +4,28 @@ use k8s_openapi::api::batch::v1::{Job, JobSpec};
 use k8s_openapi::api::core::v1::Container;
 use serde_json::json;
 
+use super::child::{ApplyPolicy, Child, Part};
+use super::objects::{metadata, service_account};
 use super::pod::{Pod, container, mount_read_only, pull_policy, secret, texts, variable};
-use super::secrets::Generated;
-use super::{Child, Inputs, Part, Upkeep, labels, metadata, postgres, service_account};
+use super::secrets::GeneratedSecret;
+use super::{labels, postgres};
 use crate::fingerprint::fingerprint;
 use crate::resolve::Platform;
 
 const PART: Part = Part::Migrate;
 /// User of the API's image.
-const USER: i64 = 65_532;
+const USER_ID: i64 = 65_532;
 
-pub(super) fn children(inputs: &Inputs<'_>) -> Vec<Child> {
-    let platform = inputs.platform;
-    let mut job = Child::of(platform, PART, &job(inputs));
-    job.upkeep = Upkeep::Job;
+pub(super) fn children(platform: &Platform) -> Vec<Child> {
+    let mut job = Child::of(platform, PART, &job(platform));
+    job.policy = ApplyPolicy::Job;
     vec![service_account(platform, PART), job]
 }
 
-fn job(inputs: &Inputs<'_>) -> Job {
-    let platform = inputs.platform;
-    let mut volumes = vec![secret("database", &Generated::Database.name(platform), &["owner-password"])];
+fn job(platform: &Platform) -> Job {
+    let mut volumes = vec![secret("database", &GeneratedSecret::Database.name(platform), &["owner-password"])];
     if platform.spec.first_admin.is_some() {
-        let mut admin = secret("admin", &Generated::Admin.name(platform), &["password"]);
+        let mut admin = secret("admin", &GeneratedSecret::Admin.name(platform), &["password"]);
         if let Some(source) = &mut admin.secret {
             // Where there is an administrator already, nobody needs it.
             source.optional = Some(true);
@@ -35,7 +35,7 @@ fn job(inputs: &Inputs<'_>) -> Job {
     let pod = Pod {
         part: PART,
         tier: &platform.migrate,
-        user: USER,
+        user: USER_ID,
         grace_seconds: None,
         init_containers: Vec::new(),
         container: migrate(platform),
@@ -43,7 +43,7 @@ fn job(inputs: &Inputs<'_>) -> Job {
         files: None,
         spread: &[],
     };
-    let mut template = pod.template(inputs);
+    let mut template = pod.template(platform);
     if let Some(spec) = &mut template.spec {
         spec.restart_policy = Some("Never".to_owned());
     }

@@ -7,12 +7,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::core::ObjectMeta;
 
-use super::{Child, Part, api, edge, labels, metadata, pooler, postgres, redis, selector};
+use super::child::{Child, Part};
+use super::objects::{metadata, selector};
+use super::{api, edge, labels, pooler, postgres, redis};
 use crate::resolve::Platform;
 
-const DNS: i32 = 53;
+const DNS_PORT: i32 = 53;
 /// Ports of mail servers.
-const MAIL: [i32; 4] = [25, 465, 587, 2525];
+const MAIL_PORTS: [i32; 4] = [25, 465, 587, 2525];
 
 pub(super) fn children(platform: &Platform) -> Vec<Child> {
     if !platform.spec.network_policy.enabled {
@@ -36,7 +38,7 @@ pub(super) fn children(platform: &Platform) -> Vec<Child> {
     children
 }
 
-/// For every pod of the platform, whatever its part: nothing. What is needed is added to it.
+/// The policy of every pod of the platform, which allows nothing. The policies of its parts add what they need.
 fn nothing(platform: &Platform) -> Child {
     let policy = NetworkPolicy {
         metadata: ObjectMeta {
@@ -88,8 +90,8 @@ fn egress(platform: &Platform, part: Part) -> Vec<NetworkPolicyEgressRule> {
         Part::Edge => vec![to(Part::Api, api::PORT)],
     };
     // Names may be resolved on the node, so no peer is named.
-    let mut ports = tcp(&[DNS]);
-    ports.push(port("UDP", DNS));
+    let mut ports = tcp(&[DNS_PORT]);
+    ports.push(port("UDP", DNS_PORT));
     rules.push(NetworkPolicyEgressRule { ports: Some(ports), to: None });
     rules
 }
@@ -98,7 +100,7 @@ fn mail(platform: &Platform) -> NetworkPolicyEgressRule {
     let networks = &platform.spec.network_policy.egress_cidrs;
     let block =
         |cidr: &String| NetworkPolicyPeer { ip_block: Some(IPBlock { cidr: cidr.clone(), except: None }), ..NetworkPolicyPeer::default() };
-    NetworkPolicyEgressRule { ports: Some(tcp(&MAIL)), to: (!networks.is_empty()).then(|| networks.iter().map(block).collect()) }
+    NetworkPolicyEgressRule { ports: Some(tcp(&MAIL_PORTS)), to: (!networks.is_empty()).then(|| networks.iter().map(block).collect()) }
 }
 
 fn peers(platform: &Platform, parts: &[Part]) -> Vec<NetworkPolicyPeer> {

@@ -12,16 +12,18 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::core::ObjectMeta;
 use serde_json::json;
 
-use super::{Inputs, Part, labels, selector};
+use super::child::Part;
+use super::labels;
+use super::objects::selector;
 use crate::crd::PullPolicy;
 use crate::fingerprint::fingerprint;
-use crate::names::{CONFIGURATION, SECRETS};
+use crate::names::CONFIGURATION_ANNOTATION;
 use crate::resolve::{Platform, Tier};
 
 /// Spreads pods over nodes.
-pub(super) const NODES: &str = "kubernetes.io/hostname";
+pub(super) const HOSTNAME_TOPOLOGY: &str = "kubernetes.io/hostname";
 /// Spreads pods over zones.
-pub(super) const ZONES: &str = "topology.kubernetes.io/zone";
+pub(super) const ZONE_TOPOLOGY: &str = "topology.kubernetes.io/zone";
 
 /// The pods of a part.
 pub(super) struct Pod<'a> {
@@ -42,14 +44,14 @@ pub(super) struct Pod<'a> {
 
 impl Pod<'_> {
     /// The template of such pods.
-    pub(super) fn template(mut self, inputs: &Inputs<'_>) -> PodTemplateSpec {
-        let platform = inputs.platform;
+    pub(super) fn template(mut self, platform: &Platform) -> PodTemplateSpec {
         let pods = &self.tier.pods;
         // What is the operator's keeps the operator's value.
         let mut own_labels = pods.labels.clone();
         own_labels.extend(labels::of(platform, self.part));
         let mut annotations = pods.annotations.clone();
-        annotations.extend(self.checksums(inputs));
+        // So that a change of the files makes new pods, and a change of anything else does not.
+        annotations.extend(self.files.map(|files| (CONFIGURATION_ANNOTATION.to_owned(), fingerprint(&json!(files)))));
         let env = self.container.env.get_or_insert_default();
         for extra in &pods.extra_env {
             if env.iter().all(|own| own.name != extra.name) {
@@ -87,20 +89,6 @@ impl Pod<'_> {
             metadata: Some(ObjectMeta { labels: Some(own_labels), annotations: plain(annotations), ..ObjectMeta::default() }),
             spec: Some(spec),
         }
-    }
-
-    /// Hashes of what is read from files, so that a change of it makes new pods, and a change of anything else does not.
-    fn checksums(&self, inputs: &Inputs<'_>) -> BTreeMap<String, String> {
-        let mut annotations = BTreeMap::new();
-        if let Some(files) = self.files {
-            annotations.insert(CONFIGURATION.to_owned(), fingerprint(&json!(files)));
-        }
-        let names = self.volumes.iter().filter_map(|volume| volume.secret.as_ref()?.secret_name.as_ref());
-        let versions: BTreeMap<&String, &String> = names.filter_map(|name| Some((name, inputs.secret_versions.get(name)?))).collect();
-        if !versions.is_empty() {
-            annotations.insert(SECRETS.to_owned(), fingerprint(&json!(versions)));
-        }
-        annotations
     }
 }
 
@@ -190,17 +178,17 @@ pub(super) fn config(map: &str) -> Volume {
     }
 }
 
-/// A folder that lives as long as the pod.
-pub(super) fn folder(name: &str, size: &str) -> Volume {
-    empty(name, size, None)
+/// A folder on the node that lives as long as the pod.
+pub(super) fn scratch_volume(name: &str, size: &str) -> Volume {
+    empty_dir(name, size, None)
 }
 
 /// A folder in memory.
-pub(super) fn memory(name: &str, size: &str) -> Volume {
-    empty(name, size, Some("Memory".to_owned()))
+pub(super) fn memory_volume(name: &str, size: &str) -> Volume {
+    empty_dir(name, size, Some("Memory".to_owned()))
 }
 
-fn empty(name: &str, size: &str, medium: Option<String>) -> Volume {
+fn empty_dir(name: &str, size: &str, medium: Option<String>) -> Volume {
     Volume {
         name: name.to_owned(),
         empty_dir: Some(EmptyDirVolumeSource { medium, size_limit: Some(Quantity(size.to_owned())) }),
@@ -218,17 +206,17 @@ pub(super) fn mount_read_only(volume: &str, path: &str) -> VolumeMount {
 
 /// How often a probe asks, how long it waits, and how many failures in a row count.
 #[derive(Clone, Copy)]
-pub(super) struct Pace {
+pub(super) struct ProbeTiming {
     pub(super) period: i32,
     pub(super) timeout: i32,
     pub(super) failures: i32,
 }
 
-pub(super) fn pace(period: i32, timeout: i32, failures: i32) -> Pace {
-    Pace { period, timeout, failures }
+pub(super) fn probe_timing(period: i32, timeout: i32, failures: i32) -> ProbeTiming {
+    ProbeTiming { period, timeout, failures }
 }
 
-impl Pace {
+impl ProbeTiming {
     fn probe(self) -> Probe {
         Probe {
             failure_threshold: Some(self.failures),

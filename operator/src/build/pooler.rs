@@ -5,25 +5,27 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Container;
 
-use super::pod::{NODES, Pod, before_stop, command, config, container, memory, mount, mount_read_only, pace, port, secret, texts};
-use super::secrets::Generated;
-use super::template::fill;
-use super::{
-    Balancing, Child, Inputs, Part, Scale, config_map, deployment_of, disruption_budget, labels, rolling, service, service_account,
+use super::child::{Child, Part, Scale};
+use super::labels;
+use super::objects::{Balancing, config_map, deployment_of, disruption_budget, rolling, service, service_account};
+use super::pod::{
+    HOSTNAME_TOPOLOGY, Pod, before_stop, command, config, container, memory_volume, mount, mount_read_only, port, probe_timing, secret,
+    texts,
 };
+use super::secrets::GeneratedSecret;
+use super::template::fill;
 use crate::resolve::Platform;
 
 const PART: Part = Part::Pooler;
 /// User of the image.
-const USER: i64 = 70;
+const USER_ID: i64 = 70;
 /// Port of the pooler.
 pub(super) const PORT: i32 = 6432;
 
-pub(super) fn children(inputs: &Inputs<'_>) -> Vec<Child> {
-    let platform = inputs.platform;
+pub(super) fn children(platform: &Platform) -> Vec<Child> {
     let replicas = platform.spec.pooler.replicas;
     let files = files(platform);
-    let deployment = Child::of(platform, PART, &deployment(inputs, &files)).with_scale(Scale::Fixed(replicas));
+    let deployment = Child::of(platform, PART, &deployment(platform, &files)).with_scale(Scale::Fixed(replicas));
     let mut children = vec![
         service_account(platform, PART),
         config_map(platform, PART, &files),
@@ -47,25 +49,24 @@ fn files(platform: &Platform) -> BTreeMap<String, String> {
     BTreeMap::from([("pgbouncer.ini".to_owned(), configuration), ("start.sh".to_owned(), start)])
 }
 
-fn deployment(inputs: &Inputs<'_>, files: &BTreeMap<String, String>) -> Deployment {
-    let platform = inputs.platform;
+fn deployment(platform: &Platform, files: &BTreeMap<String, String>) -> Deployment {
     let pod = Pod {
         part: PART,
         tier: &platform.pooler,
-        user: USER,
+        user: USER_ID,
         grace_seconds: Some(45),
         init_containers: Vec::new(),
         container: pgbouncer(platform),
         volumes: vec![
             config(&labels::name(platform, PART)),
-            secret("database", &Generated::Database.name(platform), &["app-password"]),
-            memory("run", "1Mi"),
+            secret("database", &GeneratedSecret::Database.name(platform), &["app-password"]),
+            memory_volume("run", "1Mi"),
         ],
         files: Some(files),
-        spread: &[NODES],
+        spread: &[HOSTNAME_TOPOLOGY],
     };
     // No further one beside them: it would open server connections past the budget.
-    deployment_of(platform, PART, rolling(0, 1), pod.template(inputs))
+    deployment_of(platform, PART, rolling(0, 1), pod.template(platform))
 }
 
 /// One file descriptor for each client and server connection, and some of its own.
@@ -77,9 +78,9 @@ fn pgbouncer(platform: &Platform) -> Container {
     Container {
         command: Some(texts(&["/bin/sh", "/etc/doacoes/pooler/start.sh"])),
         ports: Some(vec![port("pgbouncer", PORT)]),
-        startup_probe: Some(pace(1, 1, 60).tcp("pgbouncer")),
-        readiness_probe: Some(pace(5, 1, 2).tcp("pgbouncer")),
-        liveness_probe: Some(pace(10, 5, 3).tcp("pgbouncer")),
+        startup_probe: Some(probe_timing(1, 1, 60).tcp("pgbouncer")),
+        readiness_probe: Some(probe_timing(5, 1, 2).tcp("pgbouncer")),
+        liveness_probe: Some(probe_timing(10, 5, 3).tcp("pgbouncer")),
         // New connections go elsewhere by then; SIGINT lets transactions end.
         lifecycle: Some(before_stop(command(&["/bin/sh", "-c", "sleep 5; kill -INT 1; sleep 30"]))),
         volume_mounts: Some(vec![

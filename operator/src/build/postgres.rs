@@ -7,31 +7,33 @@ use k8s_openapi::api::core::v1::{Container, PersistentVolumeClaim, PersistentVol
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::core::ObjectMeta;
 
+use super::child::{Child, Part, Scale};
+use super::labels;
+use super::objects::{Balancing, config_map, metadata, selector, service, service_account};
 use super::pod::{
-    Pod, before_stop, command, config, container, folder, memory, mount, mount_read_only, pace, port, secret, texts, variable,
+    Pod, before_stop, command, config, container, memory_volume, mount, mount_read_only, port, probe_timing, scratch_volume, secret, texts,
+    variable,
 };
-use super::secrets::Generated;
+use super::secrets::GeneratedSecret;
 use super::template::fill;
-use super::{Balancing, Child, Inputs, Part, Scale, config_map, labels, metadata, selector, service, service_account};
 use crate::crd::DeletionPolicy;
 use crate::quantity::whole;
 use crate::resolve::Platform;
 
 const PART: Part = Part::Postgres;
 /// The official image's.
-const USER: i64 = 999;
+const USER_ID: i64 = 999;
 /// Port of the server.
 pub(super) const PORT: i32 = 5432;
 
-pub(super) fn children(inputs: &Inputs<'_>) -> Vec<Child> {
-    let platform = inputs.platform;
+pub(super) fn children(platform: &Platform) -> Vec<Child> {
     let files = files(platform);
     vec![
         service_account(platform, PART),
         config_map(platform, PART, &files),
         // Connections last, and nothing is to be balanced.
         service(platform, PART, "postgres", PORT, Balancing::ByClient),
-        Child::of(platform, PART, &stateful_set(inputs, &files)).with_scale(Scale::Fixed(1)),
+        Child::of(platform, PART, &stateful_set(platform, &files)).with_scale(Scale::Fixed(1)),
     ]
 }
 
@@ -61,8 +63,7 @@ fn files(platform: &Platform) -> BTreeMap<String, String> {
     ])
 }
 
-fn stateful_set(inputs: &Inputs<'_>, files: &BTreeMap<String, String>) -> StatefulSet {
-    let platform = inputs.platform;
+fn stateful_set(platform: &Platform, files: &BTreeMap<String, String>) -> StatefulSet {
     let when_deleted = match platform.spec.deletion_policy {
         DeletionPolicy::Retain => "Retain",
         DeletionPolicy::Delete => "Delete",
@@ -70,22 +71,22 @@ fn stateful_set(inputs: &Inputs<'_>, files: &BTreeMap<String, String>) -> Statef
     let pod = Pod {
         part: PART,
         tier: &platform.postgres.tier,
-        user: USER,
+        user: USER_ID,
         grace_seconds: Some(120),
         init_containers: Vec::new(),
         container: server(platform),
         volumes: vec![
             config(&labels::name(platform, PART)),
-            secret("database", &Generated::Database.name(platform), &["owner-password", "app-password"]),
+            secret("database", &GeneratedSecret::Database.name(platform), &["owner-password", "app-password"]),
             // Parallel queries share memory there, and the runtime's 64 MB are too few.
-            memory("shm", &format!("{}Mi", megabytes(platform).div_euclid(4).max(1))),
-            memory("run", "1Mi"),
-            folder("tmp", "256Mi"),
+            memory_volume("shm", &format!("{}Mi", megabytes(platform).div_euclid(4).max(1))),
+            memory_volume("run", "1Mi"),
+            scratch_volume("tmp", "256Mi"),
         ],
         files: Some(files),
         spread: &[],
     };
-    let mut template = pod.template(inputs);
+    let mut template = pod.template(platform);
     if let Some(context) = template.spec.as_mut().and_then(|spec| spec.security_context.as_mut()) {
         // Else each start would walk over all files of the database.
         context.fs_group_change_policy = Some("OnRootMismatch".to_owned());
@@ -118,8 +119,8 @@ fn server(platform: &Platform) -> Container {
         env: Some(vec![variable("PGDATA", "/var/lib/postgresql/data/pgdata")]),
         ports: Some(vec![port("postgres", PORT)]),
         // As long as recovery takes; a server that recovers is not killed for it.
-        startup_probe: Some(pace(2, 3, 43_200).exec(&ready)),
-        readiness_probe: Some(pace(5, 3, 2).exec(&ready)),
+        startup_probe: Some(probe_timing(2, 3, 43_200).exec(&ready)),
+        readiness_probe: Some(probe_timing(5, 3, 2).exec(&ready)),
         lifecycle: Some(before_stop(command(&["pg_ctl", "stop", "--wait", "--timeout=110", "--mode=fast"]))),
         volume_mounts: Some(vec![
             mount("data", "/var/lib/postgresql/data"),

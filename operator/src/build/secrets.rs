@@ -5,23 +5,24 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::ObjectMeta;
 
-use super::{Child, Part, Upkeep, labels};
+use super::child::{ApplyPolicy, Child, Part};
+use super::labels;
 use crate::resolve::Platform;
 
 /// A Secret whose data is generated once.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Generated {
+pub enum GeneratedSecret {
     /// Passwords of the database roles.
     Database,
     /// Password of Redis.
     Redis,
-    /// Keys that protect data. Never generated anew once there is any.
+    /// Keys that protect data. Once there is data, they are never generated again.
     Keys,
     /// Password of the first administrator.
     Admin,
 }
 
-impl Generated {
+impl GeneratedSecret {
     /// Every one, also of those that a platform had once.
     pub const ALL: [Self; 4] = [Self::Database, Self::Redis, Self::Keys, Self::Admin];
 
@@ -67,7 +68,7 @@ impl Generated {
 
 /// The Secrets, with placeholders for what is generated when they are made.
 pub(super) fn children(platform: &Platform) -> Vec<Child> {
-    let child = |secret: Generated| {
+    let child = |secret: GeneratedSecret| {
         let object = Secret {
             metadata: ObjectMeta {
                 name: Some(secret.name(platform)),
@@ -79,10 +80,10 @@ pub(super) fn children(platform: &Platform) -> Vec<Child> {
             ..Secret::default()
         };
         let mut child = Child::of(platform, secret.part(), &object);
-        child.upkeep = Upkeep::CreateOnce;
+        child.policy = ApplyPolicy::CreateOnce;
         // The owner of retained data comes and goes.
         child.object.metadata.owner_references = None;
         child
     };
-    Generated::of(platform).map(child).collect()
+    GeneratedSecret::of(platform).map(child).collect()
 }

@@ -7,7 +7,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Pods, schema};
+use super::pods::Pods;
+use super::schema;
 
 /// Where donors reach the site.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize, KubeSchema)]

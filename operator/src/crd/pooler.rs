@@ -5,7 +5,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Pods, schema};
+use super::pods::Pods;
+use super::schema;
 
 /// `PgBouncer`, through which the API reaches the database.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize, KubeSchema)]

@@ -5,7 +5,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Pods, schema};
+use super::pods::Pods;
+use super::schema;
 
 /// Where Redis is: one member of the union.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]

@@ -3,10 +3,10 @@
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, PersistentVolumeClaim, Pod};
 use kube::ResourceExt as _;
 
-use super::Reason;
+use super::reason::Reason;
 
-/// Longest message of a container that is repeated.
-const MESSAGE: usize = 400;
+/// Longest message of a container that the status repeats, in characters.
+const CONTAINER_MESSAGE_MAX_CHARS: usize = 400;
 
 /// The most telling trouble of `pods`, newest pods first.
 pub fn of_pods<'a>(pods: impl IntoIterator<Item = &'a Pod>) -> Option<(Reason, String)> {
@@ -99,11 +99,11 @@ fn with_message(text: String, said: Option<&str>) -> String {
 
 fn short(text: &str) -> String {
     let text = text.trim();
-    if text.chars().count() <= MESSAGE {
+    if text.chars().count() <= CONTAINER_MESSAGE_MAX_CHARS {
         return text.to_owned();
     }
     // The end of a log says why; its start says what was tried.
-    let skip = text.chars().count() - MESSAGE;
+    let skip = text.chars().count() - CONTAINER_MESSAGE_MAX_CHARS;
     format!("…{}", text.chars().skip(skip).collect::<String>())
 }
 
@@ -212,6 +212,6 @@ mod tests {
     fn a_long_message_keeps_its_end() {
         let text = format!("{}the cause", "x".repeat(1000));
         let shortened = short(&text);
-        assert!(shortened.ends_with("the cause") && shortened.chars().count() == MESSAGE + 1, "{shortened}");
+        assert!(shortened.ends_with("the cause") && shortened.chars().count() == CONTAINER_MESSAGE_MAX_CHARS + 1, "{shortened}");
     }
 }

@@ -4,19 +4,19 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Resource as _;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 
-use super::Reason;
-use super::status::ConditionType;
-use crate::cluster::{Cluster, TIMEOUT};
+use super::condition::ConditionType;
+use super::reason::Reason;
+use crate::client::{ApiClient, REQUEST_TIMEOUT};
 use crate::crd::DonationPlatform;
 use crate::telemetry::chain;
 
 /// Longest note of an Event, in bytes.
-const NOTE: usize = 1000;
+const EVENT_NOTE_MAX_BYTES: usize = 1000;
 
 /// Reports the conditions that changed. A `Recorder` that lived longer would count a repeated reason and keep the first note,
 /// while each change has something else to say. An Event that cannot be written is no reason to fail: the status says the same.
-pub async fn publish(cluster: &Cluster, reporter: &Reporter, resource: &DonationPlatform, changed: &[&Condition]) {
-    let recorder = Recorder::new(cluster.client(), reporter.clone());
+pub async fn publish(client: &ApiClient, reporter: &Reporter, resource: &DonationPlatform, changed: &[&Condition]) {
+    let recorder = Recorder::new(client.client(), reporter.clone());
     let reference = resource.object_ref(&());
     for condition in changed {
         let event = Event {
@@ -26,16 +26,16 @@ pub async fn publish(cluster: &Cluster, reporter: &Reporter, resource: &Donation
             action: condition.type_.clone(),
             secondary: None,
         };
-        match tokio::time::timeout(TIMEOUT, recorder.publish(&event, &reference)).await {
+        match tokio::time::timeout(REQUEST_TIMEOUT, recorder.publish(&event, &reference)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(error = chain(&error), "an Event could not be written"),
-            Err(_) => tracing::warn!(after = TIMEOUT.as_secs(), "an Event could not be written in time"),
+            Err(_) => tracing::warn!(after = REQUEST_TIMEOUT.as_secs(), "an Event could not be written in time"),
         }
     }
 }
 
 fn is_warning(condition: &Condition) -> bool {
-    Reason::from_text(&condition.reason).is_some_and(Reason::needs_somebody)
+    Reason::from_text(&condition.reason).is_some_and(Reason::needs_action)
 }
 
 fn note(condition: &Condition) -> String {
@@ -44,7 +44,7 @@ fn note(condition: &Condition) -> String {
     } else {
         format!("{} is {}: {}", condition.type_, condition.status, condition.message)
     };
-    while text.len() > NOTE {
+    while text.len() > EVENT_NOTE_MAX_BYTES {
         text.pop();
     }
     text

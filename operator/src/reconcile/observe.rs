@@ -1,4 +1,4 @@
-//! What is in the cluster now. Read anew each time, because a cache that is a moment old would write things twice.
+//! What is in the cluster now. Each pass reads it again, because with a cache that is a moment old it would write things twice.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::secret_values::{self, Fault, Format};
 use crate::build::{Child, postgres};
-use crate::cluster::Cluster;
+use crate::client::ApiClient;
 use crate::error::Error;
 use crate::fingerprint::fingerprint;
 use crate::resolve::Platform;
@@ -45,7 +45,7 @@ impl SecretState {
 
 /// An object and its kind.
 #[derive(Clone, Debug)]
-pub struct Live {
+pub struct LiveObject {
     /// Its kind.
     pub resource: ApiResource,
     /// The object.
@@ -56,7 +56,7 @@ pub struct Live {
 #[derive(Debug, Default)]
 pub struct Observed {
     /// Objects of the kinds that are rendered: those with the platform's labels, and those in the place of a rendered one.
-    objects: BTreeMap<(String, String), Live>,
+    objects: BTreeMap<(String, String), LiveObject>,
     /// Secrets by name.
     pub secrets: BTreeMap<String, SecretState>,
     /// The platform's claims for volumes.
@@ -70,14 +70,14 @@ pub struct Observed {
 impl Observed {
     /// Reads everything that has the platform's labels, and the Secrets that it uses. `served`: the version that served before, which
     /// may use others.
-    pub async fn fetch(cluster: &Cluster, platform: &Platform, served: Option<&Platform>) -> Result<Self, Error> {
+    pub async fn fetch(client: &ApiClient, platform: &Platform, served: Option<&Platform>) -> Result<Self, Error> {
         let namespace = &platform.namespace;
         let selector = names::instance(&platform.name);
         let lists = try_join_all(kinds::rendered().into_iter().map(|resource| {
             let selector = &selector;
             async move {
-                let list = cluster.list(&resource, namespace, selector).await?;
-                Ok::<_, Error>(list.into_iter().map(move |object| Live { resource: resource.clone(), object }).collect::<Vec<_>>())
+                let list = client.list(&resource, namespace, selector).await?;
+                Ok::<_, Error>(list.into_iter().map(move |object| LiveObject { resource: resource.clone(), object }).collect::<Vec<_>>())
             }
         }))
         .await?;
@@ -91,31 +91,36 @@ impl Observed {
         let found = try_join_all(formats.iter().map(|(name, formats)| {
             let secret = &secret;
             async move {
-                let found = cluster.get(secret, namespace, name).await?;
+                let found = client.get(secret, namespace, name).await?;
                 Ok::<_, Error>(found.map(|found| (name.clone(), SecretState::of(found, formats))))
             }
         }))
         .await?;
         observed.secrets = found.into_iter().flatten().collect();
         let params = ListParams::default().labels(&selector);
-        observed.claims = cluster.list_typed(namespace, &params).await?;
-        observed.pods = cluster.list_typed(namespace, &params).await?;
+        observed.claims = client.list_typed(namespace, &params).await?;
+        observed.pods = client.list_typed(namespace, &params).await?;
         Ok(observed)
     }
 
     /// Reads what is in the place of rendered objects and of the database's claim without having the platform's labels: a foreign
     /// object, or one of ours that lost them.
-    pub async fn fetch_unlabelled(&mut self, cluster: &Cluster, platform: &Platform, children: &[Child]) -> Result<(), Error> {
+    pub async fn fetch_unlabelled(
+        &mut self,
+        client: &ApiClient,
+        platform: &Platform,
+        children: impl Iterator<Item = &Child>,
+    ) -> Result<(), Error> {
         let claim = postgres::claim_name(&platform.name);
         if self.claims.iter().all(|found| found.name_any() != claim) {
             let params = ListParams::default().fields(&format!("metadata.name={claim}"));
-            self.unlabelled_claim = cluster.list_typed(&platform.namespace, &params).await?.pop();
+            self.unlabelled_claim = client.list_typed(&platform.namespace, &params).await?.pop();
         }
-        let missing = children.iter().filter(|child| child.resource != kinds::secret() && self.find(child).is_none());
+        let missing = children.filter(|child| child.resource != kinds::secret() && self.find(child).is_none());
         let found = try_join_all(missing.map(|child| async move {
             let namespace = child.object.namespace().unwrap_or_default();
-            let object = cluster.get(&child.resource, &namespace, &child.object.name_any()).await?;
-            Ok::<_, Error>(object.map(|object| Live { resource: child.resource.clone(), object }))
+            let object = client.get(&child.resource, &namespace, &child.object.name_any()).await?;
+            Ok::<_, Error>(object.map(|object| LiveObject { resource: child.resource.clone(), object }))
         }))
         .await?;
         for live in found.into_iter().flatten() {
@@ -130,7 +135,7 @@ impl Observed {
     }
 
     /// Remembers what a write returned.
-    pub fn put(&mut self, live: Live) {
+    pub fn put(&mut self, live: LiveObject) {
         self.objects.insert(key(&live.resource, &live.object), live);
     }
 
@@ -140,7 +145,7 @@ impl Observed {
     }
 
     /// Every object of a rendered kind.
-    pub fn objects(&self) -> impl Iterator<Item = &Live> {
+    pub fn objects(&self) -> impl Iterator<Item = &LiveObject> {
         self.objects.values()
     }
 

@@ -1,4 +1,4 @@
-//! Whose an object is. Nothing that is somebody else's is ever written.
+//! Whose an object is. Nothing foreign is ever written.
 
 use kube::Resource;
 use kube::core::ObjectMeta;
@@ -8,15 +8,15 @@ use crate::names;
 
 /// Whose an object is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Owner {
+pub enum Ownership {
     /// This platform's.
     Ours,
     /// This platform's, and it is being removed.
     Terminating,
     /// Of a deleted platform of the same name; the garbage collector is about to remove it.
     Predecessor,
-    /// Somebody else's.
-    Somebody,
+    /// Of anybody else.
+    Foreign,
 }
 
 /// The platform that asks.
@@ -30,17 +30,17 @@ pub struct Identity<'a> {
 
 impl Identity<'_> {
     /// Whose the object is, by its controller.
-    pub fn owner(&self, metadata: &ObjectMeta) -> Owner {
+    pub fn ownership(&self, metadata: &ObjectMeta) -> Ownership {
         let ours = metadata.owner_references.iter().flatten().any(|owner| owner.controller == Some(true) && owner.uid == self.uid);
         self.judge(metadata, ours)
     }
 
     /// Whose retained data is: it has no controller, so its labels tell.
-    pub fn owner_of_data(&self, metadata: &ObjectMeta) -> Owner {
+    pub fn ownership_of_data(&self, metadata: &ObjectMeta) -> Ownership {
         self.judge(metadata, names::belongs_to(metadata.labels.as_ref(), self.name))
     }
 
-    fn judge(&self, metadata: &ObjectMeta, ours: bool) -> Owner {
+    fn judge(&self, metadata: &ObjectMeta, ours: bool) -> Ownership {
         let predecessor = metadata.owner_references.iter().flatten().any(|owner| {
             owner.kind == DonationPlatform::kind(&())
                 && owner.api_version.split('/').next() == Some(&*DonationPlatform::group(&()))
@@ -48,10 +48,10 @@ impl Identity<'_> {
                 && owner.uid != self.uid
         });
         match (predecessor, ours, metadata.deletion_timestamp.is_some()) {
-            (true, _, _) => Owner::Predecessor,
-            (false, true, true) => Owner::Terminating,
-            (false, true, false) => Owner::Ours,
-            (false, false, _) => Owner::Somebody,
+            (true, _, _) => Ownership::Predecessor,
+            (false, true, true) => Ownership::Terminating,
+            (false, true, false) => Ownership::Ours,
+            (false, false, _) => Ownership::Foreign,
         }
     }
 }
@@ -88,19 +88,19 @@ mod tests {
 
     #[test]
     fn labels_alone_make_nothing_ours_but_data() {
-        assert_eq!(ME.owner(&labelled("esperanca")), Owner::Somebody);
-        assert_eq!(ME.owner_of_data(&labelled("esperanca")), Owner::Ours);
-        assert_eq!(ME.owner_of_data(&labelled("outra")), Owner::Somebody);
-        assert_eq!(ME.owner_of_data(&ObjectMeta::default()), Owner::Somebody);
+        assert_eq!(ME.ownership(&labelled("esperanca")), Ownership::Foreign);
+        assert_eq!(ME.ownership_of_data(&labelled("esperanca")), Ownership::Ours);
+        assert_eq!(ME.ownership_of_data(&labelled("outra")), Ownership::Foreign);
+        assert_eq!(ME.ownership_of_data(&ObjectMeta::default()), Ownership::Foreign);
     }
 
     #[test]
     fn the_uid_tells_a_platform_from_its_predecessor() {
-        assert_eq!(ME.owner(&owned_by("DonationPlatform", "new")), Owner::Ours);
-        assert_eq!(ME.owner(&owned_by("DonationPlatform", "old")), Owner::Predecessor);
-        assert_eq!(ME.owner(&owned_by("Deployment", "old")), Owner::Somebody);
+        assert_eq!(ME.ownership(&owned_by("DonationPlatform", "new")), Ownership::Ours);
+        assert_eq!(ME.ownership(&owned_by("DonationPlatform", "old")), Ownership::Predecessor);
+        assert_eq!(ME.ownership(&owned_by("Deployment", "old")), Ownership::Foreign);
         let mut data = labelled("esperanca");
         data.owner_references = owned_by("DonationPlatform", "old").owner_references;
-        assert_eq!(ME.owner_of_data(&data), Owner::Predecessor);
+        assert_eq!(ME.ownership_of_data(&data), Ownership::Predecessor);
     }
 }

@@ -7,10 +7,15 @@ use kube::ResourceExt as _;
 use kube::api::{DynamicObject, ListParams};
 use serde_json::Value;
 
+use super::condition::was_true;
+use super::migration::MigrationState;
 use super::observe::Observed;
-use super::{Progress, Reason, causes, migrate};
-use crate::build::{Child, Gate, Part, Scale, postgres};
-use crate::cluster::Cluster;
+use super::outcome::Progress;
+use super::reason::Reason;
+use super::{causes, migration};
+use crate::build::{Child, Part, Scale, WaitsFor, postgres};
+use crate::client::ApiClient;
+use crate::crd::DonationPlatform;
 use crate::error::Error;
 use crate::kinds;
 use crate::names::INSTANCE_LABEL;
@@ -20,7 +25,7 @@ use crate::quantity::billionths;
 ///
 /// `was_ready`: its condition was True. Then it stays so while one pod is missing, as during a drain of its node; it becomes so
 /// only when all pods of the new version answer.
-pub fn of_part(part: Part, children: &[Child], observed: &Observed, migration: &migrate::State, was_ready: bool) -> Option<Progress> {
+pub fn of_part(part: Part, children: &[Child], observed: &Observed, migration: &MigrationState, was_ready: bool) -> Option<Progress> {
     let (mut found, mut address) = (None, None);
     for child in children.iter().filter(|child| child.part == part) {
         let progress = match (&child.scale, observed.find(child)) {
@@ -38,7 +43,7 @@ pub fn of_part(part: Part, children: &[Child], observed: &Observed, migration: &
             }
             // Secrets are not among the objects; without its Secret a pod says so.
             (None, found) if found.is_some() || child.resource == kinds::secret() => continue,
-            (_, None) if child.gate == Gate::Schema && *migration != migrate::State::Complete => Progress::Waiting {
+            (_, None) if child.waits_for == WaitsFor::Schema && *migration != MigrationState::Complete => Progress::Waiting {
                 reason: Reason::WaitingForSchema,
                 message: format!("{} {} is made when the schema is migrated", child.resource.kind, child.object.name_any()),
             },
@@ -57,6 +62,12 @@ pub fn of_part(part: Part, children: &[Child], observed: &Observed, migration: &
             Progress::Ready { reason: Reason::Available, message: message.to_owned() }
         })
     })
+}
+
+/// Whether a part is there, judged without the migration. A platform without such a part waits for none.
+pub fn is_ready(resource: &DonationPlatform, part: Part, children: &[Child], observed: &Observed) -> bool {
+    let was_ready = was_true(resource, part.condition());
+    of_part(part, children, observed, &MigrationState::Absent, was_ready).is_none_or(|progress| matches!(progress, Progress::Ready { .. }))
 }
 
 /// Whether it is a Service that no load balancer has given an address.
@@ -118,7 +129,7 @@ fn of_workload(child: &Child, scale: Scale, live: &DynamicObject, observed: &Obs
         Scale::Autoscaled(floor) => i64::from(floor),
     };
     let (ready, total) = (rollout.ready, rollout.wanted.max(wanted));
-    // Who reads it shall know what the database is not.
+    // The reader must know that there is no standby.
     let alone = if child.part == Part::Postgres {
         format!("; it is a single instance, without a standby{}", other_size(child, observed).unwrap_or_default())
     } else {
@@ -161,7 +172,7 @@ fn of_workload(child: &Child, scale: Scale, live: &DynamicObject, observed: &Obs
     Progress::Waiting { reason, message: what }
 }
 
-/// A volume that was there before keeps its size, whatever the resource says.
+/// The difference between the size of a volume that was there before and the size that the resource asks for.
 fn other_size(child: &Child, observed: &Observed) -> Option<String> {
     let wanted = child.object.data.pointer("/spec/volumeClaimTemplates/0/spec/resources/requests/storage").and_then(Value::as_str)?;
     let name = postgres::claim_name(child.object.labels().get(INSTANCE_LABEL)?);
@@ -201,23 +212,23 @@ fn pods<'a>(live: &DynamicObject, observed: &'a Observed) -> Vec<&'a Pod> {
 }
 
 /// Progress of the migration.
-pub fn of_migration(children: &[Child], observed: &Observed, state: &migrate::State, database_ready: bool) -> Option<Progress> {
-    let child = migrate::job(children)?;
+pub fn of_migration(children: &[Child], observed: &Observed, state: &MigrationState, database_ready: bool) -> Option<Progress> {
+    let child = migration::job(children)?;
     let name = child.object.name_any();
     let progress = match state {
-        migrate::State::Complete => Progress::Ready { reason: Reason::Migrated, message: migrated(child) },
-        migrate::State::Outdated if database_ready => Progress::Waiting {
+        MigrationState::Complete => Progress::Ready { reason: Reason::Migrated, message: migrated(child) },
+        MigrationState::Outdated if database_ready => Progress::Waiting {
             reason: Reason::Migrating,
             message: "the volume is another than the one that was migrated, so it is migrated too".to_owned(),
         },
-        migrate::State::Absent | migrate::State::Removed if database_ready => missing(child),
-        migrate::State::Absent | migrate::State::Removed | migrate::State::Outdated => {
+        MigrationState::Absent | MigrationState::Removed if database_ready => missing(child),
+        MigrationState::Absent | MigrationState::Removed | MigrationState::Outdated => {
             Progress::Waiting { reason: Reason::WaitingForDatabase, message: format!("Job {name} starts when the database answers") }
         }
-        migrate::State::Foreign => {
+        MigrationState::Foreign => {
             Progress::Waiting { reason: Reason::NameConflict, message: format!("Job {name} is somebody else's: delete it") }
         }
-        migrate::State::Running { failure } => {
+        MigrationState::Running { failure } => {
             let pods = observed.pods.iter().filter(|pod| pod.labels().get("batch.kubernetes.io/job-name") == Some(&name));
             match (causes::of_pods(pods), failure) {
                 (_, Some(failure)) => Progress::Waiting {
@@ -228,11 +239,11 @@ pub fn of_migration(children: &[Child], observed: &Observed, state: &migrate::St
                 (None, None) => Progress::Waiting { reason: Reason::Migrating, message: format!("Job {name} is running") },
             }
         }
-        migrate::State::Failed { attempt, message, .. } => {
+        MigrationState::Failed { attempt, message, .. } => {
             Progress::Waiting { reason: Reason::MigrationFailed, message: format!("attempt {attempt} failed: {message}") }
         }
     };
-    let tries = matches!(state, migrate::State::Running { .. } | migrate::State::Failed { .. });
+    let tries = matches!(state, MigrationState::Running { .. } | MigrationState::Failed { .. });
     let serves = tries
         && database_ready
         && children
@@ -256,9 +267,9 @@ fn migrated(job: &Child) -> String {
 
 /// What the last warning about an object says, where the object itself says nothing: a `StatefulSet` whose pods are refused, a
 /// claim without a volume.
-pub async fn warning(cluster: &Cluster, namespace: &str, kind: &str, name: &str) -> Result<Option<String>, Error> {
+pub async fn warning(client: &ApiClient, namespace: &str, kind: &str, name: &str) -> Result<Option<String>, Error> {
     let params = ListParams::default().fields(&format!("involvedObject.kind={kind},involvedObject.name={name}"));
-    let mut events = cluster.list_typed::<Event>(namespace, &params).await?;
+    let mut events = client.list_typed::<Event>(namespace, &params).await?;
     // A claim that waits for its pod says so in an event of type Normal, which is no cause.
     events.retain(|event| event.type_.as_deref() == Some("Warning"));
     events.sort_by_key(|event| {
@@ -275,7 +286,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::build::Upkeep;
+    use crate::build::ApplyPolicy;
 
     fn workload(generation: i64, replicas: i64, status: &Value) -> DynamicObject {
         DynamicObject {
@@ -290,8 +301,8 @@ mod tests {
             resource: ApiResource::erase::<Deployment>(&()),
             object: live.clone(),
             part: Part::Api,
-            gate: Gate::None,
-            upkeep: Upkeep::Apply,
+            waits_for: WaitsFor::Nothing,
+            policy: ApplyPolicy::Apply,
             scale: Some(scale),
         };
         of_workload(&child, scale, live, &Observed::default(), was_ready)

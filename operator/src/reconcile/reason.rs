@@ -158,7 +158,7 @@ impl Reason {
     }
 
     /// Whether it stays as it is until somebody does something.
-    pub const fn needs_somebody(self) -> bool {
+    pub const fn needs_action(self) -> bool {
         match self {
             Self::Degraded
             | Self::ImagePullFailed

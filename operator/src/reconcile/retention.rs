@@ -4,11 +4,11 @@
 use kube::core::{ApiResource, ObjectMeta};
 use serde_json::json;
 
-use super::observe::Observed;
-use super::ownership::{Identity, Owner};
+use super::ownership::{Identity, Ownership};
+use super::pass::Pass;
 use crate::build::owner;
-use crate::build::secrets::Generated;
-use crate::cluster::{Cluster, patch_of};
+use crate::build::secrets::GeneratedSecret;
+use crate::client::{ApiClient, patch_of};
 use crate::crd::DeletionPolicy;
 use crate::error::Error;
 use crate::kinds;
@@ -16,17 +16,17 @@ use crate::names::RETENTION_MANAGER;
 use crate::resolve::Platform;
 
 /// Gives the data the owner that the policy asks for.
-pub async fn apply(cluster: &Cluster, observed: &mut Observed, platform: &Platform) -> Result<(), Error> {
-    let identity = Identity { name: &platform.name, uid: &platform.uid };
-    for secret in Generated::ALL {
+pub async fn apply(pass: &mut Pass<'_>) -> Result<(), Error> {
+    let Pass { client, platform, observed, .. } = pass;
+    for secret in GeneratedSecret::ALL {
         let name = secret.name(platform);
         let Some(state) = observed.secrets.get_mut(&name) else { continue };
-        if let Some(metadata) = correct(cluster, platform, identity, &kinds::secret(), &state.metadata).await? {
+        if let Some(metadata) = correct(client, platform, &kinds::secret(), &state.metadata).await? {
             state.metadata = metadata;
         }
     }
     for claim in &mut observed.claims {
-        if let Some(metadata) = correct(cluster, platform, identity, &kinds::claim(), &claim.metadata).await? {
+        if let Some(metadata) = correct(client, platform, &kinds::claim(), &claim.metadata).await? {
             claim.metadata = metadata;
         }
     }
@@ -34,22 +34,22 @@ pub async fn apply(cluster: &Cluster, observed: &mut Observed, platform: &Platfo
 }
 
 async fn correct(
-    cluster: &Cluster,
+    client: &ApiClient,
     platform: &Platform,
-    identity: Identity<'_>,
     resource: &ApiResource,
     metadata: &ObjectMeta,
 ) -> Result<Option<ObjectMeta>, Error> {
-    if identity.owner_of_data(metadata) != Owner::Ours {
+    let identity = Identity { name: &platform.name, uid: &platform.uid };
+    if identity.ownership_of_data(metadata) != Ownership::Ours {
         return Ok(None);
     }
     let owned = metadata.owner_references.iter().flatten().any(|owner| owner.uid == platform.uid);
-    let shall_be = platform.spec.deletion_policy == DeletionPolicy::Delete;
-    if owned == shall_be {
+    let is_wanted = platform.spec.deletion_policy == DeletionPolicy::Delete;
+    if owned == is_wanted {
         return Ok(None);
     }
     // Not the controller: a claim has its `StatefulSet` for that.
-    let owners = shall_be.then(|| vec![owner(platform, false)]);
+    let owners = is_wanted.then(|| vec![owner(platform, false)]);
     let patch = patch_of(resource, metadata, ObjectMeta { owner_references: owners, ..ObjectMeta::default() }, json!({}));
-    cluster.apply(resource, &patch, RETENTION_MANAGER, true).await.map(|object| Some(object.metadata))
+    client.apply(resource, &patch, RETENTION_MANAGER, true).await.map(|object| Some(object.metadata))
 }

@@ -5,7 +5,7 @@ use kube::core::{ApiResource, ObjectMeta};
 use serde_json::{Value, json};
 
 use crate::build::Scale;
-use crate::cluster::patch_of;
+use crate::client::patch_of;
 
 /// The number to write, if the `live` one is not right. `created`: the workload was made just now and has the server's default.
 pub fn wanted(scale: Scale, live: i64, created: bool) -> Option<i32> {

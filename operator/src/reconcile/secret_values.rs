@@ -14,7 +14,7 @@ use k8s_openapi::ByteString;
 use serde_json::Value;
 use url::Url;
 
-use crate::build::secrets::Generated;
+use crate::build::secrets::GeneratedSecret;
 use crate::crd::Profile;
 use crate::resolve::Platform;
 
@@ -109,23 +109,24 @@ impl fmt::Display for Fault {
 pub const CERTIFICATE: &[(&str, Format)] = &[("tls.crt", Format::Pem), ("tls.key", Format::Pem)];
 
 /// The keys of a generated Secret and their formats.
-pub const fn of_generated(secret: Generated) -> &'static [(&'static str, Format)] {
+pub const fn of_generated(secret: GeneratedSecret) -> &'static [(&'static str, Format)] {
     match secret {
-        Generated::Database => &[("app-password", Format::AppPassword), ("owner-password", Format::OwnerPassword)],
-        Generated::Redis => &[("password", Format::RedisPassword)],
-        Generated::Keys => &[
+        GeneratedSecret::Database => &[("app-password", Format::AppPassword), ("owner-password", Format::OwnerPassword)],
+        GeneratedSecret::Redis => &[("password", Format::RedisPassword)],
+        GeneratedSecret::Keys => &[
             ("body.key", Format::KeyRing),
             ("cursor.key", Format::KeyRing),
             ("email.key", Format::KeyRing),
             ("token.key", Format::KeyRing),
         ],
-        Generated::Admin => &[("password", Format::PersonPassword)],
+        GeneratedSecret::Admin => &[("password", Format::PersonPassword)],
     }
 }
 
 /// Every Secret that a platform's parts read: its name, its keys and their formats.
 pub fn formats(platform: &Platform) -> BTreeMap<String, &'static [(&'static str, Format)]> {
-    let mut formats: BTreeMap<_, _> = Generated::ALL.into_iter().map(|secret| (secret.name(platform), of_generated(secret))).collect();
+    let mut formats: BTreeMap<_, _> =
+        GeneratedSecret::ALL.into_iter().map(|secret| (secret.name(platform), of_generated(secret))).collect();
     if let Some(certificate) = &platform.certificate {
         formats.insert(certificate.secret.clone(), CERTIFICATE);
     }
@@ -233,10 +234,7 @@ fn key_ring(text: &str) -> Result<(), Fault> {
 fn mail_url(text: &str) -> Result<(), Fault> {
     let url = Url::parse(text).map_err(|_| Fault::NoMailUrl)?;
     let tls = url.query_pairs().find(|(key, _)| key == "tls").map(|(_, value)| value.into_owned());
-    let is_known = match (url.scheme(), tls.as_deref()) {
-        ("smtps", _) | ("smtp", None | Some("required" | "opportunistic")) => true,
-        _ => false,
-    };
+    let is_known = matches!((url.scheme(), tls.as_deref()), ("smtps", _) | ("smtp", None | Some("required" | "opportunistic")));
     // The API looks at the text first.
     let is_smtp = text.starts_with("smtp://") || text.starts_with("smtps://");
     if is_known && is_smtp && url.host_str().is_some_and(|host| !host.is_empty()) { Ok(()) } else { Err(Fault::NoMailUrl) }
@@ -363,7 +361,7 @@ mod tests {
 
     #[test]
     fn every_generated_value_has_its_format() {
-        for secret in Generated::ALL {
+        for secret in GeneratedSecret::ALL {
             let data = secret.data(|bytes| "0f".repeat(bytes));
             let keys: BTreeSet<&str> = data.keys().map(String::as_str).collect();
             assert_eq!(of_generated(secret).iter().map(|(key, _)| *key).collect::<BTreeSet<_>>(), keys, "{secret:?}");
@@ -375,8 +373,8 @@ mod tests {
 
     #[test]
     fn a_missing_key_is_no_fault_of_a_value() {
-        assert_eq!(faults(&json!({"app-password": "eA=="}), of_generated(Generated::Database)), BTreeMap::new());
-        assert_eq!(faults(&json!({"app-password": ""}), of_generated(Generated::Database)), [("app-password", Fault::Empty)].into());
-        assert_eq!(faults(&Value::Null, of_generated(Generated::Redis)), BTreeMap::new());
+        assert_eq!(faults(&json!({"app-password": "eA=="}), of_generated(GeneratedSecret::Database)), BTreeMap::new());
+        assert_eq!(faults(&json!({"app-password": ""}), of_generated(GeneratedSecret::Database)), [("app-password", Fault::Empty)].into());
+        assert_eq!(faults(&Value::Null, of_generated(GeneratedSecret::Redis)), BTreeMap::new());
     }
 }

@@ -5,115 +5,26 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::ResourceExt as _;
 use serde_json::Value;
 
+use super::condition::ConditionType;
+use super::migration;
 use super::observe::Observed;
-use super::{Hold, Progress, Reason, migrate, progress};
+use super::outcome::{Blocker, Progress};
+use super::pass::Pass;
+use super::progress;
+use super::reason::Reason;
 use crate::build::{Child, Part};
-use crate::crd::{ApiStatus, ConnectionsStatus, DatabaseStatus, DonationPlatform, DonationPlatformStatus, Profile};
+use crate::crd::{ApiStatus, ConnectionsStatus, DatabaseStatus, DonationPlatformStatus, Profile};
 use crate::error::Error;
 use crate::resolve::Platform;
 
 /// How long an autoscaler may measure nothing before that is said.
-const PATIENCE: SignedDuration = SignedDuration::from_mins(2);
+const METRICS_GRACE_PERIOD: SignedDuration = SignedDuration::from_mins(2);
 /// Longest message of a condition.
-const MESSAGE: usize = 1024;
-
-/// Conditions of the status.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum ConditionType {
-    /// Everything that was asked for is there, and donors can donate.
-    Ready,
-    /// PostgreSQL answers.
-    DatabaseReady,
-    /// `PgBouncer` answers.
-    PoolerReady,
-    /// Redis answers.
-    RedisReady,
-    /// The schema is what the image needs.
-    SchemaReady,
-    /// The API answers.
-    ApiReady,
-    /// Donors reach the API.
-    EdgeReady,
-    /// The resource asks for being left alone.
-    Paused,
-    /// An autoscaler decides on the number of API pods.
-    Autoscaled,
-    /// An object of somebody else is in the way.
-    NameConflict,
-    /// Backups are made.
-    BackupConfigured,
-}
-
-impl ConditionType {
-    /// Every condition that the operator writes.
-    const ALL: [Self; 11] = [
-        Self::Ready,
-        Self::DatabaseReady,
-        Self::PoolerReady,
-        Self::RedisReady,
-        Self::SchemaReady,
-        Self::ApiReady,
-        Self::EdgeReady,
-        Self::Paused,
-        Self::Autoscaled,
-        Self::NameConflict,
-        Self::BackupConfigured,
-    ];
-
-    /// Whether the operator writes the condition. Others may add theirs, which are not its business.
-    pub fn is_ours(condition: &Condition) -> bool {
-        Self::ALL.iter().any(|type_| type_.as_str() == condition.type_)
-    }
-
-    /// The condition's `type`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ready => "Ready",
-            Self::DatabaseReady => "DatabaseReady",
-            Self::PoolerReady => "PoolerReady",
-            Self::RedisReady => "RedisReady",
-            Self::SchemaReady => "SchemaReady",
-            Self::ApiReady => "ApiReady",
-            Self::EdgeReady => "EdgeReady",
-            Self::Paused => "Paused",
-            Self::Autoscaled => "Autoscaled",
-            Self::NameConflict => "NameConflict",
-            Self::BackupConfigured => "BackupConfigured",
-        }
-    }
-}
-
-impl Part {
-    /// Every part, in the order in which one needs the other.
-    pub const ALL: [Self; 6] = [Self::Postgres, Self::Redis, Self::Pooler, Self::Migrate, Self::Api, Self::Edge];
-
-    /// The part's condition.
-    pub const fn condition(self) -> ConditionType {
-        match self {
-            Self::Postgres => ConditionType::DatabaseReady,
-            Self::Pooler => ConditionType::PoolerReady,
-            Self::Redis => ConditionType::RedisReady,
-            Self::Migrate => ConditionType::SchemaReady,
-            Self::Api => ConditionType::ApiReady,
-            Self::Edge => ConditionType::EdgeReady,
-        }
-    }
-
-    const fn noun(self) -> &'static str {
-        match self {
-            Self::Postgres => "database",
-            Self::Pooler => "pooler",
-            Self::Redis => "Redis",
-            Self::Migrate => "schema",
-            Self::Api => "API",
-            Self::Edge => "edge",
-        }
-    }
-}
+const CONDITION_MESSAGE_MAX_CHARS: usize = 1024;
 
 /// A condition before it is compared with the one that was there.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Wanted {
+pub struct DesiredCondition {
     /// Its type.
     pub type_: ConditionType,
     /// Its status; none is `Unknown`.
@@ -124,7 +35,7 @@ pub struct Wanted {
     pub message: String,
 }
 
-impl Wanted {
+impl DesiredCondition {
     fn of(type_: ConditionType, progress: &Progress) -> Self {
         match progress {
             Progress::Ready { reason, message } => Self { type_, status: Some(true), reason: *reason, message: message.clone() },
@@ -143,74 +54,74 @@ impl Wanted {
 
 /// `Ready`: the first part that is not, else True. For want of an address only it is True too: pods cannot give the site one, and
 /// clusters without load balancers never do.
-pub fn ready(parts: &[(Part, Progress)], hold: Option<&Hold>) -> Wanted {
+pub fn ready(parts: &[(Part, Progress)], blocker: Option<&Blocker>) -> DesiredCondition {
     let type_ = ConditionType::Ready;
-    if let Some(hold) = hold {
-        return Wanted { type_, status: Some(false), reason: hold.reason, message: hold.message.clone() };
+    if let Some(blocker) = blocker {
+        return DesiredCondition { type_, status: Some(false), reason: blocker.reason, message: blocker.message.clone() };
     }
     let blocking = parts.iter().find_map(|(part, progress)| match progress {
         Progress::Waiting { reason, message } => Some((part, reason, message)),
         Progress::Ready { .. } => None,
     });
     if let Some((part, reason, message)) = blocking {
-        return Wanted { type_, status: Some(false), reason: *reason, message: format!("{}: {message}", part.noun()) };
+        return DesiredCondition { type_, status: Some(false), reason: *reason, message: format!("{}: {message}", part.noun()) };
     }
     let unreachable = parts.iter().find_map(|(part, progress)| match progress {
         Progress::Ready { reason: Reason::WaitingForAddress, message } => Some(format!("{}: {message}", part.noun())),
         Progress::Ready { .. } | Progress::Waiting { .. } => None,
     });
     let reason = if unreachable.is_some() { Reason::WaitingForAddress } else { Reason::Available };
-    Wanted { type_, status: Some(true), reason, message: unreachable.unwrap_or_else(|| "donors can donate".to_owned()) }
+    DesiredCondition { type_, status: Some(true), reason, message: unreachable.unwrap_or_else(|| "donors can donate".to_owned()) }
 }
 
 /// Whether somebody makes backups. The operator does not; nor does it know who else does.
-pub fn backups(platform: &Platform) -> Wanted {
+pub fn backups(platform: &Platform) -> DesiredCondition {
     let message = "nothing is backed up by the operator: dump the database and keep the Secret with the keys, as operations.md says";
     let reason = match platform.spec.profile {
         Profile::Production => Reason::NoBackups,
         Profile::Development => Reason::NotBackedUp,
     };
-    Wanted { type_: ConditionType::BackupConfigured, status: Some(false), reason, message: message.to_owned() }
+    DesiredCondition { type_: ConditionType::BackupConfigured, status: Some(false), reason, message: message.to_owned() }
 }
 
 /// `Ready` where a request to the API server failed.
-pub fn failed(error: &Error) -> Wanted {
-    Wanted {
+pub fn failed(error: &Error) -> DesiredCondition {
+    DesiredCondition {
         type_: ConditionType::Ready,
         status: Some(false),
         reason: Reason::RequestFailed,
-        message: format!("{}; it is tried again", error.brief()),
+        message: format!("{}; it is tried again", error.summary()),
     }
 }
 
 /// `Ready` where one thing keeps everything else from being written.
-pub fn blocked(progress: &Progress) -> Wanted {
-    Wanted::of(ConditionType::Ready, progress)
+pub fn blocked(progress: &Progress) -> DesiredCondition {
+    DesiredCondition::of(ConditionType::Ready, progress)
 }
 
 /// `Ready` of a paused platform whose resource asks for something else than there is.
-pub fn waits_for_the_end_of_the_pause(object: &str) -> Wanted {
+pub fn paused_with_changes(object: &str) -> DesiredCondition {
     let message = format!("spec.paused is true, and {object} is not as the resource says: it is brought to that when paused is false");
-    Wanted { type_: ConditionType::Ready, status: Some(false), reason: Reason::Paused, message }
+    DesiredCondition { type_: ConditionType::Ready, status: Some(false), reason: Reason::Paused, message }
 }
 
 /// A condition for each part.
-pub fn parts(parts: &[(Part, Progress)]) -> Vec<Wanted> {
-    parts.iter().map(|(part, progress)| Wanted::of(part.condition(), progress)).collect()
+pub fn parts(parts: &[(Part, Progress)]) -> Vec<DesiredCondition> {
+    parts.iter().map(|(part, progress)| DesiredCondition::of(part.condition(), progress)).collect()
 }
 
 /// Whether the resource is paused.
-pub fn paused(platform: &Platform) -> Wanted {
+pub fn paused(platform: &Platform) -> DesiredCondition {
     let type_ = ConditionType::Paused;
     if platform.spec.paused {
         let message = "nothing is changed while spec.paused is true; the site goes on answering".to_owned();
-        return Wanted { type_, status: Some(true), reason: Reason::Paused, message };
+        return DesiredCondition { type_, status: Some(true), reason: Reason::Paused, message };
     }
-    Wanted { type_, status: Some(false), reason: Reason::Active, message: "spec.paused is false".to_owned() }
+    DesiredCondition { type_, status: Some(false), reason: Reason::Active, message: "spec.paused is false".to_owned() }
 }
 
 /// Who decides on the number of API pods.
-pub fn autoscaled(platform: &Platform, children: &[Child], observed: &Observed, now: Timestamp) -> Wanted {
+pub fn autoscaled(platform: &Platform, children: &[Child], observed: &Observed, now: Timestamp) -> DesiredCondition {
     let type_ = ConditionType::Autoscaled;
     let scaler = children.iter().find(|child| child.resource.kind == "HorizontalPodAutoscaler");
     // Of pods that do not run there is nothing to measure.
@@ -219,11 +130,11 @@ pub fn autoscaled(platform: &Platform, children: &[Child], observed: &Observed, 
             observed.objects().find(|live| live.resource.kind == "Deployment" && live.object.metadata.name == child.object.metadata.name);
         workload.is_some_and(|live| live.object.data.pointer("/status/readyReplicas").and_then(Value::as_i64) > Some(0))
     };
-    if let Some(message) = scaler.filter(runs).and_then(|child| observed.find(child)).and_then(|live| blindness(&live.data, now)) {
-        return Wanted { type_, status: Some(false), reason: Reason::MetricsMissing, message };
+    if let Some(message) = scaler.filter(runs).and_then(|child| observed.find(child)).and_then(|live| missing_metrics(&live.data, now)) {
+        return DesiredCondition { type_, status: Some(false), reason: Reason::MetricsMissing, message };
     }
     match &platform.spec.api.autoscaling {
-        Some(autoscaling) => Wanted {
+        Some(autoscaling) => DesiredCondition {
             type_,
             status: Some(true),
             reason: Reason::AutoscalerDecides,
@@ -232,32 +143,37 @@ pub fn autoscaled(platform: &Platform, children: &[Child], observed: &Observed, 
                 autoscaling.min_replicas, autoscaling.max_replicas
             ),
         },
-        None => Wanted { type_, status: Some(false), reason: Reason::FixedReplicas, message: "api.replicas decides".to_owned() },
+        None => DesiredCondition { type_, status: Some(false), reason: Reason::FixedReplicas, message: "api.replicas decides".to_owned() },
     }
 }
 
 /// Why an autoscaler has not been able to measure for minutes. At the start of its pods it cannot for a moment.
-fn blindness(scaler: &Value, now: Timestamp) -> Option<String> {
+fn missing_metrics(scaler: &Value, now: Timestamp) -> Option<String> {
     let text = |condition: &Value, field: &str| condition.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
     let conditions = scaler.pointer("/status/conditions").and_then(Value::as_array)?;
     let blind = conditions.iter().find(|condition| text(condition, "type") == "ScalingActive" && text(condition, "status") == "False")?;
     let since: Timestamp = text(blind, "lastTransitionTime").parse().ok()?;
-    (now.duration_since(since) > PATIENCE).then(|| {
+    (now.duration_since(since) > METRICS_GRACE_PERIOD).then(|| {
         format!("the autoscaler cannot measure, so the number of pods stays: {}; install or mend the metrics API", text(blind, "message"))
     })
 }
 
 /// Objects of others that are in the way.
-pub fn name_conflict(conflicts: &[String]) -> Wanted {
+pub fn name_conflict(conflicts: &[String]) -> DesiredCondition {
     let type_ = ConditionType::NameConflict;
     if conflicts.is_empty() {
-        return Wanted { type_, status: Some(false), reason: Reason::NoConflict, message: "no name is taken by somebody else".to_owned() };
+        return DesiredCondition {
+            type_,
+            status: Some(false),
+            reason: Reason::NoConflict,
+            message: "no name is taken by somebody else".to_owned(),
+        };
     }
-    Wanted { type_, status: Some(true), reason: Reason::NameConflict, message: conflicts.join("; ") }
+    DesiredCondition { type_, status: Some(true), reason: Reason::NameConflict, message: conflicts.join("; ") }
 }
 
 /// The conditions to store. `lastTransitionTime` moves only when a status does. Those that are no longer wanted go.
-pub fn conditions(previous: &[Condition], wanted: &[Wanted], generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
+pub fn conditions(previous: &[Condition], wanted: &[DesiredCondition], generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
     wanted
         .iter()
         .map(|wanted| {
@@ -281,10 +197,10 @@ fn to_seconds(now: Timestamp) -> Timestamp {
 }
 
 fn shortened(message: &str) -> String {
-    if message.chars().count() <= MESSAGE {
+    if message.chars().count() <= CONDITION_MESSAGE_MAX_CHARS {
         return message.to_owned();
     }
-    format!("{}…", message.chars().take(MESSAGE - 1).collect::<String>())
+    format!("{}…", message.chars().take(CONDITION_MESSAGE_MAX_CHARS - 1).collect::<String>())
 }
 
 /// The conditions of `after` whose status or reason `before` did not have.
@@ -301,32 +217,19 @@ pub fn changed<'a>(before: &[Condition], after: &'a [Condition]) -> Vec<&'a Cond
         .collect()
 }
 
-/// Whether the condition was True for this generation.
-pub fn was_true(resource: &DonationPlatform, type_: ConditionType) -> bool {
-    resource.status.as_ref().is_some_and(|status| {
-        status.conditions.iter().any(|condition| {
-            condition.type_ == type_.as_str() && condition.status == "True" && condition.observed_generation == resource.metadata.generation
-        })
-    })
-}
-
-/// The whole status but for its conditions.
-pub fn facts(
-    resource: &DonationPlatform,
-    platform: &Platform,
-    children: &[Child],
-    observed: &Observed,
-    migration: &migrate::State,
-    writes: bool,
-) -> DonationPlatformStatus {
+/// The whole status except for its conditions. `lets_in`: objects are written, so that a version whose migration has completed serves.
+pub fn observed(pass: &Pass<'_>, lets_in: bool) -> DonationPlatformStatus {
+    let Pass { resource, platform, children, observed, .. } = pass;
     let previous = resource.status.clone().unwrap_or_default();
-    let revision = match migration {
-        migrate::State::Complete if migrate::job(children).is_some() => {
-            // The pod may be gone by now.
-            migrate::revision(observed, children).or(previous.schema_revision).or_else(|| Some(migrate::UNKNOWN_REVISION.to_owned()))
-        }
-        _ => previous.schema_revision,
+    let is_migrated = pass.is_migrated();
+    let revision = if is_migrated && migration::job(children).is_some() {
+        // The pod may be gone by now.
+        migration::revision(observed, children).or(previous.schema_revision).or_else(|| Some(migration::UNKNOWN_REVISION.to_owned()))
+    } else {
+        previous.schema_revision
     };
+    let record = is_migrated.then(|| migration::record(observed, children, previous.migration.as_ref())).flatten();
+    let served_spec = (is_migrated && lets_in).then(|| serde_json::to_value(&resource.spec).ok()).flatten();
     let api = children.iter().find(|child| child.part == Part::Api && child.resource.kind == "Deployment");
     let live = api.and_then(|child| observed.find(child));
     let number = |path: &str| {
@@ -336,15 +239,8 @@ pub fn facts(
     DonationPlatformStatus {
         conditions: Vec::new(),
         observed_generation: resource.metadata.generation,
-        migration: match migration {
-            migrate::State::Complete => migrate::record(observed, children, previous.migration.as_ref()).or(previous.migration),
-            _ => previous.migration,
-        },
-        // While nothing is written, nothing is let in.
-        served_spec: match migration {
-            migrate::State::Complete if writes => serde_json::to_value(&resource.spec).ok(),
-            _ => previous.served_spec,
-        },
+        migration: record.or(previous.migration),
+        served_spec: served_spec.or(previous.served_spec),
         version: live.filter(|live| progress::is_rolled_out(live)).and_then(|live| tag(&live.data)).or(previous.version),
         schema_revision: revision,
         endpoint: Some(platform.public_url()),
@@ -418,13 +314,13 @@ mod tests {
         assert_eq!((ready.status, ready.reason, ready.message.as_str()), (Some(false), Reason::MigrationFailed, "schema: relation exists"));
         let all = [(Part::Postgres, available()), (Part::Api, available())];
         assert_eq!(super::ready(&all, None).status, Some(true));
-        let hold = Hold { reason: Reason::KeysMissing, message: "restore".to_owned(), waiting: false };
-        assert_eq!(super::ready(&all, Some(&hold)).reason, Reason::KeysMissing);
+        let blocker = Blocker { reason: Reason::KeysMissing, message: "restore".to_owned(), ends_by_itself: false };
+        assert_eq!(super::ready(&all, Some(&blocker)).reason, Reason::KeysMissing);
     }
 
     #[test]
     fn the_time_moves_only_with_the_status() {
-        let wanted = |status, message: &str| Wanted {
+        let wanted = |status, message: &str| DesiredCondition {
             type_: ConditionType::Ready,
             status: Some(status),
             reason: Reason::RollingOut,
@@ -442,7 +338,7 @@ mod tests {
 
     #[test]
     fn an_event_is_due_when_status_or_reason_change() {
-        let wanted = |type_, reason, message: &str| Wanted { type_, status: Some(false), reason, message: message.to_owned() };
+        let wanted = |type_, reason, message: &str| DesiredCondition { type_, status: Some(false), reason, message: message.to_owned() };
         let first = conditions(
             &[],
             &[wanted(ConditionType::Ready, Reason::Creating, "a"), wanted(ConditionType::ApiReady, Reason::Creating, "a")],

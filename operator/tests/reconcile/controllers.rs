@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::crash::{picture, same};
 use crate::running::Running;
 use crate::server::{Result, World, world_with_controllers};
-use crate::{PATIENCE, REDIS, eventually, within};
+use crate::{STEP_TIMEOUT, REDIS, eventually, within};
 
 /// A platform that needs nothing from outside.
 fn small() -> Value {
@@ -86,7 +86,7 @@ async fn the_samples_become_ready_no_sooner_than_their_pods_and_then_nothing_is_
         }
         let operator = Running::start(&world);
         world.create(resource["spec"].clone()).await?;
-        becomes_ready(&world, PATIENCE).await.map_err(|error| format!("{sample}: {error}"))?;
+        becomes_ready(&world, STEP_TIMEOUT).await.map_err(|error| format!("{sample}: {error}"))?;
         let deployments = Api::<Deployment>::namespaced(world.admin.clone(), &world.namespace).list(&ListParams::default()).await?;
         let sets = Api::<StatefulSet>::namespaced(world.admin.clone(), &world.namespace).list(&ListParams::default()).await?;
         assert!(deployments.items.len() >= 3 && !sets.items.is_empty());
@@ -129,7 +129,7 @@ async fn only_what_is_retained_is_left(combinations: [(&str, bool); 2]) -> Resul
         spec["deletionPolicy"] = json!(policy);
         let operator = Running::start(&world);
         world.create(spec.clone()).await?;
-        becomes_ready(&world, PATIENCE).await.map_err(|error| format!("{when}: {error}"))?;
+        becomes_ready(&world, STEP_TIMEOUT).await.map_err(|error| format!("{when}: {error}"))?;
         comes_to_rest(&world).await?;
         let data: BTreeSet<String> = left(&world)
             .await?
@@ -154,7 +154,7 @@ async fn only_what_is_retained_is_left(combinations: [(&str, bool); 2]) -> Resul
 
         let operator = operator.unwrap_or_else(|| Running::start(&world));
         world.create(spec).await?;
-        becomes_ready(&world, PATIENCE).await.map_err(|error| format!("made again after {when}: {error}"))?;
+        becomes_ready(&world, STEP_TIMEOUT).await.map_err(|error| format!("made again after {when}: {error}"))?;
         assert!(left(&world).await?.is_superset(&data), "{when}");
         operator.stop().await?;
     }
@@ -166,7 +166,7 @@ async fn killed_again_and_again_while_it_makes_a_platform_it_makes_the_same() ->
     let whole = world_with_controllers("unbroken").await?;
     let operator = Running::start(&whole);
     whole.create(small()).await?;
-    becomes_ready(&whole, PATIENCE).await?;
+    becomes_ready(&whole, STEP_TIMEOUT).await?;
     operator.stop().await?;
     let expected = picture(&whole).await?;
 
@@ -183,7 +183,7 @@ async fn killed_again_and_again_while_it_makes_a_platform_it_makes_the_same() ->
     }
     let operator = Running::start(&world);
     operator.established().await?;
-    becomes_ready(&world, PATIENCE).await?;
+    becomes_ready(&world, STEP_TIMEOUT).await?;
     comes_to_rest(&world).await?;
     operator.stop().await?;
     same(&picture(&world).await?, &expected, &format!("killed {kills} times"));
@@ -199,7 +199,7 @@ async fn with_a_fifth_of_all_requests_failing_in_all_ways_it_becomes_ready_witho
     let start = Instant::now();
     let operator = Running::start(&world);
     world.create(small()).await?;
-    becomes_ready(&world, PATIENCE * 3).await?;
+    becomes_ready(&world, STEP_TIMEOUT * 3).await?;
     let (requests, seconds) = (world.faults.requests(), start.elapsed().as_secs_f64());
     println!("ready after {requests} requests in {seconds:.0} s");
     // What making a platform takes, and one look of some twenty reads a second; without waits it would be hundreds.
@@ -208,7 +208,7 @@ async fn with_a_fifth_of_all_requests_failing_in_all_ways_it_becomes_ready_witho
     // Its watches live, and no failure of before keeps it from repairing.
     world.api("Service")?.delete(REDIS, &DeleteParams::default()).await?;
     eventually("a deleted Service is back", async || world.exists("Service", REDIS).await).await?;
-    becomes_ready(&world, PATIENCE).await?;
+    becomes_ready(&world, STEP_TIMEOUT).await?;
     comes_to_rest(&world).await?;
     operator.stop().await
 }

@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use crate::finish;
 use crate::server::{Result, World, world};
 
-/// Looks until everything is ready, doing what controllers would do. Returns the number of looks.
+/// Runs passes until everything is ready, doing what controllers would do. Returns the number of passes.
 pub(crate) async fn drive(world: &World) -> Result<u32> {
     for look in 1..200 {
-        let outcome = world.look().await;
+        let outcome = world.pass().await;
         if outcome.is_err() {
             world.faults.start_again();
         }
@@ -31,7 +31,7 @@ pub(crate) async fn drive(world: &World) -> Result<u32> {
             return Ok(look);
         }
     }
-    Err(format!("it does not become ready: {:?}, {:?}", world.condition("Ready").await?, world.look().await.err()).into())
+    Err(format!("it does not become ready: {:?}, {:?}", world.condition("Ready").await?, world.pass().await.err()).into())
 }
 
 /// Everything of the platform, without what differs from one creation to the next.

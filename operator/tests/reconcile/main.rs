@@ -21,7 +21,7 @@ use std::future::IntoFuture as _;
 use std::time::{Duration, Instant};
 
 use doacoes_operator::crd::DonationPlatform;
-use doacoes_operator::error::Class;
+use doacoes_operator::error::ErrorClass;
 use doacoes_operator::reconcile::Outcome;
 use doacoes_operator::{admin, kinds, names};
 use jiff::{SignedDuration, Timestamp};
@@ -144,7 +144,7 @@ async fn a_platform_becomes_ready_step_by_step_and_then_nothing_is_written() -> 
     let before = events().await?.len();
     let (writes, version) = (world.writes(), world.platform().await?.resource_version());
     for _ in 0..5 {
-        world.look().await?;
+        world.pass().await?;
     }
     assert_eq!(world.writes(), writes);
     assert_eq!(world.platform().await?.resource_version(), version);
@@ -274,8 +274,8 @@ async fn somebody_elses_object_is_named_and_never_touched() -> Result {
     let version = world.api("Service")?.create(&PostParams::default(), &theirs).await?.resource_version();
     world.create(json!({})).await?;
     for _ in 0..3 {
-        let error = world.look().await.err().ok_or("there is a conflict")?;
-        assert_eq!(error.class(), Class::NameConflict);
+        let error = world.pass().await.err().ok_or("there is a conflict")?;
+        assert_eq!(error.class(), ErrorClass::NameConflict);
     }
     assert_eq!(world.get("Service", API).await?.resource_version(), version);
     let (state, message) = world.condition("NameConflict").await?;
@@ -283,7 +283,7 @@ async fn somebody_elses_object_is_named_and_never_touched() -> Result {
     assert!(message.contains("Service esperanca-api"), "{message}");
     assert!(world.exists("StatefulSet", DATABASE).await?, "the other objects do not wait");
     let writes = world.writes();
-    assert!(world.look().await.is_err());
+    assert!(world.pass().await.is_err());
     assert_eq!(world.writes(), writes);
 
     world.api("Service")?.delete(API, &DeleteParams::default()).await?;
@@ -299,10 +299,10 @@ async fn while_it_is_paused_nothing_but_the_status_is_written() -> Result {
     world.change(json!({"paused": true, "api": {"replicas": 6}})).await?;
     let config = world.get("ConfigMap", POOLER).await?.data;
     world.merge("ConfigMap", POOLER, json!({"data": {SETTINGS: "by hand"}})).await?;
-    let before = world.metrics.writes(doacoes_operator::cluster::Verb::Apply, "DonationPlatform/status");
+    let before = world.metrics.writes(doacoes_operator::verb::Verb::Apply, "DonationPlatform/status");
     let all = world.writes();
     world.settle().await?;
-    let status = world.metrics.writes(doacoes_operator::cluster::Verb::Apply, "DonationPlatform/status") - before;
+    let status = world.metrics.writes(doacoes_operator::verb::Verb::Apply, "DonationPlatform/status") - before;
     assert_eq!(world.writes() - all, status);
     assert_eq!(world.condition("Paused").await?.0, "True/Paused");
     assert_eq!(world.get("ConfigMap", POOLER).await?.data.pointer("/data/pgbouncer.ini"), Some(&json!("by hand")));
@@ -358,10 +358,10 @@ async fn a_failed_migration_keeps_the_old_version_and_is_tried_again() -> Result
     assert!(world.exists("Job", &first).await?, "and its migration is known");
 
     let uid = world.get("Job", &second).await?.uid();
-    world.look_at(Timestamp::now() + SignedDuration::from_secs(5)).await?;
+    world.pass_at(Timestamp::now() + SignedDuration::from_secs(5)).await?;
     assert_eq!(world.get("Job", &second).await?.uid(), uid, "not yet");
-    world.look_at(Timestamp::now() + SignedDuration::from_secs(30)).await?;
-    world.look().await?;
+    world.pass_at(Timestamp::now() + SignedDuration::from_secs(30)).await?;
+    world.pass().await?;
     let again = world.get("Job", &second).await?;
     assert_ne!(again.uid(), uid);
     assert_eq!(again.annotations().get("doacoes.dev/attempt").map(String::as_str), Some("2"));
@@ -390,8 +390,8 @@ async fn a_migration_that_somebody_suspends_is_made_anew() -> Result {
     assert_eq!(state, "False/MigrationFailed");
     assert!(message.contains("suspended"), "{message}");
     assert_eq!(world.get("Job", &job).await?.uid(), uid, "not at once");
-    world.look_at(Timestamp::now() + SignedDuration::from_secs(30)).await?;
-    world.look().await?;
+    world.pass_at(Timestamp::now() + SignedDuration::from_secs(30)).await?;
+    world.pass().await?;
     let again = world.get("Job", &job).await?;
     assert_ne!(again.uid(), uid);
     assert_ne!(again.data.pointer("/spec/suspend"), Some(&json!(true)));
@@ -432,7 +432,7 @@ async fn a_condition_of_somebody_else_stays_and_is_no_reason_to_write() -> Resul
     world.platforms().patch_status("esperanca", &manager, &kube::api::Patch::Apply(status)).await?;
     let writes = world.writes();
     for _ in 0..3 {
-        world.look().await?;
+        world.pass().await?;
     }
     assert_eq!(world.writes(), writes);
     world.change(json!({"paused": true})).await?;
@@ -454,14 +454,14 @@ async fn a_certificate_is_signed_renewed_in_time_and_made_anew_for_another_host(
     assert_eq!(world.get("Secret", SECRET).await?.data.get("type"), Some(&json!("kubernetes.io/tls")));
     assert!(world.platform().await?.status.unwrap_or_default().endpoint.is_some_and(|url| url == "https://doe.example.org"));
     let in_days = |days: i64| Timestamp::now() + SignedDuration::from_hours(24 * days);
-    world.look_at(in_days(50)).await?;
+    world.pass_at(in_days(50)).await?;
     assert_eq!(content().await?, first, "not yet");
-    world.look_at(in_days(65)).await?;
+    world.pass_at(in_days(65)).await?;
     let renewed = content().await?;
     assert_ne!(renewed, first);
     assert_ne!(edge().await?, pods, "nginx reads it at its start");
 
-    world.look().await?;
+    world.pass().await?;
     assert_eq!(content().await?, renewed);
     world.change(json!({"ingress": {"host": "outra.example.org"}})).await?;
     world.settle().await?;
@@ -654,13 +654,13 @@ async fn somebodys_secret_in_the_place_of_the_first_administrators_stops_the_mig
     let jobs = world.names("Job").await?;
     world.change(json!({"firstAdmin": {"email": "admin@example.org"}})).await?;
     // Refused, and tried again later.
-    assert!(world.look().await.is_err());
+    assert!(world.pass().await.is_err());
     let (state, message) = world.condition("SchemaReady").await?;
     assert_eq!(state, "False/NameConflict");
     assert!(message.contains("esperanca-admin"), "{message}");
     assert_eq!(world.names("Job").await?, jobs, "nobody logs in with that password");
     world.merge("Service", API, json!({"metadata": {"labels": {"app.kubernetes.io/part-of": "others"}}})).await?;
-    assert!(world.look().await.is_err());
+    assert!(world.pass().await.is_err());
     assert_eq!(world.get("Service", API).await?.labels()["app.kubernetes.io/part-of"], "doacoes");
     world.api("Secret")?.delete("esperanca-admin", &DeleteParams::default()).await?;
     world.settle().await?;
@@ -707,8 +707,8 @@ async fn a_refused_object_is_named_and_the_others_are_written() -> Result {
     let world = world("quota").await?;
     none_of(&world, "services").await?;
     world.create(json!({})).await?;
-    let error = world.look().await.err().ok_or("the quota refuses the Service")?;
-    assert_eq!(error.class(), Class::Fault);
+    let error = world.pass().await.err().ok_or("the quota refuses the Service")?;
+    assert_eq!(error.class(), ErrorClass::Fault);
     let (state, message) = world.condition("ApiReady").await?;
     assert_eq!(state, "False/Refused");
     assert!(message.contains("quota"), "{message}");
@@ -765,7 +765,7 @@ async fn after_a_burst_of_events_the_cause_is_noticed_within_seconds() -> Result
     eventually("the quota is told", async || Ok(world.condition("ApiReady").await.is_ok_and(|(state, _)| state == "False/Refused")))
         .await?;
     // Each event starts a try, which fails. The tries end before the next event.
-    let failures = async || -> Result<u64> { Ok(world.metrics.failures(Class::Fault)) };
+    let failures = async || -> Result<u64> { Ok(world.metrics.failures(ErrorClass::Fault)) };
     for event in 0..10 {
         let before = failures().await?;
         world.merge("ConfigMap", POOLER, json!({"metadata": {"annotations": {"event": event.to_string()}}})).await?;
@@ -842,10 +842,10 @@ async fn fetch(address: std::net::SocketAddr, path: &str) -> Result<String> {
 /// What is changed by others is to be as it was within this time.
 const REPAIR: Duration = Duration::from_secs(10);
 /// Far more than any step takes; other tests, and two API servers with all that belongs to them, take their part of the machine.
-const PATIENCE: Duration = Duration::from_mins(2);
+const STEP_TIMEOUT: Duration = Duration::from_mins(2);
 
 async fn eventually(what: &str, condition: impl AsyncFn() -> Result<bool>) -> Result {
-    within(PATIENCE, what, condition).await
+    within(STEP_TIMEOUT, what, condition).await
 }
 
 /// Asks again and again until `condition` holds. Fails when it does not within `limit`.

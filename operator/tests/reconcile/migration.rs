@@ -1,7 +1,7 @@
 //! A migration that completed stays completed when its Job goes away, and the version that served last is kept whatever becomes of
 //! the next one's Job.
 
-use doacoes_operator::error::Class;
+use doacoes_operator::error::ErrorClass;
 use doacoes_operator::reconcile::Outcome;
 use kube::ResourceExt as _;
 use kube::api::{DeleteParams, Patch, PatchParams};
@@ -179,7 +179,7 @@ async fn the_version_that_served_last_is_repaired_and_made_again_whatever_become
         .change(json!({"image": {"tag": "0.9.9"}, "api": {"rateLimits": null, "replicas": 6}, "ingress": {"rateLimit": {"burst": 7}}}))
         .await?;
     lose().await?;
-    assert_eq!(world.look().await.err().ok_or("no Job can be made")?.class(), Class::Fault);
+    assert_eq!(world.pass().await.err().ok_or("no Job can be made")?.class(), ErrorClass::Fault);
     restored("its Job cannot be made").await?;
     assert_eq!(world.get("Deployment", API).await?.data.pointer("/spec/replicas"), Some(&json!(6)), "as many pods as the resource says");
     let (state, message) = world.condition("SchemaReady").await?;
@@ -187,20 +187,20 @@ async fn the_version_that_served_last_is_repaired_and_made_again_whatever_become
     assert!(message.contains("quota"), "{message}");
     let drift = json!({"spec": {"template": {"spec": {"containers": [{"name": "api", "image": "evil:1"}]}}}});
     world.api("Deployment")?.patch(API, &PatchParams::default(), &Patch::Strategic(drift)).await?;
-    assert!(world.look().await.is_err());
+    assert!(world.pass().await.is_err());
     restored("a field was changed").await?;
 
     // A webhook that answers nothing is another failure of the same request.
     world.faults.lose_one_to("jobs");
     lose().await?;
-    assert!(world.look().await.is_err());
+    assert!(world.pass().await.is_err());
     restored("the request for its Job is lost").await?;
 
     let quotas = kube::core::ApiResource::erase::<k8s_openapi::api::core::v1::ResourceQuota>(&());
     let quotas: kube::Api<kube::api::DynamicObject> = kube::Api::namespaced_with(world.admin.clone(), &world.namespace, &quotas);
     quotas.delete("none", &DeleteParams::default()).await?;
     crate::eventually("the Job is made", async || {
-        let _ = world.look().await;
+        let _ = world.pass().await;
         Ok(world.names("Job").await?.len() == 2)
     })
     .await?;
@@ -220,8 +220,8 @@ async fn the_version_that_served_last_is_repaired_and_made_again_whatever_become
             lose().await?;
             world.settle().await?;
             restored("its Job has failed").await?;
-            world.look_at(jiff::Timestamp::now() + jiff::SignedDuration::from_secs(30)).await?;
-            world.look().await?;
+            world.pass_at(jiff::Timestamp::now() + jiff::SignedDuration::from_secs(30)).await?;
+            world.pass().await?;
         }
     }
     world.settle().await?;

@@ -45,7 +45,7 @@ async fn every_field_changed_and_taken_back_leaves_a_ready_platform_as_it_was() 
         }
         tried += 1;
         // What the API server refuses of it is said in the status; and pods that do not start are left as they are.
-        let _ = world.look().await;
+        let _ = world.pass().await;
         assert!(put(&world, &full).await?, "{path} {change} cannot be taken back");
         // As the autoscaler does when there is no load.
         world.merge("Deployment", API, json!({"spec": {"replicas": 4}})).await?;

@@ -114,7 +114,7 @@ async fn every_right_of_the_role_is_used_and_no_other_is_asked_for() -> Result {
     let job = world.names("Job").await?.into_iter().find(|name| *name != before).ok_or("no new Job")?;
     finish(&world, &job, "Failed", "no").await?;
     world.settle().await?;
-    assert!(!matches!(world.look_at(Timestamp::now() + SignedDuration::from_secs(60)).await?, Outcome::Settled));
+    assert!(!matches!(world.pass_at(Timestamp::now() + SignedDuration::from_secs(60)).await?, Outcome::Settled));
     // A pod that is refused is explained by an Event.
     world.api("StatefulSet")?.delete(DATABASE, &DeleteParams::background()).await?;
     world.settle().await?;

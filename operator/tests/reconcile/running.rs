@@ -1,6 +1,6 @@
 //! `operator run`, in this process.
 
-use doacoes_operator::controller::{self, Scope, Watched};
+use doacoes_operator::controller::{self, Scope, WatchState};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -10,7 +10,7 @@ use crate::server::{Result, World};
 /// The running operator of one world or of several.
 pub(crate) struct Running {
     /// What its watches know.
-    pub(crate) watched: Watched,
+    pub(crate) watched: WatchState,
     task: JoinHandle<()>,
     stop: watch::Sender<bool>,
 }
@@ -24,7 +24,7 @@ impl Running {
     /// For all their namespaces, with the rights and the faults of the first.
     pub(crate) fn start_for(worlds: &[&World]) -> Self {
         let namespaces: Vec<String> = worlds.iter().map(|world| world.namespace.clone()).collect();
-        let (world, watched) = (worlds[0], Watched::default());
+        let (world, watched) = (worlds[0], WatchState::default());
         let (stop, stopping) = watch::channel(false);
         let work = controller::run(world.context.clone(), world.metrics.clone(), Scope::of(&namespaces), watched.clone(), stopping);
         Self { watched, task: tokio::spawn(work), stop }

@@ -1,6 +1,6 @@
 //! Data is not put at risk, and the status does not promise what is not so.
 
-use doacoes_operator::error::Class;
+use doacoes_operator::error::ErrorClass;
 use doacoes_operator::reconcile::Outcome;
 use kube::ResourceExt as _;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
@@ -31,7 +31,7 @@ async fn without_its_secrets_no_database_is_made() -> Result {
     create_secret(&world, json!({}), key.clone()).await?;
     world.create(json!({})).await?;
     for _ in 0..2 {
-        assert_eq!(world.look().await.err().ok_or("the Secret is somebody else's")?.class(), Class::NameConflict);
+        assert_eq!(world.pass().await.err().ok_or("the Secret is somebody else's")?.class(), ErrorClass::NameConflict);
     }
     assert!(!world.exists("StatefulSet", DATABASE).await?);
     let (state, message) = world.condition("Ready").await?;
@@ -52,7 +52,7 @@ async fn keys_from_a_backup_are_taken_when_they_have_the_labels() -> Result {
     world.settle().await?;
     assert_eq!(world.condition("Ready").await?.0, "False/KeysMissing");
     create_secret(&world, json!({}), data).await?;
-    assert!(world.look().await.is_err());
+    assert!(world.pass().await.is_err());
     assert_eq!(world.condition("Ready").await?.0, "False/NameConflict");
     label(&world, "Secret", KEYS).await?;
     world.settle().await?;
@@ -67,12 +67,12 @@ async fn a_write_that_fails_is_said_where_nothing_was_ready_and_is_no_news_elsew
     let world = world("failing").await?;
     world.create(json!({})).await?;
     world.faults.end_at(7, false);
-    assert!(world.look().await.is_err());
+    assert!(world.pass().await.is_err());
     // The process has ended; the next one gets no answer to one request.
     world.faults.start_again();
     world.faults.lose_one_to("services");
-    let error = world.look().await.err().ok_or("a request fails")?;
-    assert_eq!(error.class(), Class::Transient);
+    let error = world.pass().await.err().ok_or("a request fails")?;
+    assert_eq!(error.class(), ErrorClass::Transient);
     let (state, message) = world.condition("Ready").await?;
     assert_eq!(state, "False/RequestFailed");
     assert!(message.contains("Service"), "{message}");
@@ -82,7 +82,7 @@ async fn a_write_that_fails_is_said_where_nothing_was_ready_and_is_no_news_elsew
     let ready = ready("failing-later", json!({})).await?;
     ready.api("Service")?.delete(API, &DeleteParams::default()).await?;
     ready.faults.lose_one_to("services");
-    assert!(ready.look().await.is_err());
+    assert!(ready.pass().await.is_err());
     let (state, message) = ready.condition("Ready").await?;
     assert_eq!(state, "False/Creating", "{message}");
     ready.settle().await?;
@@ -91,7 +91,7 @@ async fn a_write_that_fails_is_said_where_nothing_was_ready_and_is_no_news_elsew
     // Where nothing is missing, an answer that is lost is no news.
     ready.merge("Service", API, json!({"metadata": {"labels": {"app.kubernetes.io/part-of": "theirs"}}})).await?;
     ready.faults.lose_one_to("services");
-    assert!(ready.look().await.is_err());
+    assert!(ready.pass().await.is_err());
     assert_eq!(ready.condition("Ready").await?.0, "True/Available");
     Ok(())
 }
@@ -292,7 +292,7 @@ async fn what_something_changes_on_its_way_is_written_once_and_said() -> Result 
     assert_eq!(world.condition("Ready").await?.0, "True/Available");
     let writes = world.writes();
     for _ in 0..5 {
-        world.look().await?;
+        world.pass().await?;
     }
     assert_eq!(world.writes(), writes, "no fight");
     // What the resource asks for arrives all the same.
@@ -315,8 +315,8 @@ async fn a_refused_migration_is_named_and_what_serves_is_kept_as_it_is() -> Resu
     world.change(json!({"image": {"tag": "0.9.9"}})).await?;
     let service = world.get("Service", API).await?.data["spec"].clone();
     world.merge("Service", API, json!({"spec": {"selector": {"evil": "yes"}}})).await?;
-    let error = world.look().await.err().ok_or("the quota refuses the Job")?;
-    assert_eq!(error.class(), Class::Fault);
+    let error = world.pass().await.err().ok_or("the quota refuses the Job")?;
+    assert_eq!(error.class(), ErrorClass::Fault);
     let (state, message) = world.condition("SchemaReady").await?;
     assert_eq!(state, "False/Refused");
     assert!(message.contains("quota"), "{message}");

@@ -12,11 +12,12 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use doacoes_operator::cluster::{Cluster, Verb};
+use doacoes_operator::client::ApiClient;
 use doacoes_operator::crd::DonationPlatform;
 use doacoes_operator::metrics::Metrics;
 use doacoes_operator::rbac;
 use doacoes_operator::reconcile::{self, Context, Outcome};
+use doacoes_operator::verb::Verb;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
@@ -286,7 +287,7 @@ async fn world_of(server: &Server, namespace: &str) -> Result<World> {
     let faults = Arc::new(Faults::default());
     let layer = FaultLayer(Arc::clone(&faults));
     let operator = ClientBuilder::try_from(server.config("operator")?)?.with_layer(&layer).build();
-    let context = Context { cluster: Cluster::new(operator, Arc::clone(&metrics)), reporter: "doacoes-operator".into() };
+    let context = Context { client: ApiClient::new(operator, Arc::clone(&metrics)), reporter: "doacoes-operator".into() };
     Ok(World { admin, namespace: namespace.to_owned(), context, metrics, faults })
 }
 
@@ -362,23 +363,23 @@ impl World {
         KINDS.iter().map(|kind| (*kind, verbs.map(|verb| self.metrics.writes(verb, kind)).iter().sum())).collect()
     }
 
-    pub(crate) async fn look(&self) -> std::result::Result<Outcome, doacoes_operator::error::Error> {
-        self.look_at(Timestamp::now()).await
+    pub(crate) async fn pass(&self) -> std::result::Result<Outcome, doacoes_operator::error::Error> {
+        self.pass_at(Timestamp::now()).await
     }
 
-    pub(crate) async fn look_at(&self, now: Timestamp) -> std::result::Result<Outcome, doacoes_operator::error::Error> {
+    pub(crate) async fn pass_at(&self, now: Timestamp) -> std::result::Result<Outcome, doacoes_operator::error::Error> {
         match self.platforms().get("esperanca").await {
             Ok(platform) => reconcile::reconcile(&self.context, &platform, now).await,
             Err(error) => Err(doacoes_operator::error::Error::Invalid(error.to_string())),
         }
     }
 
-    /// Looks until nothing is written any more. Fails when that does not happen.
+    /// Runs passes until nothing is written any more. Fails when that does not happen.
     pub(crate) async fn settle(&self) -> Result<Outcome> {
         let mut written: Vec<&str> = Vec::new();
         for _ in 0..10 {
             let before = self.writes_by_kind();
-            let outcome = self.look().await?;
+            let outcome = self.pass().await?;
             let after = self.writes_by_kind();
             if after == before {
                 return Ok(outcome);

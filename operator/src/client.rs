@@ -14,73 +14,43 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::crd::DonationPlatform;
-use crate::error::{Class, Error};
+use crate::error::{Error, ErrorClass};
 use crate::metrics::Metrics;
 use crate::names::FIELD_MANAGER;
+use crate::verb::Verb;
 
-/// How long a write that did not come to what was written is not tried again.
-const TRUCE: Duration = Duration::from_mins(10);
-/// How long a request may take. Watches have a limit of their own.
-pub const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a write whose result something else changed is not tried again.
+const CONTEST_BACKOFF: Duration = Duration::from_mins(10);
+/// Longest that a request may take. Watches have a limit of their own.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Pauses before a read is tried again.
-const PAUSES: [Duration; 3] = [Duration::from_millis(100), Duration::from_millis(300), Duration::from_millis(900)];
-/// The longest wait that the API server can ask for within a look; a longer one is left to the wait between looks.
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// Pauses before a failed read is tried again within a pass.
+const READ_RETRY_PAUSES: [Duration; 3] = [Duration::from_millis(100), Duration::from_millis(300), Duration::from_millis(900)];
+/// Longest pause that the API server can ask for within a pass; a longer one is left to the wait between passes.
+const READ_RETRY_PAUSE_MAX: Duration = Duration::from_secs(2);
 
-/// What a request does, as in a role's rules; [`Self::Apply`] is a `patch` there and [`Self::Replace`] an `update`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Verb {
-    /// Read one object.
-    Get,
-    /// Read all objects of a kind.
-    List,
-    /// Make an object that must not exist.
-    Create,
-    /// Make or change the fields that the operator renders.
-    Apply,
-    /// Write a whole object in place of the one that was read.
-    Replace,
-    /// Remove an object.
-    Delete,
-}
-
-impl Verb {
-    /// Value of the metric's label.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "get",
-            Self::List => "list",
-            Self::Create => "create",
-            Self::Apply => "apply",
-            Self::Replace => "replace",
-            Self::Delete => "delete",
-        }
-    }
-}
-
-/// A write that did not come to what was written.
+/// A write whose result something else changed.
 #[derive(Clone)]
-struct Standoff {
-    /// Version of the object that came of it.
+struct Contest {
+    /// `resourceVersion` of the object that the write returned.
     version: String,
     /// Hash of what was written.
     wanted: String,
     since: Instant,
 }
 
-/// The API server.
+/// The client of the API server.
 #[derive(Clone)]
-pub struct Cluster {
+pub struct ApiClient {
     client: Client,
     metrics: Arc<Metrics>,
-    standoffs: Arc<Mutex<HashMap<String, Standoff>>>,
+    contests: Arc<Mutex<HashMap<String, Contest>>>,
 }
 
-impl Cluster {
+impl ApiClient {
     /// Talks through `client`.
     pub fn new(client: Client, metrics: Arc<Metrics>) -> Self {
-        Self { client, metrics, standoffs: Arc::default() }
+        Self { client, metrics, contests: Arc::default() }
     }
 
     /// The client, for watches and Events.
@@ -88,27 +58,27 @@ impl Cluster {
         self.client.clone()
     }
 
-    /// Remembers that `object`, which a write of `wanted` returned, is something else: it is changed on its way, by a webhook for
-    /// example. `None` for what is wanted: it is as it was written.
-    pub fn came_to(&self, object: &DynamicObject, wanted: Option<&str>) {
+    /// Records what a write returned. `wanted`: the hash of what was written, if `object` differs from it because something changes
+    /// it on its way, such as a webhook; none if `object` is as it was written.
+    pub fn record_write_result(&self, object: &DynamicObject, wanted: Option<&str>) {
         let (Some(uid), Some(version)) = (object.uid(), object.resource_version()) else { return };
-        let mut standoffs = self.standoffs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut contests = self.contests.lock().unwrap_or_else(PoisonError::into_inner);
         match wanted {
             Some(wanted) => {
-                let known = standoffs.get(&uid).filter(|standoff| standoff.version == version && standoff.wanted == wanted);
-                let since = known.map_or_else(Instant::now, |standoff| standoff.since);
-                standoffs.insert(uid, Standoff { version, wanted: wanted.to_owned(), since });
+                let known = contests.get(&uid).filter(|contest| contest.version == version && contest.wanted == wanted);
+                let since = known.map_or_else(Instant::now, |contest| contest.since);
+                contests.insert(uid, Contest { version, wanted: wanted.to_owned(), since });
             }
-            None => drop(standoffs.remove(&uid)),
+            None => drop(contests.remove(&uid)),
         }
     }
 
-    /// Whether `object` is as a write of the same content left it without becoming that. The same again would come to the same, and
-    /// its own event would ask for it without end. Now and then it is tried all the same: whoever changed it may have stopped.
-    pub fn is_standoff(&self, object: &DynamicObject, wanted: &str) -> bool {
-        let standoffs = self.standoffs.lock().unwrap_or_else(PoisonError::into_inner);
-        object.uid().and_then(|uid| standoffs.get(&uid).cloned()).is_some_and(|standoff| {
-            object.resource_version() == Some(standoff.version) && standoff.wanted == wanted && standoff.since.elapsed() < TRUCE
+    /// Whether the last write of the same content returned `object` as it is now, changed by something else. Another write would
+    /// return the same, and its event would ask for the next one, without end. After ten minutes it is tried again.
+    pub fn is_contested(&self, object: &DynamicObject, wanted: &str) -> bool {
+        let contests = self.contests.lock().unwrap_or_else(PoisonError::into_inner);
+        object.uid().and_then(|uid| contests.get(&uid).cloned()).is_some_and(|contest| {
+            object.resource_version() == Some(contest.version) && contest.wanted == wanted && contest.since.elapsed() < CONTEST_BACKOFF
         })
     }
 
@@ -143,8 +113,8 @@ impl Cluster {
     pub async fn create(&self, resource: &ApiResource, object: &DynamicObject) -> Result<DynamicObject, Error> {
         let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        self.metrics.wrote(Verb::Create, &resource.kind);
-        timed(Verb::Create, &resource.kind, &name, self.api(resource, &namespace).create(&params, object)).await
+        self.metrics.count_write(Verb::Create, &resource.kind);
+        with_timeout(Verb::Create, &resource.kind, &name, self.api(resource, &namespace).create(&params, object)).await
     }
 
     /// Makes `manager` the owner of exactly the fields of `object`. With `force` it takes them over from others, without it
@@ -152,25 +122,25 @@ impl Cluster {
     pub async fn apply(&self, resource: &ApiResource, object: &DynamicObject, manager: &str, force: bool) -> Result<DynamicObject, Error> {
         let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
         let params = PatchParams { force, ..PatchParams::apply(manager) };
-        self.metrics.wrote(Verb::Apply, &resource.kind);
+        self.metrics.count_write(Verb::Apply, &resource.kind);
         let api = self.api(resource, &namespace);
-        timed(Verb::Apply, &resource.kind, &name, api.patch(&name, &params, &Patch::Apply(object))).await
+        with_timeout(Verb::Apply, &resource.kind, &name, api.patch(&name, &params, &Patch::Apply(object))).await
     }
 
     /// Writes `object` in place of the one with the same `resourceVersion`.
     pub async fn replace(&self, resource: &ApiResource, object: &DynamicObject) -> Result<DynamicObject, Error> {
         let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        self.metrics.wrote(Verb::Replace, &resource.kind);
-        timed(Verb::Replace, &resource.kind, &name, self.api(resource, &namespace).replace(&name, &params, object)).await
+        self.metrics.count_write(Verb::Replace, &resource.kind);
+        with_timeout(Verb::Replace, &resource.kind, &name, self.api(resource, &namespace).replace(&name, &params, object)).await
     }
 
     /// Removes this very object, and then what it owns. One that is gone already is no error.
     pub async fn delete(&self, resource: &ApiResource, object: &DynamicObject) -> Result<(), Error> {
         let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
         let params = DeleteParams::background().preconditions(Preconditions { uid: object.uid(), ..Preconditions::default() });
-        self.metrics.wrote(Verb::Delete, &resource.kind);
-        match timed(Verb::Delete, &resource.kind, &name, self.api(resource, &namespace).delete(&name, &params)).await {
+        self.metrics.count_write(Verb::Delete, &resource.kind);
+        match with_timeout(Verb::Delete, &resource.kind, &name, self.api(resource, &namespace).delete(&name, &params)).await {
             Err(error) if error.is_not_found() => Ok(()),
             result => result.map(|_| ()),
         }
@@ -188,12 +158,12 @@ impl Cluster {
             "status": status,
         });
         let params = PatchParams::apply(FIELD_MANAGER).force();
-        self.metrics.wrote(Verb::Apply, &format!("{kind}/status"));
-        timed(Verb::Apply, &kind, &name, api.patch_status(&name, &params, &Patch::Apply(&patch))).await.map(|_| ())
+        self.metrics.count_write(Verb::Apply, &format!("{kind}/status"));
+        with_timeout(Verb::Apply, &kind, &name, api.patch_status(&name, &params, &Patch::Apply(&patch))).await.map(|_| ())
     }
 }
 
-/// What is applied to this very object, and to no other of its name: `fields` of its metadata and `data`, and nothing else.
+/// A patch for this very object, by its UID, and for no other of its name: `fields` of its metadata and `data`, and nothing else.
 pub fn patch_of(resource: &ApiResource, live: &ObjectMeta, fields: ObjectMeta, data: Value) -> DynamicObject {
     DynamicObject {
         types: Some(TypeMeta { api_version: resource.api_version.clone(), kind: resource.kind.clone() }),
@@ -202,27 +172,27 @@ pub fn patch_of(resource: &ApiResource, live: &ObjectMeta, fields: ObjectMeta, d
     }
 }
 
-/// Tries a read that failed again at once, a few times: a look has many, and one lost answer would waste them all.
+/// Tries a failed read again a few times: a pass has many reads, and one lost answer would waste them all.
 async fn read<T, F>(verb: Verb, kind: &str, name: &str, request: impl Fn() -> F) -> Result<T, Error>
 where
     F: Future<Output = Result<T, kube::Error>>,
 {
-    for pause in PAUSES {
-        match timed(verb, kind, name, request()).await {
-            Err(error) if error.class() == Class::Transient && !error.is_not_found() => {
-                tokio::time::sleep(pause.max(error.retry_after().min(LONGEST_PAUSE))).await;
+    for pause in READ_RETRY_PAUSES {
+        match with_timeout(verb, kind, name, request()).await {
+            Err(error) if error.class() == ErrorClass::Transient && !error.is_not_found() => {
+                tokio::time::sleep(pause.max(error.retry_after().min(READ_RETRY_PAUSE_MAX))).await;
             }
             result => return result,
         }
     }
-    timed(verb, kind, name, request()).await
+    with_timeout(verb, kind, name, request()).await
 }
 
-async fn timed<T>(verb: Verb, kind: &str, name: &str, request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Error> {
-    match tokio::time::timeout(TIMEOUT, request).await {
+async fn with_timeout<T>(verb: Verb, kind: &str, name: &str, request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Error> {
+    match tokio::time::timeout(REQUEST_TIMEOUT, request).await {
         Ok(answer) => {
             answer.map_err(|source| Error::Request { verb, kind: kind.to_owned(), name: name.to_owned(), source: Box::new(source) })
         }
-        Err(_) => Err(Error::Timeout { verb, kind: kind.to_owned(), name: name.to_owned(), after: TIMEOUT }),
+        Err(_) => Err(Error::Timeout { verb, kind: kind.to_owned(), name: name.to_owned(), after: REQUEST_TIMEOUT }),
     }
 }

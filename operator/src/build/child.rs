@@ -1,0 +1,158 @@
+//! A rendered object: what part it belongs to, what it waits for, and how it is kept.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::Resource;
+use kube::api::DynamicObject;
+use kube::core::{ApiResource, ObjectMeta, TypeMeta};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::crd::DonationPlatform;
+use crate::fingerprint::fingerprint;
+use crate::names::SECRETS_ANNOTATION;
+use crate::resolve::Platform;
+
+/// A rendered object.
+#[derive(Clone, Debug)]
+pub struct Child {
+    /// The object's kind.
+    pub resource: ApiResource,
+    /// The object, complete except for `spec.replicas` where `scale` is set.
+    pub object: DynamicObject,
+    /// The part of the platform that it belongs to.
+    pub part: Part,
+    /// What must have happened before it is written.
+    pub waits_for: WaitsFor,
+    /// How it is written.
+    pub policy: ApplyPolicy,
+    /// Number of pods, for a workload.
+    pub scale: Option<Scale>,
+}
+
+/// A part of the platform, each with a condition.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Part {
+    /// PostgreSQL.
+    Postgres,
+    /// `PgBouncer`.
+    Pooler,
+    /// Redis.
+    Redis,
+    /// The schema migration.
+    Migrate,
+    /// The API.
+    Api,
+    /// The way that donors reach the API.
+    Edge,
+}
+
+impl Part {
+    /// Every part, in the order in which one needs the other.
+    pub const ALL: [Self; 6] = [Self::Postgres, Self::Redis, Self::Pooler, Self::Migrate, Self::Api, Self::Edge];
+}
+
+/// What must have happened before an object is written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum WaitsFor {
+    /// Nothing.
+    Nothing,
+    /// The migration of this very image has completed. Until then the version that served before stays.
+    Schema,
+}
+
+/// How an object is written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ApplyPolicy {
+    /// Server-side apply; what others change is repaired.
+    Apply,
+    /// A Secret with generated data: created when it is absent, its data never changed.
+    CreateOnce,
+    /// A Secret with a certificate: written when it is absent, of another host or near its end, else left alone.
+    Renew,
+    /// A Job: created under its hash name when it is absent, never changed; older ones are removed.
+    Job,
+}
+
+/// What decides on the number of pods.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Scale {
+    /// The resource.
+    Fixed(i32),
+    /// A `HorizontalPodAutoscaler` that never asks for fewer than this.
+    Autoscaled(i32),
+}
+
+impl Child {
+    /// `object`, which belongs to `part` and is kept current. Its metadata gets namespace and owner.
+    pub(super) fn of<K: Resource<DynamicType = ()> + Serialize>(platform: &Platform, part: Part, object: &K) -> Self {
+        let resource = ApiResource::erase::<K>(&());
+        let Ok(Value::Object(mut content)) = serde_json::to_value(object) else { unreachable!("an object of Kubernetes is a JSON object") };
+        for field in ["apiVersion", "kind", "metadata"] {
+            content.remove(field);
+        }
+        let metadata = ObjectMeta {
+            namespace: Some(platform.namespace.clone()),
+            owner_references: Some(vec![owner(platform, true)]),
+            ..object.meta().clone()
+        };
+        Self {
+            object: DynamicObject {
+                types: Some(TypeMeta { api_version: resource.api_version.clone(), kind: resource.kind.clone() }),
+                metadata,
+                data: Value::Object(content),
+            },
+            resource,
+            part,
+            waits_for: WaitsFor::Nothing,
+            policy: ApplyPolicy::Apply,
+            scale: None,
+        }
+    }
+
+    pub(super) fn with_scale(self, scale: Scale) -> Self {
+        Self { scale: Some(scale), ..self }
+    }
+
+    pub(super) fn after(self, waits_for: WaitsFor) -> Self {
+        Self { waits_for, ..self }
+    }
+
+    /// Whether it has the kind and name of `other`.
+    pub fn is_same_object(&self, other: &Self) -> bool {
+        self.resource == other.resource && self.object.metadata.name == other.object.metadata.name
+    }
+
+    /// Puts a hash of the Secrets that the pods read into their annotations, so that they roll when one changes. `versions`: by the
+    /// Secret's name, something that changes with its content. A Job is never changed, so it gets none.
+    pub fn set_secret_versions(&mut self, versions: &BTreeMap<String, String>) {
+        if self.policy == ApplyPolicy::Job {
+            return;
+        }
+        let volumes = self.object.data.pointer("/spec/template/spec/volumes").and_then(Value::as_array);
+        let names = volumes.into_iter().flatten().filter_map(|volume| volume.pointer("/secret/secretName")?.as_str());
+        let read: BTreeMap<&str, &String> = names.filter_map(|name| Some((name, versions.get(name)?))).collect();
+        if read.is_empty() {
+            return;
+        }
+        let hash = fingerprint(&json!(read));
+        if let Some(Value::Object(metadata)) = self.object.data.pointer_mut("/spec/template/metadata")
+            && let Value::Object(annotations) = metadata.entry("annotations").or_insert_with(|| json!({}))
+        {
+            annotations.insert(SECRETS_ANNOTATION.to_owned(), hash.into());
+        }
+    }
+}
+
+/// The platform as an owner. `is_controller`: of an object that it consists of, else only of data that goes with it.
+pub fn owner(platform: &Platform, is_controller: bool) -> OwnerReference {
+    OwnerReference {
+        api_version: DonationPlatform::api_version(&()).into_owned(),
+        kind: DonationPlatform::kind(&()).into_owned(),
+        name: platform.name.clone(),
+        uid: platform.uid.clone(),
+        controller: is_controller.then_some(true),
+        block_owner_deletion: is_controller.then_some(true),
+    }
+}
