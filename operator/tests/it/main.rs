@@ -8,6 +8,7 @@ mod chart;
 mod definition;
 mod golden;
 mod invariants;
+mod layers;
 mod manifest;
 mod network;
 mod schema;
