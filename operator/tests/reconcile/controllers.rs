@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use doacoes_operator::kinds;
+use doacoes_operator::verb::Verb;
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::crash::{picture, same};
 use crate::running::Running;
+use crate::safety::mutate;
 use crate::server::{Result, World, world_with_controllers};
 use crate::{STEP_TIMEOUT, REDIS, eventually, within};
 
@@ -210,5 +212,34 @@ async fn with_a_fifth_of_all_requests_failing_in_all_ways_it_becomes_ready_witho
     eventually("a deleted Service is back", async || world.exists("Service", REDIS).await).await?;
     becomes_ready(&world, STEP_TIMEOUT).await?;
     comes_to_rest(&world).await?;
+    operator.stop().await
+}
+
+#[tokio::test]
+async fn a_time_to_live_that_a_policy_gives_to_jobs_makes_no_second_migration() -> Result {
+    let world = world_with_controllers("short-lived").await?;
+    mutate(&world, "batch", "jobs", r#"[JSONPatch{op: "add", path: "/spec/ttlSecondsAfterFinished", value: 1}]"#).await?;
+    let container = json!({"name": "probe", "image": "probe"});
+    let template = json!({"spec": {"restartPolicy": "Never", "containers": [container]}});
+    let probe: DynamicObject = serde_json::from_value(json!({
+        "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "probe"}, "spec": {"template": template},
+    }))?;
+    eventually("the policy is at work", async || {
+        let dry_run = PostParams { dry_run: true, ..PostParams::default() };
+        let answer = world.api("Job")?.create(&dry_run, &probe).await?;
+        Ok(answer.data.pointer("/spec/ttlSecondsAfterFinished") == Some(&json!(1)))
+    })
+    .await?;
+    let operator = Running::start(&world);
+    world.create(small()).await?;
+    becomes_ready(&world, STEP_TIMEOUT).await?;
+    within(STEP_TIMEOUT, "the Job goes away", async || Ok(world.names("Job").await?.is_empty())).await?;
+    world.api("Deployment")?.delete("esperanca-api", &DeleteParams::background()).await?;
+    within(STEP_TIMEOUT, "the Deployment is made again", async || world.exists("Deployment", "esperanca-api").await).await?;
+    becomes_ready(&world, STEP_TIMEOUT).await?;
+    // Longer than a migration would take to begin again.
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    assert!(is_ready(&world).await?);
+    assert_eq!((world.metrics.writes(Verb::Create, "Job"), world.names("Job").await?), (1, Vec::new()));
     operator.stop().await
 }

@@ -764,12 +764,20 @@ async fn after_a_burst_of_events_the_cause_is_noticed_within_seconds() -> Result
     let operator = Running::start(&world);
     eventually("the quota is told", async || Ok(world.condition("ApiReady").await.is_ok_and(|(state, _)| state == "False/Refused")))
         .await?;
-    // Each event starts a try, which fails. The tries end before the next event.
+    // Each event starts a try, which fails.
     let failures = async || -> Result<u64> { Ok(world.metrics.failures(ErrorClass::Fault)) };
     for event in 0..10 {
         let before = failures().await?;
         world.merge("ConfigMap", POOLER, json!({"metadata": {"annotations": {"event": event.to_string()}}})).await?;
         within(REPAIR, "the event starts a try", async || Ok(failures().await? > before)).await?;
+    }
+    // The last try has ended, and none begins because of an event.
+    let (mut requests, mut since) = (world.faults.requests(), Instant::now());
+    while since.elapsed() < Duration::from_millis(1500) {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        if world.faults.requests() != requests {
+            (requests, since) = (world.faults.requests(), Instant::now());
+        }
     }
     let resource = kube::core::ApiResource::erase::<k8s_openapi::api::core::v1::ResourceQuota>(&());
     let quotas: Api<DynamicObject> = Api::namespaced_with(world.admin.clone(), &world.namespace, &resource);

@@ -244,22 +244,21 @@ async fn a_site_without_an_address_and_an_autoscaler_without_metrics_are_told() 
     Ok(())
 }
 
-/// Changes every Deployment of the namespace on its way, as policies of a cluster do.
-async fn meddle(world: &World) -> Result {
+/// Changes every object of a kind in the namespace on its way, as policies of a cluster do.
+pub(crate) async fn mutate(world: &World, group: &str, plural: &str, patch: &str) -> Result {
     let kind = |kind: &str| {
         let gvk = GroupVersionKind::gvk("admissionregistration.k8s.io", "v1beta1", kind);
         let plural = if kind.ends_with("Binding") { "mutatingadmissionpolicybindings" } else { "mutatingadmissionpolicies" };
         Api::<DynamicObject>::all_with(world.admin.clone(), &ApiResource::from_gvk_with_plural(&gvk, plural))
     };
     let name = &world.namespace;
-    let patch = r#"[JSONPatch{op: "add", path: "/spec/minReadySeconds", value: 5}]"#;
     let policy = json!({
         "apiVersion": "admissionregistration.k8s.io/v1beta1", "kind": "MutatingAdmissionPolicy", "metadata": {"name": name},
         "spec": {
             "failurePolicy": "Fail", "reinvocationPolicy": "Never",
             "matchConstraints": {
                 "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}},
-                "resourceRules": [{"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["deployments"]}],
+                "resourceRules": [{"apiGroups": [group], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": [plural]}],
             },
             "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": patch}}],
         },
@@ -270,6 +269,11 @@ async fn meddle(world: &World) -> Result {
         "spec": {"policyName": name},
     });
     kind("MutatingAdmissionPolicyBinding").create(&PostParams::default(), &serde_json::from_value(binding)?).await?;
+    Ok(())
+}
+
+async fn change_deployments(world: &World) -> Result {
+    mutate(world, "apps", "deployments", r#"[JSONPatch{op: "add", path: "/spec/minReadySeconds", value: 5}]"#).await?;
     eventually("the policy is at work", async || {
         let probe = PatchParams { dry_run: true, ..PatchParams::default() };
         let answer = world.api("Deployment")?.patch(API, &probe, &Patch::Merge(json!({"metadata": {"labels": {"probe": "x"}}}))).await?;
@@ -281,7 +285,7 @@ async fn meddle(world: &World) -> Result {
 #[tokio::test]
 async fn what_something_changes_on_its_way_is_written_once_and_said() -> Result {
     let world = ready("standoff", json!({})).await?;
-    meddle(&world).await?;
+    change_deployments(&world).await?;
     world.change(json!({"api": {"databasePoolSize": 10}})).await?;
     world.settle().await?;
     world.run_all_pods().await?;
