@@ -1,4 +1,4 @@
-//! How long a platform waits after a failed pass.
+//! The wait of a platform after a failed pass.
 //!
 //! A failure begins a wait of its class ([`ErrorClass::delay`]), and the wait ends with the next try. Passes that events start during a
 //! wait are tries too, but their failures neither count nor extend it: ten events in a second are one cause, not ten. So a wait is
@@ -36,18 +36,18 @@ pub struct Failure {
     pub generation: Option<i64>,
     /// The error's class.
     pub class: ErrorClass,
-    /// How long the API server asks to wait at least.
+    /// The shortest wait that the API server asks for.
     pub retry_after: Duration,
     /// From 0 to 1; shortens a new wait as [`ErrorClass::delay`] says.
     pub jitter: f64,
 }
 
-/// When to try again.
+/// The wait after a failure.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Retry {
     /// Failures of this class in a row that count, from 1.
     pub failures: u32,
-    /// How long until then.
+    /// The time that is left of the wait.
     pub delay: Duration,
 }
 

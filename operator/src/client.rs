@@ -19,7 +19,7 @@ use crate::metrics::Metrics;
 use crate::names::FIELD_MANAGER;
 use crate::verb::Verb;
 
-/// How long a write whose result something else changed is not tried again.
+/// Time in which a write whose result something else changed is not tried again.
 const CONTEST_BACKOFF: Duration = Duration::from_mins(10);
 /// Longest that a request may take. Watches have a limit of their own.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);

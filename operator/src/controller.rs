@@ -39,7 +39,7 @@ const RESYNC_INTERVAL: Duration = Duration::from_mins(5);
 /// A resource, or why it cannot be read: one that an older definition let in must not stop the others.
 type GuardedPlatform = DeserializeGuard<DonationPlatform>;
 
-/// Where the operator keeps platforms.
+/// The part of the cluster in which the operator keeps platforms.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Scope {
     /// In all namespaces.
@@ -72,7 +72,7 @@ impl Scope {
     }
 }
 
-/// What the watches know: the platforms, and whether all watches are established.
+/// State of the watches: the platforms that they read, and how many are not established yet.
 #[derive(Clone, Default)]
 pub struct WatchState {
     stores: Arc<Mutex<Vec<Store<GuardedPlatform>>>>,
@@ -129,7 +129,7 @@ impl WatchState {
     }
 }
 
-/// What a reconcile needs beside its platform.
+/// The dependencies of a pass, and the waits after failures.
 struct Worker {
     context: Context,
     metrics: Arc<Metrics>,

@@ -1,4 +1,4 @@
-//! What can fail, and how long to wait before it is tried again.
+//! Errors of a pass, their classes, and the wait after each.
 
 use std::time::Duration;
 
@@ -10,19 +10,19 @@ pub enum Error {
     /// The API server refused a request or could not be reached.
     #[error("cannot {} {kind} {name}", verb.as_str())]
     Request {
-        /// What the request was to do.
+        /// Verb of the request.
         verb: Verb,
         /// Kind of the object.
         kind: String,
         /// Name of the object; empty for a list.
         name: String,
-        /// Why it failed.
+        /// The cause.
         source: Box<kube::Error>,
     },
     /// The API server did not answer in time.
     #[error("cannot {} {kind} {name}: no answer within {} s", verb.as_str(), after.as_secs())]
     Timeout {
-        /// What the request was to do.
+        /// Verb of the request.
         verb: Verb,
         /// Kind of the object.
         kind: String,
@@ -38,7 +38,7 @@ pub enum Error {
         kind: String,
         /// Name of the object.
         name: String,
-        /// The reason.
+        /// The cause.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// An object of that name exists and is not the operator's.
@@ -139,7 +139,7 @@ impl Error {
         matches!(self, Self::Request { source, .. } if matches!(&**source, kube::Error::Api(status) if status.is_already_exists()))
     }
 
-    /// How long the API server asks to wait.
+    /// The wait that the API server asks for; zero if it asks for none.
     pub fn retry_after(&self) -> Duration {
         let seconds = match self {
             Self::Request { source, .. } => match &**source {

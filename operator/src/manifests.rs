@@ -1,4 +1,4 @@
-//! What installs the operator without Helm: namespace, rights and the operator's own pod.
+//! The objects that install the operator without Helm: namespace, rights and the operator's own pod.
 
 use kube::CustomResourceExt as _;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! What the operator counts. Labels are closed sets: never the name of an object or the text of an error.
+//! The operator's metrics. Labels are closed sets: never the name of an object or the text of an error.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use prometheus::{Encoder as _, Histogram, HistogramOpts, IntCounterVec, IntGauge
 use crate::error::ErrorClass;
 use crate::verb::Verb;
 
-/// How a reconcile ended.
+/// Result of a reconcile.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ReconcileResult {
     /// Everything is as the resource says.

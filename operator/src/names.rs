@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-/// Who owns the fields that the operator renders.
+/// Field manager of the fields that the operator renders.
 pub const FIELD_MANAGER: &str = "doacoes-operator";
-/// Who owns `spec.replicas`, which is rendered with nothing else, so that an autoscaler can take it over.
+/// Field manager of `spec.replicas` alone, so that an autoscaler can take it over.
 pub const SCALE_MANAGER: &str = "doacoes-scale";
-/// Who owns the labels of a certificate that somebody changed; its content has an owner already.
+/// Field manager of the restored labels of a certificate, whose content belongs to another manager.
 pub const LABELS_MANAGER: &str = "doacoes-labels";
-/// Who owns the owner references of retained data, which come and go with `deletionPolicy`.
+/// Field manager of the owner references of retained data, which come and go with `deletionPolicy`.
 pub const RETENTION_MANAGER: &str = "doacoes-retention";
-/// Who reports Events.
+/// Name of the component that reports Events.
 pub const REPORTER: &str = "doacoes-operator";
 
 /// Hash of the object as it was rendered. It differs when a field is no longer rendered, which nothing else shows.
@@ -25,11 +25,11 @@ pub const CERTIFICATE_HOST_ANNOTATION: &str = "doacoes.dev/certificate-host";
 pub const RENEW_AFTER_ANNOTATION: &str = "doacoes.dev/renew-after";
 /// Hash of a certificate's Secret, which shows when somebody has changed it.
 pub const CONTENT_ANNOTATION: &str = "doacoes.dev/content";
-/// How many times a failed migration was tried, on its Job.
+/// On the migration's Job: number of the attempt, from 1.
 pub const ATTEMPT_ANNOTATION: &str = "doacoes.dev/attempt";
-/// UID of the claim for the volume whose database was migrated, on the migration's Job.
+/// On the migration's Job: UID of the claim for the volume whose database is migrated.
 pub const VOLUME_ANNOTATION: &str = "doacoes.dev/volume";
-/// How the attempt before this one failed, on its Job.
+/// On the migration's Job: message of the attempt before, if that failed.
 pub const LAST_FAILURE_ANNOTATION: &str = "doacoes.dev/last-failure";
 
 /// Label: the application.

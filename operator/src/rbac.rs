@@ -1,11 +1,11 @@
-//! What the operator may do: the verbs that the code uses, per resource, and no others. The chart's role and
+//! The operator's rights: the verbs that the code uses, per resource, and no others. The chart's role and
 //! `manifests/install.yaml` are made from this list.
 
 use k8s_openapi::api::rbac::v1::PolicyRule;
 
 /// Rules inside the namespaces that are watched.
 pub fn rules() -> Vec<PolicyRule> {
-    /// What [`crate::client::ApiClient`] does with what is rendered: `patch` is server-side apply, which needs `create` where there
+    /// The verbs of [`crate::client::ApiClient`] for rendered objects: `patch` is server-side apply, which needs `create` where there
     /// is none yet.
     const RENDERED_VERBS: [&str; 6] = ["create", "delete", "get", "list", "patch", "watch"];
     /// The same for kinds in which others can add what server-side apply leaves: `update` takes that away.

@@ -1,4 +1,4 @@
-//! What a resource would create, without a cluster.
+//! Renders the objects of a resource without a cluster.
 
 use kube::ResourceExt as _;
 use serde_json::Value;
@@ -16,7 +16,7 @@ pub enum RenderError {
     /// Its kind is another.
     #[error("the file holds a {found}, not a DonationPlatform")]
     Kind {
-        /// What it holds.
+        /// Kind of the object that the file holds.
         found: String,
     },
     /// An object cannot be written.

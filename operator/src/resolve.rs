@@ -24,7 +24,7 @@ pub struct Platform {
     pub uid: String,
     /// Its spec as it was written. What it leaves open is decided in the fields below.
     pub spec: DonationPlatformSpec,
-    /// Who confirms a payment.
+    /// The gateway that confirms payments.
     pub gateway: Gateway,
     /// The donors' certificate; none where the site answers plain HTTP.
     pub certificate: Option<Certificate>,
@@ -60,7 +60,7 @@ pub struct Tier {
     pub image: String,
     /// CPU and memory of the main container. Requests and a memory limit are always there.
     pub resources: ResourceRequirements,
-    /// Where the pods run and what they carry.
+    /// Placement, labels and environment of the pods.
     pub pods: Pods,
 }
 
@@ -93,7 +93,7 @@ pub struct Edge {
     pub replicas: i32,
     /// The Service through which traffic comes in.
     pub service: EdgeService,
-    /// How a client's address is found.
+    /// The source of a client's address.
     pub client_ip: ClientIp,
 }
 
@@ -128,7 +128,7 @@ impl Platform {
     }
 }
 
-/// What a container gets when the resource says nothing: requests of CPU and memory, and the limit of memory.
+/// Default resources of a container: requests of CPU and memory, and the limit of memory.
 #[derive(Clone, Copy, Debug)]
 struct DefaultResources {
     cpu: &'static str,
@@ -136,7 +136,7 @@ struct DefaultResources {
     limit: &'static str,
 }
 
-/// What an affinity says about nodes, without what it says about neighbours.
+/// The node affinity alone, without the affinity to other pods.
 fn nodes_of(affinity: &Affinity) -> Option<Affinity> {
     affinity.node_affinity.clone().map(|nodes| Affinity { node_affinity: Some(nodes), ..Affinity::default() })
 }

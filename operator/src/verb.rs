@@ -1,6 +1,6 @@
-//! What a request to the API server does.
+//! The verbs of requests to the API server.
 
-/// What a request does, as in a role's rules; [`Self::Apply`] is a `patch` there and [`Self::Replace`] an `update`.
+/// Verb of a request. In a role's rules [`Self::Apply`] is a `patch` and [`Self::Replace`] an `update`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Verb {
     /// Reads one object.

@@ -26,7 +26,7 @@ const PART: Part = Part::Api;
 const USER_ID: i64 = 65_532;
 /// Port of what donors ask for.
 pub(super) const PORT: i32 = 8080;
-/// Where pods have their addresses in most clusters.
+/// Networks of the pods' addresses in most clusters.
 const PRIVATE_NETWORKS: &str = "10.0.0.0/8,100.64.0.0/10,172.16.0.0/12,192.168.0.0/16,fc00::/7";
 /// Port of probes and metrics.
 const ADMIN_PORT: i32 = 9090;

@@ -23,9 +23,9 @@ pub struct Child {
     pub object: DynamicObject,
     /// The part of the platform that it belongs to.
     pub part: Part,
-    /// What must have happened before it is written.
+    /// The condition for writing it.
     pub waits_for: WaitsFor,
-    /// How it is written.
+    /// The way in which it is written.
     pub policy: ApplyPolicy,
     /// Number of pods, for a workload.
     pub scale: Option<Scale>,
@@ -53,16 +53,16 @@ impl Part {
     pub const ALL: [Self; 6] = [Self::Postgres, Self::Redis, Self::Pooler, Self::Migrate, Self::Api, Self::Edge];
 }
 
-/// What must have happened before an object is written.
+/// The condition for writing an object.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum WaitsFor {
-    /// Nothing.
+    /// No condition.
     Nothing,
     /// The migration of this very image has completed. Until then the version that served before stays.
     Schema,
 }
 
-/// How an object is written.
+/// The way in which an object is written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ApplyPolicy {
     /// Server-side apply; what others change is repaired.
@@ -75,7 +75,7 @@ pub enum ApplyPolicy {
     Job,
 }
 
-/// What decides on the number of pods.
+/// The source of the number of pods.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Scale {
     /// The resource.

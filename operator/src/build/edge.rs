@@ -66,7 +66,7 @@ fn files(platform: &Platform, edge: &Edge) -> BTreeMap<String, String> {
     BTreeMap::from([("nginx.conf".to_owned(), configuration), ("start.sh".to_owned(), start)])
 }
 
-/// How nginx finds a client's address.
+/// The lines of nginx's configuration that find a client's address.
 fn client_address(edge: &Edge) -> String {
     let header = match edge.client_ip.source {
         ClientIpSource::Connection => return String::new(),

@@ -7,7 +7,7 @@ use crate::names::{APPLICATION, COMPONENT_LABEL, INSTANCE_LABEL, MANAGED_BY, MAN
 use crate::resolve::Platform;
 
 impl Part {
-    /// What its objects are called after the platform's name, and the value of their label.
+    /// Suffix of the names of its objects, and the value of their component label.
     pub fn component(self) -> &'static str {
         match self {
             Self::Postgres => "postgres",
@@ -25,12 +25,12 @@ pub(super) fn name(platform: &Platform, part: Part) -> String {
     format!("{}-{}", platform.name, part.component())
 }
 
-/// What selects every pod of the platform.
+/// Labels that select every pod of the platform.
 pub(super) fn all_pods(platform: &Platform) -> BTreeMap<String, String> {
     texts(&[(NAME_LABEL, APPLICATION), (INSTANCE_LABEL, &platform.name)])
 }
 
-/// What selects the pods of a part. It can never change, because a workload's selector cannot.
+/// Labels that select the pods of a part. They can never change, because a workload's selector cannot.
 pub(super) fn selector(platform: &Platform, part: Part) -> BTreeMap<String, String> {
     let mut labels = all_pods(platform);
     labels.insert(COMPONENT_LABEL.to_owned(), part.component().to_owned());

@@ -1,4 +1,4 @@
-//! Which connections the pods may make and take. They select this platform's pods only, so neighbours are not touched.
+//! The connections that pods may open and accept. The policies select this platform's pods only, so neighbours are not affected.
 
 use k8s_openapi::api::networking::v1::{
     IPBlock, NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec,

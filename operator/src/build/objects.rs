@@ -25,7 +25,7 @@ pub(super) fn service_account(platform: &Platform, part: Part) -> Child {
     Child::of(platform, part, &account)
 }
 
-/// What spreads connections over a part's pods.
+/// The place where connections are spread over a part's pods.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Balancing {
     /// The Service, which has an address.

@@ -1,4 +1,4 @@
-//! What all pods have in common: nothing that they do not need, and what the resource says about where they run.
+//! The template that all pods share: no rights that they do not need, and the placement that the resource asks for.
 
 use std::collections::BTreeMap;
 
@@ -132,7 +132,7 @@ pub(super) fn container(name: &str, image: &str, resources: &ResourceRequirement
     }
 }
 
-/// When nodes pull the API's image.
+/// Pull policy of the API's image.
 pub(super) fn pull_policy(platform: &Platform) -> String {
     match platform.spec.image.pull_policy {
         PullPolicy::Always => "Always",
@@ -204,7 +204,7 @@ pub(super) fn mount_read_only(volume: &str, path: &str) -> VolumeMount {
     VolumeMount { read_only: Some(true), ..mount(volume, path) }
 }
 
-/// How often a probe asks, how long it waits, and how many failures in a row count.
+/// Period and time-out of a probe in seconds, and the number of failures in a row that count.
 #[derive(Clone, Copy)]
 pub(super) struct ProbeTiming {
     pub(super) period: i32,
@@ -240,7 +240,7 @@ impl ProbeTiming {
     }
 }
 
-/// What runs before a container is told to stop.
+/// The lifecycle of a container with a handler that runs before it is told to stop.
 pub(super) fn before_stop(handler: LifecycleHandler) -> Lifecycle {
     Lifecycle { pre_stop: Some(handler), ..Lifecycle::default() }
 }

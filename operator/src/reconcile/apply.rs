@@ -23,11 +23,11 @@ use crate::telemetry::chain;
 /// Result of one step of writing.
 #[derive(Debug, Default)]
 pub struct Applied {
-    /// What has to happen before the rest can be written.
+    /// Removals that must end before the rest can be written.
     pub waiting: Vec<(Part, Reason, String)>,
-    /// What was refused. The other objects were written.
+    /// Requests that the API server refused. The other objects were written.
     pub refused: Vec<(Part, Error)>,
-    /// Which objects something else changes each time they are written, and in which field.
+    /// Objects that something else changes each time they are written, with the field.
     pub contested: Vec<(Part, String)>,
 }
 
@@ -42,7 +42,7 @@ pub struct Written {
     pub migration: Applied,
     /// Of all other objects.
     pub children: Applied,
-    /// How long until a failed migration is tried again.
+    /// Time until a failed migration is tried again.
     pub retry: Option<Duration>,
 }
 
@@ -230,7 +230,7 @@ pub fn pending<'a>(pass: &'a Pass<'_>) -> Result<Option<&'a Child>, Error> {
     Ok(None)
 }
 
-/// What a person reads of a refusal.
+/// The text of a refusal for the status.
 pub fn refusal(error: &Error) -> String {
     match error {
         Error::NameConflict { kind, .. } if kind == "Secret" => format!(

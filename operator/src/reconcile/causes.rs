@@ -1,4 +1,4 @@
-//! Why pods do not run, in words that say what to do next.
+//! Finds the cause for which pods do not run, in words that say what to do next.
 
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, PersistentVolumeClaim, Pod};
 use kube::ResourceExt as _;

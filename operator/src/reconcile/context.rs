@@ -1,10 +1,10 @@
-//! What every pass works with.
+//! Dependencies of every pass.
 
 use kube::runtime::events::Reporter;
 
 use crate::client::ApiClient;
 
-/// What every pass works with.
+/// Dependencies of every pass.
 #[derive(Clone)]
 pub struct Context {
     /// The client of the API server.

@@ -1,4 +1,4 @@
-//! Whether an object in the cluster is what was rendered, so that nothing is written when it is.
+//! Compares an object in the cluster with the rendered one, so that nothing is written when they agree.
 //!
 //! The API server fills in defaults, so an object is current when every rendered field is in it. Where the rendered value is a
 //! list the whole list must agree, or an added container would go unnoticed.
@@ -116,7 +116,7 @@ impl Comparison {
     }
 }
 
-/// What others may add to a container or to a pod's spec where nothing of it was rendered.
+/// Lists of a container that others may add where the operator rendered none; below, those of a pod's spec.
 const LISTS_OF_CONTAINERS: [&str; 7] = ["args", "command", "env", "envFrom", "ports", "volumeDevices", "volumeMounts"];
 const LISTS_OF_PODS: [&str; 6] =
     ["hostAliases", "imagePullSecrets", "initContainers", "tolerations", "topologySpreadConstraints", "volumes"];

@@ -17,7 +17,7 @@ use crate::telemetry::chain;
 /// Longest text of the failed attempt that the next one's Job carries, in characters.
 const LAST_FAILURE_MAX_CHARS: usize = 512;
 
-/// How long to wait after the `attempt`-th failure, from 1: it doubles from ten seconds to ten minutes.
+/// The wait after the `attempt`-th failure, from 1: it doubles from ten seconds to ten minutes.
 pub fn retry_delay(attempt: u32) -> SignedDuration {
     let doubled = 10_i64.saturating_mul(2_i64.saturating_pow(attempt.saturating_sub(1).min(16)));
     SignedDuration::from_secs(doubled.min(600))

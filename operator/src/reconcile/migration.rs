@@ -1,4 +1,4 @@
-//! How far the schema migration is. It is a Job for each image, and the new version's pods wait for it.
+//! Judges the schema migration. It is a Job for each image, and the new version's pods wait for it.
 //!
 //! That a migration completed is recorded in the status, because its Job may go away: a policy gives it a time to live, or somebody
 //! deletes it. The record is for one image, what the image was told to do, and one volume. Without a record the migration runs
@@ -52,7 +52,7 @@ pub enum MigrationState {
     Removed,
 }
 
-/// What a migration writes to its termination log.
+/// The text that a migration writes to its termination log.
 #[derive(Debug, Deserialize)]
 struct Termination {
     schema: String,
@@ -106,7 +106,7 @@ pub fn is_of_this_volume(record: &MigrationStatus, job: &DynamicObject, observed
     }
 }
 
-/// What the status records of the migration that has completed. What is recorded of it already stays.
+/// The record of the migration that has completed, for the status. A record that is there already stays as it is.
 pub fn record(observed: &Observed, children: &[Child], before: Option<&MigrationStatus>) -> Option<MigrationStatus> {
     let child = job(children)?;
     if let Some(before) = before.filter(|before| is_recorded(before, child, observed)) {

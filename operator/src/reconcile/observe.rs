@@ -1,4 +1,4 @@
-//! What is in the cluster now. Each pass reads it again, because with a cache that is a moment old it would write things twice.
+//! Reads the objects in the cluster. Each pass reads it again, because with a cache that is a moment old it would write things twice.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,12 +28,12 @@ pub struct SecretState {
     pub version: String,
     /// A hash of the certificate and its key, if it holds them.
     pub certificate: String,
-    /// What is wrong with the values that parts read, by key. A key that is missing is not among them.
+    /// Faults of the values that parts read, by key. A missing key is not among them.
     pub faults: BTreeMap<&'static str, Fault>,
 }
 
 impl SecretState {
-    /// What is remembered of `secret`, whose values must have these formats.
+    /// Hashes and checks `secret`, whose values must have these formats, and drops its content.
     pub fn of(secret: DynamicObject, formats: &[(&'static str, Format)]) -> Self {
         let data = secret.data.get("data").cloned().unwrap_or(Value::Null);
         let keys = data.as_object().into_iter().flatten().map(|(key, _)| key.clone()).collect();
@@ -52,7 +52,7 @@ pub struct LiveObject {
     pub object: DynamicObject,
 }
 
-/// What is in the cluster.
+/// The objects in the cluster.
 #[derive(Debug, Default)]
 pub struct Observed {
     /// Objects of the kinds that are rendered: those with the platform's labels, and those in the place of a rendered one.
@@ -129,7 +129,7 @@ impl Observed {
         Ok(())
     }
 
-    /// What is in the place of `child`.
+    /// The object with the kind and name of `child`.
     pub fn find(&self, child: &Child) -> Option<&DynamicObject> {
         self.objects.get(&key(&child.resource, &child.object)).map(|live| &live.object)
     }

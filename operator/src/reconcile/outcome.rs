@@ -1,40 +1,41 @@
-//! How far a part is, what stops everything, and how a pass ended. Waiting is data; what failed is an [`Error`](crate::error::Error).
+//! Progress of a part, a blocker of all writes, and the outcome of a pass. Waiting is data; a failure is an
+//! [`Error`](crate::error::Error).
 
 use std::time::Duration;
 
 use super::reason::Reason;
 
-/// How far a part is.
+/// Progress of a part.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Progress {
     /// It is there.
     Ready {
-        /// Why, in one word.
+        /// The reason.
         reason: Reason,
-        /// The same in a sentence.
+        /// The reason in a sentence.
         message: String,
     },
     /// Something has to happen first.
     Waiting {
-        /// What, in one word.
+        /// The reason.
         reason: Reason,
-        /// The same in a sentence.
+        /// The reason in a sentence.
         message: String,
     },
 }
 
-/// Why nothing is written at all.
+/// A reason for which nothing is written at all.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Blocker {
-    /// Why, in one word.
+    /// The reason.
     pub reason: Reason,
-    /// The same in a sentence, and how to end it.
+    /// The reason in a sentence, and the way to end it.
     pub message: String,
     /// Whether it ends by itself.
     pub ends_by_itself: bool,
 }
 
-/// How a pass ended.
+/// Outcome of a pass.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Outcome {
     /// Everything is as the resource says; the next event starts the next pass.

@@ -1,4 +1,4 @@
-//! One pass over one platform: what it is for, what it found, and what it judged.
+//! One pass over one platform: its inputs, what it read, and its judgement of the migration.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ pub struct Pass<'a> {
     pub served: Option<Box<Platform>>,
     /// The time of the pass.
     pub now: Timestamp,
-    /// What is in the cluster, the writes of this pass included.
+    /// The objects in the cluster, the writes of this pass included.
     pub observed: Observed,
     /// The objects that the platform is to have.
     pub children: Vec<Child>,
@@ -57,7 +57,7 @@ impl<'a> Pass<'a> {
         migration::recorded(self.resource)
     }
 
-    /// Whether what waits for the schema may be written.
+    /// Whether objects that wait for the schema may be written.
     pub fn is_migrated(&self) -> bool {
         self.migration == MigrationState::Complete
     }

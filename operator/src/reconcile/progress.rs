@@ -1,4 +1,4 @@
-//! How far each part is.
+//! Judges the progress of each part.
 
 use std::collections::BTreeMap;
 
@@ -265,7 +265,7 @@ fn migrated(job: &Child) -> String {
     format!("the migration of {image} has completed")
 }
 
-/// What the last warning about an object says, where the object itself says nothing: a `StatefulSet` whose pods are refused, a
+/// The message of the last warning about an object, for cases where the object itself says nothing: a `StatefulSet` whose pods are refused, a
 /// claim without a volume.
 pub async fn warning(client: &ApiClient, namespace: &str, kind: &str, name: &str) -> Result<Option<String>, Error> {
     let params = ListParams::default().fields(&format!("involvedObject.kind={kind},involvedObject.name={name}"));

@@ -1,4 +1,4 @@
-//! Why a condition is as it is, in one word.
+//! Reasons of conditions.
 
 /// Reasons of conditions.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -157,7 +157,7 @@ impl Reason {
         Self::ALL.into_iter().find(|reason| reason.as_str() == text)
     }
 
-    /// Whether it stays as it is until somebody does something.
+    /// Whether the condition lasts until a person acts.
     pub const fn needs_action(self) -> bool {
         match self {
             Self::Degraded

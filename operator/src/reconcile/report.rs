@@ -80,7 +80,7 @@ pub async fn report(
     })
 }
 
-/// What keeps a generated Secret from being made. Nothing was written after the Secrets then.
+/// The cause for which a generated Secret could not be made. Nothing was written after the Secrets then.
 fn incomplete_secrets(written: &Written) -> Option<Progress> {
     Part::ALL.into_iter().find_map(|part| apply::progress(&written.secrets, part))
 }

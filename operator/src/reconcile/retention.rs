@@ -1,5 +1,5 @@
-//! Whether the data goes with the resource: an owner reference on its Secrets and claims that comes and goes with
-//! `deletionPolicy`. It is applied by a field manager of its own, so taking it away is applying nothing.
+//! Decides whether the data is removed together with the resource: its Secrets and claims have an owner reference if
+//! `deletionPolicy` is `Delete`. A field manager of its own applies it, so applying nothing takes it away.
 
 use kube::core::{ApiResource, ObjectMeta};
 use serde_json::json;

@@ -1,5 +1,5 @@
-//! What the values of Secrets must be, so that every part which reads them can use them: one table, from the name of each Secret that
-//! is read to its keys and their formats.
+//! Checks that every part can use the values of the Secrets that it reads. One table has the name of each Secret that is read, its
+//! keys and their formats.
 //!
 //! A value that fails is found before anything rolls. Otherwise the parts would start with it one after the other, and some of them
 //! would refuse it. What works in every part is allowed, odd as it may be: spaces at the ends, quotes, letters of any script.
@@ -32,7 +32,7 @@ const KEY_ID_MAX_CHARS: usize = 16;
 /// Length of a key, in hexadecimal digits.
 const KEY_DIGITS: usize = 64;
 
-/// What a value must be.
+/// Format of a value.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Format {
     /// Password of the role `app`: of PostgreSQL, and of PgBouncer's clients.
@@ -53,7 +53,7 @@ pub enum Format {
     Pem,
 }
 
-/// What is wrong with a value. Its text follows the words "Secret NAME has a KEY that".
+/// A fault of a value. Its text follows the words "Secret NAME has a KEY that".
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Fault {
     /// There is nothing in it.
@@ -140,14 +140,14 @@ pub fn formats(platform: &Platform) -> BTreeMap<String, &'static [(&'static str,
     formats
 }
 
-/// What is wrong with the values of a Secret's `data`, by key.
+/// The faults of the values in a Secret's `data`, by key.
 pub fn faults(data: &Value, formats: &[(&'static str, Format)]) -> BTreeMap<&'static str, Fault> {
     let value = |key: &str| serde_json::from_value::<ByteString>(data.get(key)?.clone()).ok();
     formats.iter().filter_map(|(key, format)| Some((*key, format.check(&value(key)?.0).err()?))).collect()
 }
 
 impl Format {
-    /// Whether every part that reads such a value can use this one.
+    /// Succeeds if every part that reads such a value can use this one.
     pub fn check(self, value: &[u8]) -> Result<(), Fault> {
         if value.is_empty() {
             return Err(Fault::Empty);

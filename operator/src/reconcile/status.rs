@@ -17,7 +17,7 @@ use crate::crd::{ApiStatus, ConnectionsStatus, DatabaseStatus, DonationPlatformS
 use crate::error::Error;
 use crate::resolve::Platform;
 
-/// How long an autoscaler may measure nothing before that is said.
+/// Time in which an autoscaler may measure nothing before the status says so.
 const METRICS_GRACE_PERIOD: SignedDuration = SignedDuration::from_mins(2);
 /// Longest message of a condition.
 const CONDITION_MESSAGE_MAX_CHARS: usize = 1024;
@@ -74,7 +74,7 @@ pub fn ready(parts: &[(Part, Progress)], blocker: Option<&Blocker>) -> DesiredCo
     DesiredCondition { type_, status: Some(true), reason, message: unreachable.unwrap_or_else(|| "donors can donate".to_owned()) }
 }
 
-/// Whether somebody makes backups. The operator does not; nor does it know who else does.
+/// The condition for backups. The operator makes none and does not know of others'.
 pub fn backups(platform: &Platform) -> DesiredCondition {
     let message = "nothing is backed up by the operator: dump the database and keep the Secret with the keys, as operations.md says";
     let reason = match platform.spec.profile {
@@ -110,7 +110,7 @@ pub fn parts(parts: &[(Part, Progress)]) -> Vec<DesiredCondition> {
     parts.iter().map(|(part, progress)| DesiredCondition::of(part.condition(), progress)).collect()
 }
 
-/// Whether the resource is paused.
+/// The condition for a paused resource.
 pub fn paused(platform: &Platform) -> DesiredCondition {
     let type_ = ConditionType::Paused;
     if platform.spec.paused {
@@ -120,7 +120,7 @@ pub fn paused(platform: &Platform) -> DesiredCondition {
     DesiredCondition { type_, status: Some(false), reason: Reason::Active, message: "spec.paused is false".to_owned() }
 }
 
-/// Who decides on the number of API pods.
+/// The condition for the source of the number of API pods.
 pub fn autoscaled(platform: &Platform, children: &[Child], observed: &Observed, now: Timestamp) -> DesiredCondition {
     let type_ = ConditionType::Autoscaled;
     let scaler = children.iter().find(|child| child.resource.kind == "HorizontalPodAutoscaler");
@@ -147,7 +147,7 @@ pub fn autoscaled(platform: &Platform, children: &[Child], observed: &Observed, 
     }
 }
 
-/// Why an autoscaler has not been able to measure for minutes. At the start of its pods it cannot for a moment.
+/// The cause for which an autoscaler has not measured for minutes. While its pods start, it cannot measure for a moment.
 fn missing_metrics(scaler: &Value, now: Timestamp) -> Option<String> {
     let text = |condition: &Value, field: &str| condition.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
     let conditions = scaler.pointer("/status/conditions").and_then(Value::as_array)?;

@@ -1,4 +1,4 @@
-//! What must hold before anything is written. The API server has checked the resource; here is what depends on the cluster.
+//! Checks before anything is written. The API server has checked the resource; these checks depend on the cluster.
 
 use kube::Resource as _;
 
@@ -14,7 +14,7 @@ use crate::crd::DonationPlatformStatus;
 use crate::names::{INSTANCE_LABEL, MANAGED_BY, MANAGED_BY_LABEL};
 use crate::resolve::Platform;
 
-/// Why nothing may be written now, if so.
+/// The first reason for which nothing may be written now, if there is one.
 pub fn blocker(pass: &Pass<'_>) -> Option<Blocker> {
     let (identity, status) = (pass.identity(), pass.resource.status.as_ref());
     let Pass { platform, observed, children, .. } = pass;
@@ -160,7 +160,7 @@ fn unusable_value(secret: GeneratedSecret, name: &str, key: &str, fault: Fault) 
     format!("Secret {name} has a {key} that {fault}: {remedy}; nothing that uses it is changed until then")
 }
 
-/// What is wrong with the Secret that the resource names for `part`, or with the first administrator's, if anything.
+/// The fault of the Secret that the resource names for `part`, or of the first administrator's, if it has one.
 pub fn named_secret(part: Part, platform: &Platform, observed: &Observed) -> Option<Progress> {
     let (name, keys, missing_reason, field, how) = match part {
         Part::Edge => {

@@ -18,7 +18,7 @@ use crate::names::{FIELD_MANAGER, RENDERED_ANNOTATION, SCALE_MANAGER};
 pub struct Writer<'a> {
     /// The client of the API server.
     pub client: &'a ApiClient,
-    /// What is in the cluster.
+    /// The objects in the cluster.
     pub observed: &'a mut Observed,
 }
 
