@@ -3,8 +3,8 @@
 use time::Duration;
 
 use super::{Task, Turn, end_turn, take_turn};
-use crate::state::Core;
 use crate::service::organizadoras::FORMER_OWNERS;
+use crate::state::Core;
 use crate::store::{StoreError, access_log, idempotency, members, pessoas, sessions};
 
 const BATCH: i64 = 1_000;

@@ -235,7 +235,9 @@ impl From<SettleError> for Problem {
             }
             SettleError::ReceiptCase { known } => Self::new(
                 Code::ReceiptTaken,
-                format!("O e2eid difere do já registrado `{known}` só em maiúsculas e minúsculas. Copie-o do comprovante, letra por letra; se for o mesmo pagamento, ele já está registrado."),
+                format!(
+                    "O e2eid difere do já registrado `{known}` só em maiúsculas e minúsculas. Copie-o do comprovante, letra por letra; se for o mesmo pagamento, ele já está registrado."
+                ),
             ),
             SettleError::ReceiptUnnamed => Self::new(
                 Code::ReceiptTaken,
@@ -281,7 +283,9 @@ fn recent_owner(until: OffsetDateTime) -> Problem {
     let until = until.format(&Rfc3339).unwrap_or_default();
     Problem::new(
         Code::RecentOwner,
-        format!("Quem se tornou dona há pouco só troca a chave PIX e remove donas mais antigas a partir de {until}. Uma dona mais antiga pode fazê-lo já."),
+        format!(
+            "Quem se tornou dona há pouco só troca a chave PIX e remove donas mais antigas a partir de {until}. Uma dona mais antiga pode fazê-lo já."
+        ),
     )
 }
 

@@ -223,7 +223,10 @@ async fn give_once(core: &Core, db: &mut PgConnection, slug: &Slug, attempt: &At
         mensagem: Some(Message::parse("Ensaio")?),
         provedor: None,
     };
-    Ok(doacoes::create_once(core, db, slug.as_str(), Giver::Guest { device: None }, order, attempt, NOWHERE, |donation, _| donation.id.to_string()).await?)
+    Ok(doacoes::create_once(core, db, slug.as_str(), Giver::Guest { device: None }, order, attempt, NOWHERE, |donation, _| {
+        donation.id.to_string()
+    })
+    .await?)
 }
 
 async fn confirm(core: &Core, db: &mut PgConnection, donation: DoacaoId, now: OffsetDateTime) -> Outcome<()> {

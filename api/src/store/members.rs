@@ -153,7 +153,12 @@ pub async fn delete(db: &mut PgConnection, organizadora: OrganizadoraId, pessoa:
 }
 
 /// Records that a person who owns the organisation ceases to at `now`; nothing where they do not own it.
-async fn remember_owner(db: &mut PgConnection, organizadora: OrganizadoraId, pessoa: PessoaId, now: OffsetDateTime) -> Result<(), StoreError> {
+async fn remember_owner(
+    db: &mut PgConnection,
+    organizadora: OrganizadoraId,
+    pessoa: PessoaId,
+    now: OffsetDateTime,
+) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO donas_anteriores (organizadora_id, pessoa_id, ate)
          SELECT organizadora_id, pessoa_id, $3 FROM organizadora_membros WHERE organizadora_id = $1 AND pessoa_id = $2 AND papel = 'dona'
@@ -201,8 +206,13 @@ pub async fn later_owner_since(
 }
 
 /// Since when a person owns an organisation; `None` where they do not.
-pub async fn owner_since(db: &mut PgConnection, organizadora: OrganizadoraId, pessoa: PessoaId) -> Result<Option<OffsetDateTime>, StoreError> {
-    let query = sqlx::query_scalar("SELECT dona_desde FROM organizadora_membros WHERE organizadora_id = $1 AND pessoa_id = $2 AND papel = 'dona'");
+pub async fn owner_since(
+    db: &mut PgConnection,
+    organizadora: OrganizadoraId,
+    pessoa: PessoaId,
+) -> Result<Option<OffsetDateTime>, StoreError> {
+    let query =
+        sqlx::query_scalar("SELECT dona_desde FROM organizadora_membros WHERE organizadora_id = $1 AND pessoa_id = $2 AND papel = 'dona'");
     Ok(query.bind(organizadora).bind(pessoa).fetch_optional(db).await?)
 }
 

@@ -81,9 +81,15 @@ async fn campaigns_are_ranked_by_money_that_is_left_and_proven() {
         let slugs: Vec<_> = rows.iter().map(|row| row["slug"].as_str().unwrap()).collect();
         assert_eq!(slugs[..3], [&honest.slug, &declared_and_refunded.slug, &part.slug].map(String::as_str), "{path}");
         assert_eq!(of("comprovado_centavos"), [3000, 2000, 1000, 0, 0]);
-        let mut tail = [(&slugs[3], of("devolvido_centavos")[3], of("declarado_centavos")[3]), (&slugs[4], of("devolvido_centavos")[4], of("declarado_centavos")[4])];
+        let mut tail = [
+            (&slugs[3], of("devolvido_centavos")[3], of("declarado_centavos")[3]),
+            (&slugs[4], of("devolvido_centavos")[4], of("declarado_centavos")[4]),
+        ];
         tail.sort_by_key(|row| row.1);
-        assert_eq!(tail.map(|row| (*row.0, row.1, row.2)), [(declared.slug.as_str(), 0, 100_000_000), (refunded.slug.as_str(), 100_000_000, 0)]);
+        assert_eq!(
+            tail.map(|row| (*row.0, row.1, row.2)),
+            [(declared.slug.as_str(), 0, 100_000_000), (refunded.slug.as_str(), 100_000_000, 0)]
+        );
         assert_eq!(of("arrecadado_centavos")[..3], [3000, 50_002_000, 10_000]);
         assert_eq!(of("devolvido_centavos")[..3], [0, 50_000_000, 9000]);
         assert_eq!(of("declarado_centavos")[..3], [0, 0, 0]);

@@ -33,7 +33,11 @@ async fn change_key(app: &TestApp, org: &Org, by: &Person) -> Answer {
 }
 
 async fn remove(app: &TestApp, org: &Org, by: &Person, whom: &Person) -> Answer {
-    app.request("DELETE", &format!("organizadoras/{}/membros/{}", org.slug, whom.id)).by(by).header("sec-fetch-site", "same-origin").send().await
+    app.request("DELETE", &format!("organizadoras/{}/membros/{}", org.slug, whom.id))
+        .by(by)
+        .header("sec-fetch-site", "same-origin")
+        .send()
+        .await
 }
 
 async fn set_role(app: &TestApp, org: &Org, by: &Person, whom: &Person, role: &str) -> Answer {

@@ -362,7 +362,9 @@ async fn one_payment_is_one_receipt_whichever_door_it_comes_through_first() {
         Bank,
     }
     use Door::{Bank, Named, Unnamed};
-    for (first, second) in [(Named, Unnamed), (Unnamed, Named), (Bank, Unnamed), (Unnamed, Bank), (Named, Bank), (Bank, Named), (Unnamed, Unnamed)] {
+    for (first, second) in
+        [(Named, Unnamed), (Unnamed, Named), (Bank, Unnamed), (Unnamed, Bank), (Named, Bank), (Bank, Named), (Unnamed, Unnamed)]
+    {
         let app = TestApp::start().await;
         let campaign = app.campaign().await;
         let donation = app.donate(&campaign, json!({})).await.json();
@@ -449,7 +451,10 @@ async fn a_typed_end_to_end_id_that_differs_in_letter_case_is_asked_about() {
     // The bank's own ids are taken letter for letter.
     let three = app.donate(&campaign, json!({})).await.json();
     let path = format!("simulado/pagamentos/{}", three["pagamento"]["txid"].as_str().unwrap());
-    assert_eq!(app.post(&path, json!({"valor_centavos": 5000, "e2eid": paid.to_uppercase()})).send().await.expect(200)["conciliacao"], "exata");
+    assert_eq!(
+        app.post(&path, json!({"valor_centavos": 5000, "e2eid": paid.to_uppercase()})).send().await.expect(200)["conciliacao"],
+        "exata"
+    );
     app.assert_books_agree().await;
 }
 
@@ -457,8 +462,11 @@ async fn a_typed_end_to_end_id_that_differs_in_letter_case_is_asked_about() {
 async fn the_check_of_the_books_finds_payments_that_were_recorded_twice_before() {
     let app = TestApp::start().await;
     let campaign = app.campaign().await;
-    let (by_hand, in_capitals, clean) =
-        (app.donate(&campaign, json!({})).await.json(), app.donate(&campaign, json!({})).await.json(), app.donate(&campaign, json!({})).await.json());
+    let (by_hand, in_capitals, clean) = (
+        app.donate(&campaign, json!({})).await.json(),
+        app.donate(&campaign, json!({})).await.json(),
+        app.donate(&campaign, json!({})).await.json(),
+    );
     for donation in [&by_hand, &in_capitals, &clean] {
         receive(&app, &donation["pagamento"]["txid"], 5000).await;
         // Paid a second time in truth: no finding.
@@ -478,7 +486,8 @@ async fn the_check_of_the_books_finds_payments_that_were_recorded_twice_before()
     };
     let pairs = [record(&by_hand, "'manual:' || r.pagamento_id").await, record(&in_capitals, "upper(r.e2eid)").await];
     let findings = administration::check_books(&app.owner).await.unwrap();
-    let found: Vec<_> = findings.iter().filter(|finding| finding.check == "um_recibo_por_pagamento").flat_map(|finding| &finding.rows).collect();
+    let found: Vec<_> =
+        findings.iter().filter(|finding| finding.check == "um_recibo_por_pagamento").flat_map(|finding| &finding.rows).collect();
     let mut ids: Vec<String> = found.iter().map(ToString::to_string).collect();
     ids.sort();
     let mut wanted = vec![by_hand["id"].as_str().unwrap().to_owned(), in_capitals["id"].as_str().unwrap().to_owned()];

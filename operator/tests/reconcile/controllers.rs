@@ -18,7 +18,7 @@ use crate::crash::{picture, same};
 use crate::running::Running;
 use crate::safety::mutate;
 use crate::server::{Result, World, world_with_controllers};
-use crate::{STEP_TIMEOUT, REDIS, eventually, within};
+use crate::{REDIS, STEP_TIMEOUT, eventually, within};
 
 /// A platform that needs nothing from outside.
 fn small() -> Value {
