@@ -170,6 +170,7 @@ impl Problem {
     }
 
     /// The same problem with one more header.
+    #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.get_or_insert_default().insert(name, value);
         self
