@@ -230,14 +230,13 @@ async fn guard_owner(
     by: PessoaId,
     pessoa: PessoaId,
 ) -> Result<bool, MemberError> {
-    let owner_since = members::owner_since(db, id, pessoa).await?;
+    let Some(theirs) = members::owner_since(db, id, pessoa).await? else { return Ok(false) };
     if let Some(until) = restricted_until(core, db, id, by).await?
-        && let (Some(theirs), Some(own)) = (owner_since, members::owner_since(db, id, by).await?)
-        && theirs < own
+        && members::owner_since(db, id, by).await?.is_some_and(|own| theirs < own)
     {
         return Err(MemberError::RecentOwner { until });
     }
-    Ok(owner_since.is_some())
+    Ok(true)
 }
 
 /// Writes to every owner, and to those who were owners lately.
@@ -281,8 +280,8 @@ pub async fn change_member(core: &Core, id: OrganizadoraId, by: PessoaId, pessoa
     let member = members::update(&mut tx, id, pessoa, role, now).await?;
     let detail = serde_json::json!({ "pessoa": pessoa, "papel": role });
     record(core, &mut tx, id, by, "membro.alterado", detail, now).await?;
-    let nome = store::name(&mut tx, id).await?;
     if was_owner != (role == Role::Dona) {
+        let nome = store::name(&mut tx, id).await?;
         let mail = if was_owner {
             Mail::OwnerRemoved { organizadora: &nome, owner: &member.nome }
         } else {
