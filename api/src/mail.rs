@@ -94,6 +94,27 @@ pub enum Mail<'a> {
     },
 }
 
+/// The person whom a message is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Recipient<'a> {
+    /// The name, where it is known.
+    pub name: Option<&'a str>,
+    /// The e-mail address.
+    pub address: &'a str,
+}
+
+impl<'a> Recipient<'a> {
+    /// An address whose owner's name is not known.
+    pub const fn unnamed(address: &'a str) -> Self {
+        Self { name: None, address }
+    }
+
+    /// A person with a name.
+    pub const fn named(name: &'a str, address: &'a str) -> Self {
+        Self { name: Some(name), address }
+    }
+}
+
 /// A message as it lies in the outbox, sealed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Letter {
@@ -116,8 +137,16 @@ impl Letter {
 }
 
 impl Mail<'_> {
-    /// After when nobody should get it any more, where there is such a time.
-    const fn good_until(&self) -> Option<OffsetDateTime> {
+    /// The message to `to` as the outbox keeps it; `site` is where visitors reach the API.
+    pub fn seal(&self, keys: &KeyRing, site: &PublicUrl, to: Recipient<'_>) -> Vec<u8> {
+        let (subject, body) = self.text(site);
+        let letter = Letter { name: to.name.map(str::to_owned), address: to.address.to_owned(), subject, body };
+        // A struct of strings always serialises.
+        keys.seal(&serde_json::to_vec(&letter).unwrap_or_default(), CONTEXT)
+    }
+
+    /// The time after which nobody should get it any more, where there is such a time.
+    pub const fn good_until(&self) -> Option<OffsetDateTime> {
         match self {
             Self::VerifyEmail { until, .. } | Self::ResetPassword { until, .. } => Some(*until),
             Self::AccountExists
@@ -221,11 +250,7 @@ pub async fn post(
     mail: &Mail<'_>,
     now: OffsetDateTime,
 ) -> Result<(), StoreError> {
-    let (subject, body) = mail.text(site);
-    let letter = Letter { name: name.map(str::to_owned), address: address.to_owned(), subject, body };
-    // A struct of strings always serialises.
-    let plain = serde_json::to_vec(&letter).unwrap_or_default();
-    outbox::push_email(db, &keys.seal(&plain, CONTEXT), mail.good_until(), now).await
+    outbox::push_email(db, &mail.seal(keys, site, Recipient { name, address }), mail.good_until(), now).await
 }
 
 /// Why a message was not delivered.

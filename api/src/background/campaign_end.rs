@@ -2,7 +2,7 @@
 
 use super::{Task, Turn, end_turn, take_turn};
 use crate::cache::Tag;
-use crate::service::drops::Drops;
+use crate::service::invalidation::Invalidation;
 use crate::state::Core;
 use crate::store::{StoreError, campanhas};
 
@@ -12,8 +12,8 @@ pub(super) async fn turn(core: &Core) -> Result<Option<Turn>, StoreError> {
     let Some(mut tx) = take_turn(core, Task::CampaignEnd).await? else { return Ok(None) };
     let closed = campanhas::close_ended(&mut tx, BATCH, core.clock.now()).await?;
     let tags = closed.iter().flat_map(|slug| Tag::all_of_campaign(slug)).collect();
-    let drops = Drops::announce(&mut tx, tags, core.clock.now()).await?;
+    let invalidation = Invalidation::announce(&mut tx, tags, core.clock.now()).await?;
     let turn = end_turn(tx, closed.len(), BATCH).await?;
-    drops.carry_out(core).await;
+    invalidation.carry_out(core).await;
     Ok(turn)
 }

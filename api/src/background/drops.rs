@@ -2,7 +2,7 @@
 
 use super::{Task, Turn, end_turn, take_turn};
 use crate::cache::Tag;
-use crate::service::drops;
+use crate::service::invalidation;
 use crate::state::Core;
 use crate::store::{StoreError, outbox};
 
@@ -15,7 +15,7 @@ pub(super) async fn turn(core: &Core) -> Result<Option<Turn>, StoreError> {
         core.cache.vouch().await;
         return end_turn(tx, 0, BATCH).await;
     }
-    let tags: Vec<Tag> = waiting.iter().flat_map(|(_, text)| drops::read(text)).collect();
+    let tags: Vec<Tag> = waiting.iter().flat_map(|(_, text)| invalidation::read(text)).collect();
     if !core.cache.drop_tags(&tags).await {
         // They are there for the next turn.
         return end_turn(tx, 0, BATCH).await;

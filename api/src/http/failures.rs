@@ -15,7 +15,7 @@ use crate::service::accounts::AccountError;
 use crate::service::campanhas::CampaignError;
 use crate::service::claims::ClaimError;
 use crate::service::doacoes::{CreateError, DonorError};
-use crate::service::once::OnceError;
+use crate::service::idempotency::IdempotencyError;
 use crate::service::organizadoras::{CreateError as OrganizadoraError, PixKeyError, UpdateError as OrganizadoraUpdateError};
 use crate::service::refunds::RefundError;
 use crate::service::sessions::LogInError;
@@ -176,13 +176,15 @@ impl From<CampaignError> for Problem {
     }
 }
 
-impl From<OnceError> for Problem {
-    fn from(error: OnceError) -> Self {
+impl From<IdempotencyError> for Problem {
+    fn from(error: IdempotencyError) -> Self {
         match error {
-            OnceError::InFlight => Self::new(Code::KeyInFlight, "Espere e repita a requisição igual, com a mesma chave.").retry_after(1),
-            OnceError::Reused => Self::new(Code::KeyReused, "Use uma chave nova para um corpo novo."),
-            OnceError::Sealed => Self::internal(error),
-            OnceError::Store(error) => error.into(),
+            IdempotencyError::InFlight => {
+                Self::new(Code::KeyInFlight, "Espere e repita a requisição igual, com a mesma chave.").retry_after(1)
+            }
+            IdempotencyError::Reused => Self::new(Code::KeyReused, "Use uma chave nova para um corpo novo."),
+            IdempotencyError::Sealed | IdempotencyError::Unwritable(_) => Self::internal(error),
+            IdempotencyError::Store(error) => error.into(),
         }
     }
 }
@@ -206,7 +208,7 @@ impl From<CreateError> for Problem {
             CreateError::Provider => Self::invalid("provedor", "este provedor não está em uso aqui"),
             CreateError::Visibility(reason) => Self::invalid("visibilidade", reason),
             CreateError::Charge(error) => error.into(),
-            CreateError::Once(error) => error.into(),
+            CreateError::Idempotency(error) => error.into(),
             CreateError::Store(error) => error.into(),
         }
     }
@@ -220,6 +222,8 @@ impl From<DonorError> for Problem {
             DonorError::Transition(status) => transition(status),
             DonorError::TooManyCharges => Self::new(Code::TooManyCharges, "Pague uma das cobranças que existem, ou faça outra doação."),
             DonorError::Create(error) => error.into(),
+            DonorError::Idempotency(error) => error.into(),
+            DonorError::Amount(_) => Self::internal(error),
             DonorError::Visibility(reason) => Self::invalid("visibilidade", reason),
             DonorError::Store(error) => error.into(),
         }
@@ -245,7 +249,7 @@ impl From<SettleError> for Problem {
             ),
             SettleError::Transition(status) => transition(status),
             SettleError::Time => Self::invalid("recebido_em", "não pode estar no futuro, nem antes da doação"),
-            SettleError::Once(error) => error.into(),
+            SettleError::Idempotency(error) => error.into(),
             SettleError::Store(error) => error.into(),
         }
     }
@@ -260,7 +264,7 @@ impl From<RefundError> for Problem {
             RefundError::Exceeds { left } => Self::invalid("valor_centavos", format!("restam {left} centavos deste recebimento")),
             RefundError::TooLate => Self::new(Code::RefundTooLate, "Um PIX pode ser devolvido até 90 dias depois do pagamento."),
             RefundError::Transition(status) => transition(status),
-            RefundError::Once(error) => error.into(),
+            RefundError::Idempotency(error) => error.into(),
             RefundError::Store(error) => error.into(),
         }
     }

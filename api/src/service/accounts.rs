@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use secrecy::SecretString;
 use time::Duration;
 
-use super::drops::Drops;
+use super::invalidation::Invalidation;
 use crate::cache::Tag;
 use crate::domain::email::{Email, Password};
 use crate::domain::ids::PessoaId;
@@ -101,13 +101,13 @@ pub async fn reset(core: &Core, token: &str, password: Password, ip: IpAddr) -> 
     let id = pessoas::take_reset(&mut tx, &token_hash, now).await?.ok_or(AccountError::BadToken)?;
     pessoas::set_password(&mut tx, id, &hash, now).await?;
     let ended = sessions::delete_all(&mut tx, id).await?;
-    let drops = Drops::announce(&mut tx, ended.iter().map(|hash| Tag::session(hash)).collect(), now).await?;
+    let invalidation = Invalidation::announce(&mut tx, ended.iter().map(|hash| Tag::session(hash)).collect(), now).await?;
     access_log::record(&mut tx, core.clock.new_id(), ip, Access::Reset(id), now).await?;
     if let Some((nome, email)) = pessoas::address(&mut tx, id).await? {
         post(&mut tx, &core.keys.body, &core.public_url, Some(&nome), &email, &Mail::PasswordChanged, now).await?;
     }
     commit(tx).await?;
-    drops.carry_out(core).await;
+    invalidation.carry_out(core).await;
     Ok(())
 }
 
@@ -116,9 +116,9 @@ pub async fn update_profile(core: &Core, id: PessoaId, version: i32, nome: Optio
     let now = core.clock.now();
     let mut tx = core.db.begin().await?;
     let changed = pessoas::update_profile(&mut tx, id, version, nome, now).await?.ok_or(AccountError::Stale)?;
-    let drops = Drops::announce(&mut tx, vec![Tag::pessoa(id)], now).await?;
+    let invalidation = Invalidation::announce(&mut tx, vec![Tag::pessoa(id)], now).await?;
     commit(tx).await?;
-    drops.carry_out(core).await;
+    invalidation.carry_out(core).await;
     Ok(changed)
 }
 

@@ -2,7 +2,7 @@
 
 use super::Actor;
 use super::accounts::AccountError;
-use super::drops::Drops;
+use super::invalidation::Invalidation;
 use crate::cache::Tag;
 use crate::clock::Clock;
 use crate::domain::email::{Email, Password};
@@ -12,20 +12,19 @@ use crate::keys::KeyRing;
 use crate::mail::Letter;
 use crate::password::Passwords;
 use crate::state::PRIVACY_NOTICE;
-use crate::store::audit::{self, Deed};
+use crate::store::audit::{self, AuditTarget, Deed};
 use crate::store::consistency::{self, Finding, Part, Size};
 use crate::store::pessoas::NewAdmin;
 use crate::store::{StoreError, commit, database, organizadoras, outbox, pessoas, sessions};
 use sqlx::PgPool;
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 /// Marks an organisation as verified; false where there is none.
 pub async fn verify_organizadora(db: &PgPool, clock: &Clock, slug: &str) -> Result<bool, StoreError> {
     let now = clock.now();
     let mut tx = db.begin().await?;
     let Some(id) = organizadoras::verify(&mut tx, slug, now).await? else { return Ok(false) };
-    record(&mut tx, clock, "organizadora.verificada", "organizadora", id.0).await?;
+    record(&mut tx, clock, "organizadora.verificada", id.into()).await?;
     announce(&mut tx, vec![Tag::organizadora(slug), Tag::organizadoras()], now).await?;
     commit(tx).await?;
     Ok(true)
@@ -36,7 +35,7 @@ pub async fn grant_admin(db: &PgPool, clock: &Clock, email: &Email) -> Result<bo
     let now = clock.now();
     let mut tx = db.begin().await?;
     let Some(id) = pessoas::grant_admin(&mut tx, email, now).await? else { return Ok(false) };
-    record(&mut tx, clock, "pessoa.admin", "pessoa", id.0).await?;
+    record(&mut tx, clock, "pessoa.admin", id.into()).await?;
     let sessions = sessions::delete_all(&mut tx, id).await?;
     announce(&mut tx, sessions.iter().map(|hash| Tag::session(hash)).chain([Tag::pessoa(id)]).collect(), now).await?;
     commit(tx).await?;
@@ -80,7 +79,7 @@ pub async fn create_admin(db: &PgPool, clock: &Clock, passwords: &Passwords, acc
     if !pessoas::insert_admin(&mut tx, &new, now).await? {
         return Ok(CreatedAdmin::AddressTaken);
     }
-    record(&mut tx, clock, "pessoa.admin", "pessoa", id.0).await?;
+    record(&mut tx, clock, "pessoa.admin", id.into()).await?;
     commit(tx).await?;
     Ok(CreatedAdmin::Made)
 }
@@ -121,18 +120,12 @@ pub async fn waiting_letters(db: &PgPool, keys: &KeyRing, to: Option<&Email>) ->
 
 /// The command line does not speak to Redis: a process that serves drops what was announced within a second.
 async fn announce(db: &mut sqlx::PgConnection, tags: Vec<Tag>, now: OffsetDateTime) -> Result<(), StoreError> {
-    Drops::announce(db, tags, now).await.map(drop)
+    Invalidation::announce(db, tags, now).await.map(drop)
 }
 
-async fn record(
-    db: &mut sqlx::PgConnection,
-    clock: &Clock,
-    action: &'static str,
-    target_kind: &'static str,
-    target: Uuid,
-) -> Result<(), StoreError> {
+async fn record(db: &mut sqlx::PgConnection, clock: &Clock, action: &'static str, target: AuditTarget) -> Result<(), StoreError> {
     let actor = Actor::Cli.to_string();
-    let deed = Deed { actor: &actor, action, target_kind, target, detail: serde_json::json!({}) };
+    let deed = Deed { actor: &actor, action, target, detail: serde_json::json!({}) };
     audit::record(db, clock.new_id(), &deed, clock.now()).await
 }
 

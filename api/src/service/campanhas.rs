@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 
 use super::Actor;
-use super::drops::Drops;
+use super::invalidation::Invalidation;
 use crate::cache::Tag;
 use crate::domain::campanha::{CampaignStatus, CampaignStep};
 use crate::domain::ids::{CampanhaId, OrganizadoraId, PessoaId};
@@ -99,9 +99,9 @@ pub async fn update(core: &Core, slug: &str, version: i32, changes: &CampaignCha
     }
     let changed = store::get(&mut tx, slug).await?.ok_or(CampaignError::NotFound)?;
     record(core, &mut tx, changed.id, by, "campanha.alterada", now).await?;
-    let drops = Drops::announce(&mut tx, Tag::all_of_campaign(slug), now).await?;
+    let invalidation = Invalidation::announce(&mut tx, Tag::all_of_campaign(slug), now).await?;
     commit(tx).await?;
-    drops.carry_out(core).await;
+    invalidation.carry_out(core).await;
     Ok(changed)
 }
 
@@ -125,9 +125,9 @@ pub async fn step(core: &Core, slug: &str, step: CampaignStep, by: PessoaId) -> 
     };
     record(core, &mut tx, campaign.id, by, action, now).await?;
     let changed = store::get(&mut tx, slug).await?.ok_or(CampaignError::NotFound)?;
-    let drops = Drops::announce(&mut tx, Tag::all_of_campaign(slug), now).await?;
+    let invalidation = Invalidation::announce(&mut tx, Tag::all_of_campaign(slug), now).await?;
     commit(tx).await?;
-    drops.carry_out(core).await;
+    invalidation.carry_out(core).await;
     Ok(changed)
 }
 
@@ -159,6 +159,6 @@ async fn record(
     now: OffsetDateTime,
 ) -> Result<(), StoreError> {
     let actor = Actor::Pessoa(by).to_string();
-    let deed = Deed { actor: &actor, action, target_kind: "campanha", target: id.0, detail: serde_json::json!({}) };
+    let deed = Deed { actor: &actor, action, target: id.into(), detail: serde_json::json!({}) };
     audit::record(db, core.clock.new_id(), &deed, now).await
 }

@@ -3,19 +3,20 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::Actor;
-use super::drops::Drops;
-use super::once::{self, Answer, Attempt, OnceError};
+use super::change::Change;
+use super::idempotency::{self, Attempt, IdempotencyError, Outcome};
 use crate::cache::Tag;
 use crate::domain::campanha::CampaignStatus;
 use crate::domain::doacao::{DonationEvent, DonationStatus, Visibility};
 use crate::domain::email::Email;
 use crate::domain::ids::{CampanhaId, DoacaoId, PagamentoId, PessoaId};
-use crate::domain::money::Centavos;
+use crate::domain::money::{AmountError, Centavos};
 use crate::domain::organizadora::OrganizadoraStatus;
 use crate::domain::provider::Provider;
 use crate::domain::text::{DisplayName, Message};
@@ -26,7 +27,7 @@ use crate::store::campanhas::DonationTarget;
 use crate::store::doacoes::{self as store, Doacao, NewDonation, Step};
 use crate::store::idempotency::Scope;
 use crate::store::pagamentos::{self, NewPayment, Pagamento};
-use crate::store::{StoreError, campanhas, commit, conclude, organizadoras, pessoas};
+use crate::store::{StoreError, campanhas, organizadoras, pessoas};
 
 /// A donation has at most this many charges.
 const MAX_CHARGES: usize = 5;
@@ -71,6 +72,14 @@ impl Giver {
         }
     }
 
+    /// Who acts in its events.
+    const fn actor(self) -> Actor {
+        match self {
+            Self::Pessoa(pessoa) => Actor::Pessoa(pessoa),
+            Self::Guest { .. } => Actor::Guest,
+        }
+    }
+
     /// The owner of the idempotency keys that make donations to `campanha`. A guest's key is the device's own where it names one; else
     /// all guests of a campaign who name none share theirs.
     fn key_owner(self, campanha: CampanhaId) -> String {
@@ -82,8 +91,23 @@ impl Giver {
     }
 }
 
-/// Writes the JSON answer of a donation with its charges.
-pub type Render = fn(&Doacao, &[Pagamento]) -> String;
+/// Where the request for a donation comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct Sender {
+    /// Who gives.
+    pub giver: Giver,
+    /// The address of the client, for the access record.
+    pub ip: IpAddr,
+}
+
+/// A donation that was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Donated {
+    /// The donation.
+    pub doacao: Doacao,
+    /// Its first charge.
+    pub cobranca: Pagamento,
+}
 
 /// Why there is no donation.
 #[derive(Debug, thiserror::Error)]
@@ -113,42 +137,41 @@ pub enum CreateError {
     Charge(#[from] ChargeError),
     /// The idempotency key cannot be used.
     #[error(transparent)]
-    Once(#[from] OnceError),
+    Idempotency(#[from] IdempotencyError),
     /// A statement failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Makes a donation with its first charge, once per key; the answer, and whether it is new. Updates no row that another donation
-/// touches.
+/// Makes a donation with its first charge, once per key. Updates no row that another donation touches.
 pub async fn create(
     core: Arc<Core>,
     slug: String,
-    giver: Giver,
+    sender: Sender,
     order: Order,
     attempt: Attempt,
-    ip: IpAddr,
-    render: Render,
-) -> Result<(Answer, bool), CreateError> {
-    let mut tx = core.db.begin().await?;
-    let made = create_once(&core, &mut tx, &slug, giver, order, &attempt, ip, render).await;
-    let (answer, fresh) = conclude(tx, made).await?;
-    core.metrics.donations(DonationStatus::AguardandoPagamento, usize::from(fresh));
-    Ok((answer, fresh))
+) -> Result<Outcome<Donated>, CreateError> {
+    let mut change = Change::begin(&core, sender.giver.actor()).await?;
+    let donated = create_within(&mut change, &slug, sender, order, &attempt).await;
+    let donated = change.conclude(donated).await?;
+    if donated.new().is_some() {
+        core.metrics.donations(DonationStatus::AguardandoPagamento, 1);
+    }
+    Ok(donated)
 }
 
-/// The answer that a donation made with this key and body got, if it was made. Two look-ups by key, no transaction, no lock.
-pub async fn answered(core: &Core, slug: &str, giver: Giver, attempt: &Attempt) -> Result<Option<Answer>, CreateError> {
+/// The donation that was made with this key and body, if it was. Two look-ups by key, no transaction, no lock.
+pub async fn created(core: &Core, slug: &str, giver: Giver, attempt: &Attempt) -> Result<Option<Donated>, CreateError> {
     let mut db = core.db.connection().await?;
     let Some(target) = public_target(&mut db, slug).await? else { return Ok(None) };
-    match once::kept(core, &mut db, &creation(giver, target.id, attempt), attempt).await {
+    match idempotency::kept(core, &mut db, &creation(giver, target.id, attempt), attempt).await {
         // Another body is no repetition.
-        Err(OnceError::Reused) => Ok(None),
+        Err(IdempotencyError::Reused) => Ok(None),
         kept => Ok(kept?),
     }
 }
 
-/// Where the answer to making a donation is kept.
+/// Where the result of making a donation is kept.
 fn creation(giver: Giver, campanha: CampanhaId, attempt: &Attempt) -> Scope {
     Scope { owner: giver.key_owner(campanha), route: "POST /campanhas/{slug}/doacoes", key: attempt.key }
 }
@@ -157,33 +180,30 @@ async fn public_target(db: &mut PgConnection, slug: &str) -> Result<Option<Donat
     Ok(campanhas::donation_target(db, slug).await?.filter(DonationTarget::is_public))
 }
 
-#[expect(clippy::too_many_arguments, reason = "the request's parts, each of a type of its own")]
-pub(super) async fn create_once(
-    core: &Core,
-    db: &mut PgConnection,
+/// Makes a donation in a transaction that the caller ends.
+pub(super) async fn create_within(
+    change: &mut Change<'_>,
     slug: &str,
-    giver: Giver,
+    sender: Sender,
     order: Order,
     attempt: &Attempt,
-    ip: IpAddr,
-    render: Render,
-) -> Result<(Answer, bool), CreateError> {
-    let now = core.clock.now();
-    let target = public_target(db, slug).await?.ok_or(CreateError::NotFound)?;
-    let donor = giver.pessoa();
-    let scope = creation(giver, target.id, attempt);
-    if let Some(answer) = once::claim(core, db, &scope, attempt).await? {
-        return Ok((answer, false));
-    }
+) -> Result<Outcome<Donated>, CreateError> {
+    let target = public_target(change.db(), slug).await?.ok_or(CreateError::NotFound)?;
+    let scope = creation(sender.giver, target.id, attempt);
+    idempotency::run_within(change, &scope, attempt, |change| Box::pin(donate(change, target, sender, order))).await
+}
+
+async fn donate(change: &mut Change<'_>, target: DonationTarget, sender: Sender, order: Order) -> Result<Donated, CreateError> {
+    let (core, now, donor) = (change.core(), change.now(), sender.giver.pessoa());
     let gateway = core.gateways.get(order.provedor).ok_or(CreateError::Provider)?;
     check(&target, &order, gateway, now)?;
     let email = match (&order.email, donor) {
         (Some(email), _) => Some(email.as_str().to_owned()),
-        (None, Some(pessoa)) => pessoas::address(db, pessoa).await?.map(|(_, email)| email),
+        (None, Some(pessoa)) => pessoas::address(change.db(), pessoa).await?.map(|(_, email)| email),
         (None, None) => None,
     };
-    let id = DoacaoId(core.clock.new_id());
-    let payment = charge(core, db, gateway, &target, id, order.valor, now).await?;
+    let id = DoacaoId(change.new_id());
+    let payment = charge(change, gateway, &target, id, order.valor).await?;
     let new = NewDonation {
         id,
         campanha_id: target.id,
@@ -199,11 +219,9 @@ pub(super) async fn create_once(
         aviso_privacidade: crate::state::PRIVACY_NOTICE.to_owned(),
         expira_em: payment.expira_em,
     };
-    let actor = donor.map_or(Actor::Guest, Actor::Pessoa).to_string();
-    let made = store::insert(db, &new, &payment, (core.clock.new_id(), ip), &actor, now).await?;
-    let answer = Answer { subject: id.0, location: Some(format!("/api/v1/doacoes/{id}")), body: render(&made, &[payment.stored(now)]) };
-    once::keep(core, db, &scope, attempt, &answer).await?;
-    Ok((answer, true))
+    let (actor, access) = (change.actor().to_string(), (change.new_id(), sender.ip));
+    let doacao = store::insert(change.db(), &new, &payment, access, &actor, now).await?;
+    Ok(Donated { doacao, cobranca: payment.stored(now) })
 }
 
 fn check(target: &DonationTarget, order: &Order, gateway: &dyn PaymentGateway, now: OffsetDateTime) -> Result<(), CreateError> {
@@ -226,16 +244,14 @@ fn is_open(target: &DonationTarget, now: OffsetDateTime) -> bool {
 
 /// A charge of `amount` for a donation, still to be stored.
 async fn charge(
-    core: &Core,
-    db: &mut PgConnection,
+    change: &mut Change<'_>,
     gateway: &dyn PaymentGateway,
     target: &DonationTarget,
     doacao: DoacaoId,
     amount: Centavos,
-    now: OffsetDateTime,
 ) -> Result<NewPayment, CreateError> {
-    let id = PagamentoId(core.clock.new_id());
-    let key = organizadoras::pix_key(db, target.organizadora_id, now).await?;
+    let (id, now) = (PagamentoId(change.new_id()), change.now());
+    let key = organizadoras::pix_key(change.db(), target.organizadora_id, now).await?;
     let charge = gateway.charge(&ChargeRequest { id, amount, receiver: key.as_ref().map(|key| &key.receiver), cnpj: &target.cnpj })?;
     Ok(NewPayment {
         id,
@@ -288,6 +304,12 @@ pub enum DonorError {
     /// The provider cannot keep the donor as hidden as asked, with the reason for the donor.
     #[error("the provider refuses the visibility")]
     Visibility(&'static str),
+    /// The stored amount of the donation is none that a charge can have.
+    #[error("the donation has an amount that no charge can have")]
+    Amount(#[source] AmountError),
+    /// The idempotency key cannot be used.
+    #[error(transparent)]
+    Idempotency(#[from] IdempotencyError),
     /// A statement failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -295,65 +317,46 @@ pub enum DonorError {
 
 /// Gives up a donation that was not paid yet.
 pub async fn cancel(core: &Core, id: DoacaoId, actor: Actor) -> Result<Doacao, DonorError> {
-    let now = core.clock.now();
-    let mut tx = core.db.begin().await?;
-    let donation = store::lock(&mut tx, id).await?.ok_or(DonorError::NotFound)?;
+    let mut change = Change::begin(core, actor).await?;
+    let now = change.now();
+    let donation = store::lock(change.db(), id).await?.ok_or(DonorError::NotFound)?;
     let to = donation.situacao.next(DonationEvent::Cancel).ok_or(DonorError::Transition(donation.situacao))?;
     let actor = actor.to_string();
     let step = Step { id, from: donation.situacao, to, actor: &actor, reason: None, settled: None, refunded: None };
-    store::advance(&mut tx, &step, now).await?.ok_or(DonorError::Transition(donation.situacao))?;
-    pagamentos::cancel_open(&mut tx, id).await?;
-    let cancelled = store::get(&mut tx, id).await?.ok_or(DonorError::NotFound)?;
-    commit(tx).await?;
+    store::advance(change.db(), &step, now).await?.ok_or(DonorError::Transition(donation.situacao))?;
+    pagamentos::cancel_open(change.db(), id).await?;
+    let cancelled = store::get(change.db(), id).await?.ok_or(DonorError::NotFound)?;
+    change.commit().await?;
     core.metrics.donations(to, 1);
     Ok(cancelled)
 }
 
 /// Makes a further charge for a donation that was not paid yet, once per key; the time to pay starts again.
-pub async fn second_charge(
-    core: Arc<Core>,
-    id: DoacaoId,
-    attempt: Attempt,
-    owner: String,
-    render: fn(&Pagamento) -> String,
-) -> Result<Answer, DonorError> {
-    let mut tx = core.db.begin().await?;
-    let charged = charge_once(&core, &mut tx, id, &attempt, owner, render).await;
-    conclude(tx, charged).await
+pub async fn second_charge(core: Arc<Core>, donation: Doacao, actor: Actor, attempt: Attempt) -> Result<Outcome<Pagamento>, DonorError> {
+    let change = Change::begin(&core, actor).await?;
+    let scope = Scope { owner: donor_owner(&donation), route: "POST /doacoes/{id}/pagamentos", key: attempt.key };
+    idempotency::run(change, &scope, &attempt, |change| Box::pin(charge_again(change, donation.id))).await
 }
 
-async fn charge_once(
-    core: &Core,
-    db: &mut PgConnection,
-    id: DoacaoId,
-    attempt: &Attempt,
-    owner: String,
-    render: fn(&Pagamento) -> String,
-) -> Result<Answer, DonorError> {
-    let now = core.clock.now();
-    let scope = Scope { owner, route: "POST /doacoes/{id}/pagamentos", key: attempt.key };
-    if let Some(answer) = once::claim(core, db, &scope, attempt).await.map_err(CreateError::from)? {
-        return Ok(answer);
-    }
-    let donation = store::lock(db, id).await?.ok_or(DonorError::NotFound)?;
+async fn charge_again(change: &mut Change<'_>, id: DoacaoId) -> Result<Pagamento, DonorError> {
+    let now = change.now();
+    let donation = store::lock(change.db(), id).await?.ok_or(DonorError::NotFound)?;
     if donation.situacao != DonationStatus::AguardandoPagamento {
         return Err(DonorError::Transition(donation.situacao));
     }
-    if pagamentos::of_donations(db, &[id]).await?.len() >= MAX_CHARGES {
+    if pagamentos::of_donations(change.db(), &[id]).await?.len() >= MAX_CHARGES {
         return Err(DonorError::TooManyCharges);
     }
-    let target = campanhas::donation_target(db, &donation.campanha_slug).await?.ok_or(DonorError::NotFound)?;
+    let target = campanhas::donation_target(change.db(), &donation.campanha_slug).await?.ok_or(DonorError::NotFound)?;
     if !is_open(&target, now) {
         return Err(CreateError::Closed.into());
     }
-    let gateway = core.gateways.get(Some(donation.provedor)).ok_or(CreateError::Provider)?;
-    let amount = Centavos::try_from(donation.valor_centavos).map_err(|_| StoreError::from(sqlx::Error::RowNotFound))?;
-    let payment = charge(core, db, gateway, &target, id, amount, now).await?;
-    pagamentos::insert(db, &payment, now).await?;
-    store::extend(db, id, payment.expira_em, now).await?;
-    let answer = Answer { subject: id.0, location: Some(format!("/api/v1/doacoes/{id}")), body: render(&payment.stored(now)) };
-    once::keep(core, db, &scope, attempt, &answer).await.map_err(CreateError::from)?;
-    Ok(answer)
+    let gateway = change.core().gateways.get(Some(donation.provedor)).ok_or(CreateError::Provider)?;
+    let amount = Centavos::try_from(donation.valor_centavos).map_err(DonorError::Amount)?;
+    let payment = charge(change, gateway, &target, id, amount).await?;
+    pagamentos::insert(change.db(), &payment, now).await?;
+    store::extend(change.db(), id, payment.expira_em, now).await?;
+    Ok(payment.stored(now))
 }
 
 /// What a donor may change of a donation; `None` stays as it is.
@@ -368,30 +371,93 @@ pub struct DonorChanges {
 }
 
 /// Changes a donation where `version` is still the current one.
-pub async fn update(core: &Core, donation: &Doacao, version: i32, changes: &DonorChanges) -> Result<Doacao, DonorError> {
+pub async fn update(core: &Core, donation: &Doacao, version: i32, changes: &DonorChanges, actor: Actor) -> Result<Doacao, DonorError> {
     if let Some(visibilidade) = changes.visibilidade {
         let gateway = core.gateways.get(Some(donation.provedor)).ok_or(CreateError::Provider)?;
         if let Some(reason) = gateway.refuses(visibilidade) {
             return Err(DonorError::Visibility(reason));
         }
     }
-    let mut tx = core.db.begin().await?;
+    let mut change = Change::begin(core, actor).await?;
+    let now = change.now();
     let message = changes.mensagem.as_ref().map(Option::as_ref);
-    if !store::update(&mut tx, donation.id, version, changes.visibilidade, changes.oculta_valor, message, core.clock.now()).await? {
+    if !store::update(change.db(), donation.id, version, changes.visibilidade, changes.oculta_valor, message, now).await? {
         return Err(DonorError::Stale);
     }
-    let changed = store::get(&mut tx, donation.id).await?.ok_or(DonorError::NotFound)?;
-    let drops = Drops::announce(&mut tx, vec![Tag::feed(&changed.campanha_slug)], core.clock.now()).await?;
-    commit(tx).await?;
-    drops.carry_out(core).await;
+    let changed = store::get(change.db(), donation.id).await?.ok_or(DonorError::NotFound)?;
+    change.invalidate([Tag::feed(&changed.campanha_slug)]);
+    change.commit().await?;
     Ok(changed)
 }
 
 /// The owner of the idempotency keys that a donor uses on an existing donation.
-pub fn donor_scope(donation: &Doacao) -> String {
+fn donor_owner(donation: &Doacao) -> String {
     donation.pessoa_id.map_or_else(|| format!("doacao:{}", donation.id), person_owner)
 }
 
 fn person_owner(pessoa: PessoaId) -> String {
     format!("pessoa:{pessoa}")
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use crate::store::pagamentos::PaymentStatus;
+    use time::macros::datetime;
+
+    fn donated() -> Donated {
+        let at = datetime!(2026-11-24 10:30:00.123456 UTC);
+        let (doacao, pagamento) = (DoacaoId(Uuid::from_u128(1)), PagamentoId(Uuid::from_u128(2)));
+        Donated {
+            doacao: Doacao {
+                id: doacao,
+                campanha_id: CampanhaId(Uuid::from_u128(3)),
+                campanha_slug: "agasalho".to_owned(),
+                campanha_titulo: "Campanha do “agasalho”".to_owned(),
+                organizadora_id: crate::domain::ids::OrganizadoraId(Uuid::from_u128(4)),
+                pessoa_id: None,
+                nome_exibicao: Some("Ana\n😀".to_owned()),
+                email_contato: None,
+                valor_centavos: 5_000,
+                recebido_centavos: 0,
+                devolvido_centavos: 0,
+                visibilidade: Visibility::Anonima,
+                oculta_valor: true,
+                mensagem: None,
+                provedor: Provider::PixEstatico,
+                situacao: DonationStatus::AguardandoPagamento,
+                expira_em: at,
+                confirmada_em: Some(at),
+                versao: 1,
+                criada_em: datetime!(2026-11-24 10:30 UTC),
+            },
+            cobranca: Pagamento {
+                id: pagamento,
+                doacao_id: doacao,
+                provedor: Provider::PixEstatico,
+                txid: "TX".to_owned(),
+                valor_centavos: 5_000,
+                br_code: "000201".to_owned(),
+                situacao: PaymentStatus::Pendente,
+                expira_em: at,
+                criado_em: at,
+            },
+        }
+    }
+
+    #[test]
+    fn a_kept_donation_reads_back_whole() {
+        let donated = donated();
+        let kept = serde_json::to_vec(&donated).unwrap();
+        assert_eq!(serde_json::from_slice::<Donated>(&kept).unwrap(), donated);
+    }
+
+    /// Builds before this one kept the HTTP answer. It must not be taken for another result.
+    #[test]
+    fn the_kept_answer_of_an_earlier_build_is_no_result() {
+        let kept = r#"{"subject":"00000000-0000-0000-0000-000000000001","location":"/api/v1/doacoes/1","body":"{}"}"#;
+        assert!(serde_json::from_str::<Donated>(kept).is_err());
+        assert!(serde_json::from_str::<Pagamento>(kept).is_err());
+    }
 }

@@ -1,14 +1,15 @@
 //! What the platform does. Services own transactions; nothing leaves the process between begin and commit.
 //!
-//! Each operation has an error enum of its own; `http::problem` says what each becomes for the client.
+//! Each operation has an error enum of its own; `http::failures` says what each becomes for the client.
 
 pub mod accounts;
 pub mod administration;
 pub mod campanhas;
+pub mod change;
 pub mod claims;
 pub mod doacoes;
-pub mod drops;
-pub mod once;
+pub mod idempotency;
+pub mod invalidation;
 pub mod organizadoras;
 pub mod refunds;
 pub mod resets;

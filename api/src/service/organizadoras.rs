@@ -5,7 +5,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::Actor;
 use super::accounts::{AccountError, password_matches};
-use super::drops::Drops;
+use super::invalidation::Invalidation;
 use crate::cache::Tag;
 use crate::config::Profile;
 use crate::domain::br_code::{City, ReceiverName};
@@ -101,9 +101,9 @@ pub async fn create(core: &Core, owner: PessoaId, new: &NewOrganizadora) -> Resu
     }
     record(core, &mut tx, id, owner, "organizadora.criada", serde_json::json!({}), now).await?;
     // Nobody may have looked for it before it was there, but the list is another.
-    let drops = Drops::announce(&mut tx, vec![Tag::organizadora(&made.slug), Tag::organizadoras()], now).await?;
+    let invalidation = Invalidation::announce(&mut tx, vec![Tag::organizadora(&made.slug), Tag::organizadoras()], now).await?;
     commit(tx).await?;
-    drops.carry_out(core).await;
+    invalidation.carry_out(core).await;
     Ok(made)
 }
 
@@ -140,9 +140,9 @@ pub async fn update(core: &Core, id: OrganizadoraId, version: i32, nome: Option<
     let campaigns = campanhas::slugs(&mut tx, id).await?;
     let tags = [Tag::organizadora(&changed.slug), Tag::organizadoras(), Tag::campaigns()];
     let tags = tags.into_iter().chain(campaigns.iter().map(|slug| Tag::campaign(slug))).collect();
-    let drops = Drops::announce(&mut tx, tags, now).await?;
+    let invalidation = Invalidation::announce(&mut tx, tags, now).await?;
     commit(tx).await?;
-    drops.carry_out(core).await;
+    invalidation.carry_out(core).await;
     Ok(changed)
 }
 
@@ -318,5 +318,5 @@ async fn record(
     now: OffsetDateTime,
 ) -> Result<(), StoreError> {
     let actor = Actor::Pessoa(by).to_string();
-    audit::record(db, core.clock.new_id(), &Deed { actor: &actor, action, target_kind: "organizadora", target: id.0, detail }, now).await
+    audit::record(db, core.clock.new_id(), &Deed { actor: &actor, action, target: id.into(), detail }, now).await
 }

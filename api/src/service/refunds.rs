@@ -2,26 +2,26 @@
 
 use std::sync::Arc;
 
-use sqlx::PgConnection;
-use time::{Duration, OffsetDateTime};
+use serde::{Deserialize, Serialize};
+use time::Duration;
 
 use super::Actor;
-use super::once::{self, Answer, Attempt, OnceError};
+use super::change::Change;
+use super::idempotency::{self, Attempt, IdempotencyError, Outcome};
 use crate::domain::doacao::{DonationEvent, DonationStatus, Reconciliation};
 use crate::domain::ids::{DevolucaoId, DoacaoId, PessoaId};
 use crate::domain::money::Centavos;
 use crate::domain::pix_receipt::EndToEndId;
 use crate::domain::text::Reason;
-use crate::mail::{Mail, post};
+use crate::mail::{Mail, Recipient};
 use crate::state::Core;
-use crate::store::audit::{self, Deed};
+use crate::store::StoreError;
 use crate::store::doacoes::{self as donations, Doacao, Step};
 use crate::store::idempotency::Scope;
 use crate::store::ledger::{self, Entry, Posting};
 use crate::store::pagamentos::{self, Receipt};
 use crate::store::refunds::{self as store, Devolucao, NewRefund};
 use crate::store::totals::{self, Delta};
-use crate::store::{StoreError, conclude};
 
 /// How long after the payment a bank takes it back (BCB, API Pix, devolução).
 const WINDOW: Duration = Duration::days(90);
@@ -35,6 +35,19 @@ pub struct RefundOrder {
     pub motivo: Option<Reason>,
     /// Of which receipt; the credited one where there is none.
     pub e2eid: Option<EndToEndId>,
+}
+
+/// A refund that was recorded, and what became of the donation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refunded {
+    /// The refund.
+    pub devolucao: Devolucao,
+    /// The donation's state afterwards.
+    pub situacao: DonationStatus,
+    /// What went back of the donation so far, in centavos.
+    pub devolvido_centavos: i64,
+    /// Whether it is of a surplus payment, which changes neither the donation nor the campaign's total.
+    pub excedente: bool,
 }
 
 /// Why nothing went back.
@@ -63,7 +76,7 @@ pub enum RefundError {
     Transition(DonationStatus),
     /// The idempotency key cannot be used.
     #[error(transparent)]
-    Once(#[from] OnceError),
+    Idempotency(#[from] IdempotencyError),
     /// A statement failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -76,41 +89,27 @@ pub async fn refund(
     by: PessoaId,
     order: RefundOrder,
     attempt: Attempt,
-    render: fn(&Doacao, &Devolucao) -> String,
-) -> Result<Answer, RefundError> {
-    let mut tx = core.db.begin().await?;
-    let refunded = refund_once(&core, &mut tx, doacao, by, &order, &attempt, render).await;
-    let (answer, reached) = conclude(tx, refunded).await?;
-    if let Some(status) = reached {
-        core.metrics.donations(status, 1);
+) -> Result<Outcome<Refunded>, RefundError> {
+    let change = Change::begin(&core, Actor::Pessoa(by)).await?;
+    let scope = Scope { owner: format!("pessoa:{by}"), route: "POST /doacoes/{id}/devolucoes", key: attempt.key };
+    let refunded = idempotency::run(change, &scope, &attempt, |change| Box::pin(record(change, doacao, by, order))).await?;
+    if let Some(refunded) = refunded.new().filter(|refunded| !refunded.excedente) {
+        core.metrics.donations(refunded.situacao, 1);
     }
-    Ok(answer)
+    Ok(refunded)
 }
 
-/// The answer, and the state that the donation newly reached.
-async fn refund_once(
-    core: &Core,
-    db: &mut PgConnection,
-    doacao: DoacaoId,
-    by: PessoaId,
-    order: &RefundOrder,
-    attempt: &Attempt,
-    render: fn(&Doacao, &Devolucao) -> String,
-) -> Result<(Answer, Option<DonationStatus>), RefundError> {
-    let now = core.clock.now();
-    let scope = Scope { owner: format!("pessoa:{by}"), route: "POST /doacoes/{id}/devolucoes", key: attempt.key };
-    if let Some(answer) = once::claim(core, db, &scope, attempt).await? {
-        return Ok((answer, None));
-    }
+async fn record(change: &mut Change<'_>, doacao: DoacaoId, by: PessoaId, order: RefundOrder) -> Result<Refunded, RefundError> {
+    let now = change.now();
     // The donation's lock makes refunds of one donation come one after the other, so what is left is exact.
-    let donation = donations::lock(db, doacao).await?.ok_or(RefundError::NotFound)?;
-    let receipt = pick(pagamentos::receipts_of(db, doacao).await?, order.e2eid.as_ref()).ok_or(RefundError::NoReceipt)?;
+    let donation = donations::lock(change.db(), doacao).await?.ok_or(RefundError::NotFound)?;
+    let receipt = pick(pagamentos::receipts_of(change.db(), doacao).await?, order.e2eid.as_ref()).ok_or(RefundError::NoReceipt)?;
     let payment = receipt.pagamento_id.ok_or(RefundError::NoReceipt)?;
     // Surplus must go back however late it is found.
     if receipt.conciliacao != Reconciliation::Duplicada && receipt.horario + WINDOW < now {
         return Err(RefundError::TooLate);
     }
-    let left = receipt.valor_centavos - store::refunded(db, &receipt.e2eid).await?;
+    let left = receipt.valor_centavos - store::refunded(change.db(), &receipt.e2eid).await?;
     let amount = match order.valor {
         Some(amount) => amount,
         None => Centavos::try_from(left).map_err(|_| RefundError::NothingLeft)?,
@@ -118,10 +117,9 @@ async fn refund_once(
     if amount.get() > left {
         return Err(RefundError::Exceeds { left });
     }
-    let actor = Actor::Pessoa(by).to_string();
     let reason = order.motivo.as_ref().map(Reason::as_str);
     let new = NewRefund {
-        id: DevolucaoId(core.clock.new_id()),
+        id: DevolucaoId(change.new_id()),
         doacao_id: doacao,
         pagamento_id: payment,
         e2eid: &receipt.e2eid,
@@ -129,51 +127,49 @@ async fn refund_once(
         motivo: reason,
         criada_por: by,
     };
-    let made = store::insert(db, &new, now).await.map_err(|error| match error {
+    let made = store::insert(change.db(), &new, now).await.map_err(|error| match error {
         store::RefundError::Exceeds => RefundError::Exceeds { left },
         store::RefundError::Store(error) => RefundError::Store(error),
     })?;
     let surplus = receipt.conciliacao == Reconciliation::Duplicada;
     let posting = Posting {
-        id: core.clock.new_id(),
+        id: change.new_id(),
         once: &format!("devolucao:{}", new.id),
         entry: if surplus { Entry::SurplusRefund } else { Entry::Refund(donation.campanha_id) },
         organizadora: donation.organizadora_id,
         doacao,
         amount,
     };
-    ledger::post(db, &posting, now).await?;
+    ledger::post(change.db(), &posting, now).await?;
     // Surplus was never in the campaign's total nor in the donation.
-    let reached = if surplus { None } else { Some(take_back(db, &donation, amount, left, &actor, reason, now).await?) };
+    if !surplus {
+        take_back(change, &donation, amount, left, reason).await?;
+    }
     let detail = serde_json::json!({ "valor_centavos": amount.get(), "excedente": surplus });
-    let deed = Deed { actor: &actor, action: "doacao.devolvida", target_kind: "doacao", target: doacao.0, detail };
-    audit::record(db, core.clock.new_id(), &deed, now).await?;
+    change.audit("doacao.devolvida", doacao, detail).await?;
     if let Some(address) = &donation.email_contato {
         let mail = Mail::DonationRefunded { amount, campaign: &donation.campanha_titulo };
-        post(db, &core.keys.body, &core.public_url, None, address, &mail, now).await?;
+        change.mail(Recipient::unnamed(address), &mail).await?;
     }
-    let after = donations::get(db, doacao).await?.ok_or(RefundError::NotFound)?;
-    let answer = Answer { subject: doacao.0, location: Some(format!("/api/v1/doacoes/{doacao}")), body: render(&after, &made) };
-    once::keep(core, db, &scope, attempt, &answer).await?;
-    Ok((answer, reached))
+    let after = donations::get(change.db(), doacao).await?.ok_or(RefundError::NotFound)?;
+    Ok(Refunded { devolucao: made, situacao: after.situacao, devolvido_centavos: after.devolvido_centavos, excedente: surplus })
 }
 
-/// Takes `amount` of the `left` centavos off the donation and the campaign's totals; the state that it reached.
+/// Takes `amount` of the `left` centavos off the donation and the campaign's totals.
 async fn take_back(
-    db: &mut PgConnection,
+    change: &mut Change<'_>,
     donation: &Doacao,
     amount: Centavos,
     left: i64,
-    actor: &str,
     reason: Option<&str>,
-    now: OffsetDateTime,
-) -> Result<DonationStatus, RefundError> {
+) -> Result<(), RefundError> {
+    let (now, actor) = (change.now(), change.actor().to_string());
     let event = if amount.get() == left { DonationEvent::RefundAll } else { DonationEvent::RefundPart };
     let to = donation.situacao.next(event).ok_or(RefundError::Transition(donation.situacao))?;
-    let step = Step { id: donation.id, from: donation.situacao, to, actor, reason, settled: None, refunded: Some(amount) };
-    let seq = donations::advance(db, &step, now).await?.ok_or(RefundError::Transition(donation.situacao))?;
-    totals::push(db, donation.campanha_id, donation.id, seq, &Delta::Refunded(amount.get()), now).await?;
-    Ok(to)
+    let step = Step { id: donation.id, from: donation.situacao, to, actor: &actor, reason, settled: None, refunded: Some(amount) };
+    let seq = donations::advance(change.db(), &step, now).await?.ok_or(RefundError::Transition(donation.situacao))?;
+    totals::push(change.db(), donation.campanha_id, donation.id, seq, &Delta::Refunded(amount.get()), now).await?;
+    Ok(())
 }
 
 /// The receipt that was named, or the credited one: it is the first of the list.

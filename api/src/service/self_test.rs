@@ -4,12 +4,10 @@
 use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr};
 
-use sqlx::PgConnection;
-use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::drops::Drops;
-use super::once::Attempt;
+use super::change::Change;
+use super::idempotency::{Attempt, Outcome};
 use super::{Actor, doacoes, settle};
 use crate::cache::Tag;
 use crate::domain::br_code::{City, ReceiverName};
@@ -25,11 +23,10 @@ use crate::domain::slug::Slug;
 use crate::domain::text::{Description, DisplayName, Message, Name, Title};
 use crate::domain::text_enum::texts;
 use crate::keys::{random_hex, sha256};
-use crate::service::doacoes::{Giver, Order};
+use crate::service::doacoes::{Donated, Giver, Order, Sender};
 use crate::service::settle::Proof;
 use crate::state::{Core, PRIVACY_NOTICE};
 use crate::store::access_log::{self, Access};
-use crate::store::audit::{self, Deed};
 use crate::store::campanhas::{self, NewCampaign};
 use crate::store::organizadoras::{self, NewPixKey};
 use crate::store::pessoas::{self, NewSignUp};
@@ -103,30 +100,33 @@ fn holds(what: bool, otherwise: &'static str) -> Result<(), Unexpected> {
 
 /// Runs everything once and undoes it. What is left are gaps in sequences of row numbers that nobody is shown.
 pub async fn run(core: &Core) -> Result<(), SelfTestError> {
-    let mut tx = core.db.begin_in_background().await.at(Step::Connection)?;
-    let donated = donate(core, &mut tx).await;
-    let undone = tx.rollback().await.at(Step::Rollback);
+    let mut change = Change::begin_in_background(core, Actor::Guest).await.at(Step::Connection)?;
+    let donated = donate(&mut change).await;
+    let undone = change.roll_back().await.at(Step::Rollback);
     donated.and(undone)
 }
 
-async fn donate(core: &Core, db: &mut PgConnection) -> Result<(), SelfTestError> {
-    let now = core.clock.now();
+async fn donate(change: &mut Change<'_>) -> Result<(), SelfTestError> {
     // Of its own in each process: two that test at once must not wait for each other's unique rows.
-    let id = core.clock.new_id();
+    let id = change.new_id();
     let slug = Slug::parse(&format!("ensaio-{}", id.simple())).at(Step::Connection)?;
-    let owner = sign_up(core, db, id, now).await.at(Step::Account)?;
-    let organizadora = organise(core, db, &slug, owner, now).await.at(Step::Organizadora)?;
-    publish(core, db, &slug, organizadora, now).await.at(Step::Campaign)?;
-    let donation = give(core, db, &slug).await?;
-    confirm(core, db, donation, now).await.at(Step::Confirmation)?;
-    check_deferred(db).await.at(Step::Balance)?;
-    let read = totals::get_public(db, slug.as_str()).await.at(Step::Totals)?;
+    let owner = sign_up(change, id).await.at(Step::Account)?;
+    change.act_as(Actor::Pessoa(owner));
+    let organizadora = organise(change, &slug, owner).await.at(Step::Organizadora)?;
+    publish(change, &slug, organizadora).await.at(Step::Campaign)?;
+    change.act_as(Actor::Guest);
+    let donation = give(change, &slug).await?;
+    change.act_as(Actor::Psp);
+    confirm(change, donation).await.at(Step::Confirmation)?;
+    check_deferred(change.db()).await.at(Step::Balance)?;
+    let read = totals::get_public(change.db(), slug.as_str()).await.at(Step::Totals)?;
     holds(read.is_some_and(|totals| totals.seq == 0), "the campaign has no totals").at(Step::Totals)
 }
 
-type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+type Attempted<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
-async fn sign_up(core: &Core, db: &mut PgConnection, id: Uuid, now: OffsetDateTime) -> Outcome<PessoaId> {
+async fn sign_up(change: &mut Change<'_>, id: Uuid) -> Attempted<PessoaId> {
+    let (now, access) = (change.now(), change.new_id());
     let token_hash = sha256(random_hex().as_bytes());
     let new = NewSignUp {
         token_hash,
@@ -137,25 +137,25 @@ async fn sign_up(core: &Core, db: &mut PgConnection, id: Uuid, now: OffsetDateTi
         senha_hash: "-".to_owned(),
         aviso_privacidade: PRIVACY_NOTICE.to_owned(),
     };
-    pessoas::insert_sign_up(db, &new, now, now + time::Duration::MINUTE).await?;
-    let pessoa = pessoas::complete_sign_up(db, &token_hash, now).await?.ok_or(Unexpected("the sign-up made nobody"))?;
-    access_log::record(db, core.clock.new_id(), NOWHERE, Access::SignUp(pessoa), now).await?;
+    pessoas::insert_sign_up(change.db(), &new, now, now + time::Duration::MINUTE).await?;
+    let pessoa = pessoas::complete_sign_up(change.db(), &token_hash, now).await?.ok_or(Unexpected("the sign-up made nobody"))?;
+    access_log::record(change.db(), access, NOWHERE, Access::SignUp(pessoa), now).await?;
     Ok(pessoa)
 }
 
 /// The address that is recorded for the donor and the organizer.
 const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-async fn organise(core: &Core, db: &mut PgConnection, slug: &Slug, owner: PessoaId, now: OffsetDateTime) -> Outcome<OrganizadoraId> {
-    let id = OrganizadoraId(core.clock.new_id());
+async fn organise(change: &mut Change<'_>, slug: &Slug, owner: PessoaId) -> Attempted<OrganizadoraId> {
+    let (id, now) = (OrganizadoraId(change.new_id()), change.now());
     let cnpj = cnpj()?;
-    organizadoras::insert(db, id, slug, &Name::parse("Ensaio")?, &cnpj, "verificada", now).await?;
-    ledger::open_organizadora(db, id).await?;
-    members::insert(db, id, owner, Role::Dona, now).await?;
+    organizadoras::insert(change.db(), id, slug, &Name::parse("Ensaio")?, &cnpj, "verificada", now).await?;
+    ledger::open_organizadora(change.db(), id).await?;
+    members::insert(change.db(), id, owner, Role::Dona, now).await?;
     let key = PixKey::parse(PixKeyType::Cnpj, cnpj.as_str())?;
     let (receiver, city) = (ReceiverName::parse("Ensaio")?, City::parse("Brasilia")?);
     let row = NewPixKey {
-        id: core.clock.new_id(),
+        id: change.new_id(),
         organizadora_id: id,
         key: &key,
         nome_recebedor: receiver.as_str(),
@@ -163,11 +163,8 @@ async fn organise(core: &Core, db: &mut PgConnection, slug: &Slug, owner: Pessoa
         criada_por: owner,
         vigora_em: now,
     };
-    organizadoras::insert_pix_key(db, &row, now).await?;
-    let actor = Actor::Pessoa(owner).to_string();
-    let deed =
-        Deed { actor: &actor, action: "organizadora.criada", target_kind: "organizadora", target: id.0, detail: serde_json::json!({}) };
-    audit::record(db, core.clock.new_id(), &deed, now).await?;
+    organizadoras::insert_pix_key(change.db(), &row, now).await?;
+    change.audit("organizadora.criada", id, serde_json::json!({})).await?;
     Ok(id)
 }
 
@@ -178,8 +175,8 @@ fn cnpj() -> Result<Cnpj, Unexpected> {
     (0..100).find_map(|digits| Cnpj::parse(&format!("{base}{digits:02}")).ok()).ok_or(Unexpected("no CNPJ has these twelve characters"))
 }
 
-async fn publish(core: &Core, db: &mut PgConnection, slug: &Slug, organizadora: OrganizadoraId, now: OffsetDateTime) -> Outcome<()> {
-    let id = CampanhaId(core.clock.new_id());
+async fn publish(change: &mut Change<'_>, slug: &Slug, organizadora: OrganizadoraId) -> Attempted<()> {
+    let (id, now) = (CampanhaId(change.new_id()), change.now());
     let new = NewCampaign {
         titulo: Title::parse("Ensaio")?,
         descricao: Description::parse("Uma doação de ensaio, que é desfeita.")?,
@@ -191,29 +188,32 @@ async fn publish(core: &Core, db: &mut PgConnection, slug: &Slug, organizadora: 
         fim_em: None,
         mostra_valores: true,
     };
-    holds(campanhas::insert(db, id, organizadora, slug, &new, now).await?, "the campaign's name is taken")?;
-    ledger::open_campanha(db, id).await?;
-    let published = campanhas::advance(db, id, CampaignStatus::Rascunho, CampaignStatus::Publicada, now).await?;
+    holds(campanhas::insert(change.db(), id, organizadora, slug, &new, now).await?, "the campaign's name is taken")?;
+    ledger::open_campanha(change.db(), id).await?;
+    let published = campanhas::advance(change.db(), id, CampaignStatus::Rascunho, CampaignStatus::Publicada, now).await?;
     holds(published, "the campaign cannot be published")?;
     // Announced only: nobody has seen what is about to be undone.
-    let _ = Drops::announce(db, vec![Tag::campaign(slug.as_str())], now).await?;
+    change.invalidate([Tag::campaign(slug.as_str())]);
+    let _ = change.announce().await?;
     Ok(())
 }
 
 /// How much is given.
 const AMOUNT: i64 = 100;
 
-/// A guest's donation with its charge, records and kept answer, and the same request once more.
-async fn give(core: &Core, db: &mut PgConnection, slug: &Slug) -> Result<DoacaoId, SelfTestError> {
-    let attempt = Attempt { key: core.clock.new_id(), fingerprint: sha256(slug.as_str().as_bytes()) };
-    let (first, fresh) = give_once(core, db, slug, &attempt).await.at(Step::Donation)?;
-    holds(fresh, "the donation is not new").at(Step::Donation)?;
-    let (again, fresh) = give_once(core, db, slug, &attempt).await.at(Step::Repetition)?;
-    holds(!fresh && again == first, "the request made a second donation").at(Step::Repetition)?;
-    Ok(DoacaoId(first.subject))
+/// A guest's donation with its charge, records and kept result, and the same request once more.
+async fn give(change: &mut Change<'_>, slug: &Slug) -> Result<DoacaoId, SelfTestError> {
+    let attempt = Attempt { key: change.new_id(), fingerprint: sha256(slug.as_str().as_bytes()) };
+    let Outcome::New(first) = give_once(change, slug, &attempt).await.at(Step::Donation)? else {
+        return Err(Unexpected("the donation is not new")).at(Step::Donation);
+    };
+    let again = give_once(change, slug, &attempt).await.at(Step::Repetition)?;
+    let id = first.doacao.id;
+    holds(again == Outcome::Repeated(first), "the request made a second donation").at(Step::Repetition)?;
+    Ok(id)
 }
 
-async fn give_once(core: &Core, db: &mut PgConnection, slug: &Slug, attempt: &Attempt) -> Outcome<(super::once::Answer, bool)> {
+async fn give_once(change: &mut Change<'_>, slug: &Slug, attempt: &Attempt) -> Attempted<Outcome<Donated>> {
     let order = Order {
         valor: AMOUNT.try_into()?,
         nome_exibicao: Some(DisplayName::parse("Ensaio")?),
@@ -223,22 +223,20 @@ async fn give_once(core: &Core, db: &mut PgConnection, slug: &Slug, attempt: &At
         mensagem: Some(Message::parse("Ensaio")?),
         provedor: None,
     };
-    Ok(doacoes::create_once(core, db, slug.as_str(), Giver::Guest { device: None }, order, attempt, NOWHERE, |donation, _| {
-        donation.id.to_string()
-    })
-    .await?)
+    let sender = Sender { giver: Giver::Guest { device: None }, ip: NOWHERE };
+    Ok(doacoes::create_within(change, slug.as_str(), sender, order, attempt).await?)
 }
 
-async fn confirm(core: &Core, db: &mut PgConnection, donation: DoacaoId, now: OffsetDateTime) -> Outcome<()> {
-    let payment = pagamentos::newest_of(db, donation).await?.ok_or(Unexpected("the donation has no charge"))?;
+async fn confirm(change: &mut Change<'_>, donation: DoacaoId) -> Attempted<()> {
+    let payment = pagamentos::newest_of(change.db(), donation).await?.ok_or(Unexpected("the donation has no charge"))?;
     let proof = Proof {
         valor: Centavos::try_from(AMOUNT)?,
-        horario: now,
+        horario: change.now(),
         e2eid: None,
         evidencia: Evidence::Psp,
         justificativa: None,
         registrado_por: None,
     };
-    let settled = settle::settle(core, db, payment, &proof, Actor::Psp).await?;
+    let settled = settle::settle(change, payment, &proof).await?;
     Ok(holds(settled.fresh && settled.doacao.situacao == DonationStatus::Confirmada, "the donation is not confirmed")?)
 }

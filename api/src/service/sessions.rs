@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use time::{Duration, OffsetDateTime};
 
 use super::accounts::{AccountError, password_matches};
-use super::drops::Drops;
+use super::invalidation::Invalidation;
 use crate::cache::Tag;
 use crate::domain::email::Email;
 use crate::domain::ids::{PessoaId, SessaoId};
@@ -99,9 +99,9 @@ pub async fn log_in(
 pub async fn end(core: &Core, pessoa: PessoaId, id: SessaoId) -> Result<bool, StoreError> {
     let mut tx = core.db.begin().await?;
     let Some(hash) = sessions::delete(&mut tx, pessoa, id).await? else { return Ok(false) };
-    let drops = Drops::announce(&mut tx, vec![Tag::session(&hash)], core.clock.now()).await?;
+    let invalidation = Invalidation::announce(&mut tx, vec![Tag::session(&hash)], core.clock.now()).await?;
     commit(tx).await?;
-    drops.carry_out(core).await;
+    invalidation.carry_out(core).await;
     Ok(true)
 }
 
@@ -114,9 +114,9 @@ pub async fn reauthenticate(core: &Core, session: &Session, password: SecretStri
     let now = core.clock.now();
     let mut tx = core.db.begin().await?;
     let old = sessions::renew(&mut tx, session.id, &sha256(token.as_bytes()), now).await?.ok_or(LogInError::Refused)?;
-    let drops = Drops::announce(&mut tx, vec![Tag::session(&old)], now).await?;
+    let invalidation = Invalidation::announce(&mut tx, vec![Tag::session(&old)], now).await?;
     commit(tx).await?;
-    drops.carry_out(core).await;
+    invalidation.carry_out(core).await;
     Ok(Opened { id: session.id, token, pessoa_id: session.pessoa_id, life: LIFE })
 }
 

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use sqlx::PgConnection;
+use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
 use super::Actor;
-use super::once::{self, Answer, Attempt, OnceError};
+use super::change::Change;
+use super::idempotency::{self, Attempt, IdempotencyError, Outcome};
 use crate::domain::doacao::{DonationEvent, DonationStatus, Evidence, Reconciliation};
 use crate::domain::ids::{DoacaoId, PagamentoId, PessoaId};
 use crate::domain::money::Centavos;
@@ -14,15 +15,14 @@ use crate::domain::pix_receipt::EndToEndId;
 use crate::domain::role::Role;
 use crate::domain::text::Reason;
 use crate::domain::txid::Txid;
-use crate::mail::{Mail, post};
+use crate::mail::{Mail, Recipient};
 use crate::state::Core;
-use crate::store::audit::{self, Deed};
 use crate::store::doacoes::{self as donations, Doacao, Settlement, Step};
 use crate::store::idempotency::Scope;
 use crate::store::ledger::{self, Entry, Posting};
 use crate::store::pagamentos::{self, NewReceipt, Receipt};
 use crate::store::totals::{self, Delta};
-use crate::store::{StoreError, conclude, members};
+use crate::store::{StoreError, members};
 
 /// A bank's clock may be ahead of ours by this much.
 const CLOCK_SKEW: Duration = Duration::minutes(5);
@@ -57,6 +57,17 @@ pub struct Settled {
     pub fresh: bool,
 }
 
+/// A receipt that a member confirmed, and what became of the donation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirmed {
+    /// The donation.
+    pub doacao: DoacaoId,
+    /// Its state afterwards.
+    pub situacao: DonationStatus,
+    /// The receipt.
+    pub recebimento: Receipt,
+}
+
 /// Why a proof was not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum SettleError {
@@ -83,7 +94,7 @@ pub enum SettleError {
     Time,
     /// The idempotency key cannot be used.
     #[error(transparent)]
-    Once(#[from] OnceError),
+    Idempotency(#[from] IdempotencyError),
     /// A statement failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -91,16 +102,18 @@ pub enum SettleError {
 
 /// Takes the provider's word for the charge of `txid`. The same receipt told twice counts once and answers the same.
 pub async fn by_provider(core: Arc<Core>, txid: Txid, proof: Proof) -> Result<Settled, SettleError> {
-    let mut tx = core.db.begin().await?;
-    let settled = settle_txid(&core, &mut tx, &txid, &proof).await;
-    let settled = conclude(tx, settled).await?;
-    count(&core, &settled);
+    let mut change = Change::begin(&core, Actor::Psp).await?;
+    let settled = settle_txid(&mut change, &txid, &proof).await;
+    let settled = change.conclude(settled).await?;
+    if settled.fresh {
+        count(&core, &settled.recebimento);
+    }
     Ok(settled)
 }
 
-async fn settle_txid(core: &Core, db: &mut PgConnection, txid: &Txid, proof: &Proof) -> Result<Settled, SettleError> {
-    let payment = pagamentos::find_by_txid(db, txid).await?.ok_or(SettleError::NotFound)?;
-    settle(core, db, payment, proof, Actor::Psp).await
+async fn settle_txid(change: &mut Change<'_>, txid: &Txid, proof: &Proof) -> Result<Settled, SettleError> {
+    let payment = pagamentos::find_by_txid(change.db(), txid).await?.ok_or(SettleError::NotFound)?;
+    settle(change, payment, proof).await
 }
 
 /// Takes the word of a member of the organizadora, once per key.
@@ -110,67 +123,44 @@ pub async fn by_member(
     member: PessoaId,
     proof: Proof,
     attempt: Attempt,
-    render: fn(&Settled) -> String,
-) -> Result<Answer, SettleError> {
-    let mut tx = core.db.begin().await?;
-    let declared = declare_once(&core, &mut tx, doacao, member, &proof, &attempt, render).await;
-    let (answer, settled) = conclude(tx, declared).await?;
-    if let Some(settled) = settled {
-        count(&core, &settled);
+) -> Result<Outcome<Confirmed>, SettleError> {
+    let change = Change::begin(&core, Actor::Pessoa(member)).await?;
+    let scope = Scope { owner: format!("pessoa:{member}"), route: "POST /doacoes/{id}/confirmacoes", key: attempt.key };
+    let confirmed = idempotency::run(change, &scope, &attempt, |change| Box::pin(confirm(change, doacao, proof))).await?;
+    if let Some(confirmed) = confirmed.new() {
+        count(&core, &confirmed.recebimento);
     }
-    Ok(answer)
+    Ok(confirmed)
 }
 
-/// The answer, and what was settled unless it was kept from before.
-async fn declare_once(
-    core: &Core,
-    db: &mut PgConnection,
-    doacao: DoacaoId,
-    member: PessoaId,
-    proof: &Proof,
-    attempt: &Attempt,
-    render: fn(&Settled) -> String,
-) -> Result<(Answer, Option<Settled>), SettleError> {
-    let scope = Scope { owner: format!("pessoa:{member}"), route: "POST /doacoes/{id}/confirmacoes", key: attempt.key };
-    if let Some(answer) = once::claim(core, db, &scope, attempt).await? {
-        return Ok((answer, None));
-    }
-    let payment = pagamentos::newest_of(db, doacao).await?.ok_or(SettleError::NotFound)?;
-    let settled = settle(core, db, payment, proof, Actor::Pessoa(member)).await?;
+async fn confirm(change: &mut Change<'_>, doacao: DoacaoId, proof: Proof) -> Result<Confirmed, SettleError> {
+    let payment = pagamentos::newest_of(change.db(), doacao).await?.ok_or(SettleError::NotFound)?;
+    let settled = settle(change, payment, &proof).await?;
     if !settled.fresh {
         return Err(SettleError::ReceiptTaken);
     }
-    let actor = Actor::Pessoa(member).to_string();
     let detail = serde_json::json!({ "valor_centavos": proof.valor.get(), "conciliacao": settled.recebimento.conciliacao });
-    let deed = Deed { actor: &actor, action: "doacao.confirmada", target_kind: "doacao", target: doacao.0, detail };
-    audit::record(db, core.clock.new_id(), &deed, core.clock.now()).await?;
-    let answer = Answer { subject: doacao.0, location: Some(format!("/api/v1/doacoes/{doacao}")), body: render(&settled) };
-    once::keep(core, db, &scope, attempt, &answer).await?;
-    Ok((answer, Some(settled)))
+    change.audit("doacao.confirmada", doacao, detail).await?;
+    Ok(Confirmed { doacao, situacao: settled.doacao.situacao, recebimento: settled.recebimento })
 }
 
-fn count(core: &Core, settled: &Settled) {
-    if settled.fresh && settled.recebimento.conciliacao != Reconciliation::Duplicada {
+/// Counts a confirmation. A surplus confirms nothing.
+fn count(core: &Core, receipt: &Receipt) {
+    if receipt.conciliacao != Reconciliation::Duplicada {
         core.metrics.donations(DonationStatus::Confirmada, 1);
     }
 }
 
 /// Credits a receipt: the donation's first one confirms it, every further one is held to be returned.
-pub(super) async fn settle(
-    core: &Core,
-    db: &mut PgConnection,
-    payment: PagamentoId,
-    proof: &Proof,
-    actor: Actor,
-) -> Result<Settled, SettleError> {
-    let now = core.clock.now();
-    let charge = donations::lock_for_settlement(db, payment).await?.ok_or(SettleError::NotFound)?;
-    let before = donations::get(db, charge.doacao_id).await?.ok_or(SettleError::NotFound)?;
+pub(super) async fn settle(change: &mut Change<'_>, payment: PagamentoId, proof: &Proof) -> Result<Settled, SettleError> {
+    let now = change.now();
+    let charge = donations::lock_for_settlement(change.db(), payment).await?.ok_or(SettleError::NotFound)?;
+    let before = donations::get(change.db(), charge.doacao_id).await?.ok_or(SettleError::NotFound)?;
     if proof.horario > now + CLOCK_SKEW || proof.horario < before.criada_em - DAY {
         return Err(SettleError::Time);
     }
     let e2eid = proof.e2eid.clone().unwrap_or_else(|| EndToEndId::manual(payment));
-    for known in pagamentos::receipts_like(db, e2eid.as_str()).await? {
+    for known in pagamentos::receipts_like(change.db(), e2eid.as_str()).await? {
         if let Some(settled) = same_payment(known, &e2eid, payment, proof, &before)? {
             return Ok(settled);
         }
@@ -179,13 +169,13 @@ pub(super) async fn settle(
     if !first && proof.e2eid.is_none() {
         return Err(SettleError::ReceiptUnnamed);
     }
-    if !first && let Some(declared) = pagamentos::unidentified_receipt(db, charge.doacao_id, proof.valor).await? {
+    if !first && let Some(declared) = pagamentos::unidentified_receipt(change.db(), charge.doacao_id, proof.valor).await? {
         if proof.evidencia == Evidence::Declarada {
             return Err(SettleError::ReceiptTaken);
         }
         // The bank tells what a member confirmed before without its id: one payment.
         let told = pagamentos::Told { e2eid: &e2eid, horario: proof.horario, evidencia: proof.evidencia };
-        pagamentos::identify_receipt(db, &declared.e2eid, &told, now).await?;
+        pagamentos::identify_receipt(change.db(), &declared.e2eid, &told, now).await?;
         return Ok(Settled { doacao: before, recebimento: Receipt { e2eid: e2eid.as_str().to_owned(), ..declared }, fresh: false });
     }
     let conciliacao = if first { Reconciliation::of(proof.valor.get(), charge.valor_centavos) } else { Reconciliation::Duplicada };
@@ -201,16 +191,16 @@ pub(super) async fn settle(
         justificativa: proof.justificativa.as_ref().map(Reason::as_str),
         registrado_por: proof.registrado_por,
     };
-    if !pagamentos::insert_receipt(db, &receipt, now).await? {
+    if !pagamentos::insert_receipt(change.db(), &receipt, now).await? {
         // Another charge's receipt with the same id was committed since it was looked up.
         return Err(SettleError::ReceiptTaken);
     }
     if first {
-        credit(core, db, &charge, proof, &e2eid, actor, now).await?;
+        credit(change, &charge, proof, &e2eid).await?;
     } else {
-        hold_surplus(core, db, &charge, proof.valor, &e2eid, now).await?;
+        hold_surplus(change, &charge, proof.valor, &e2eid).await?;
     }
-    let doacao = donations::get(db, charge.doacao_id).await?.ok_or(SettleError::NotFound)?;
+    let doacao = donations::get(change.db(), charge.doacao_id).await?.ok_or(SettleError::NotFound)?;
     let recebimento = Receipt {
         e2eid: e2eid.as_str().to_owned(),
         identificado: None,
@@ -247,17 +237,10 @@ fn same_payment(
     }
 }
 
-async fn credit(
-    core: &Core,
-    db: &mut PgConnection,
-    charge: &Settlement,
-    proof: &Proof,
-    e2eid: &EndToEndId,
-    actor: Actor,
-    now: OffsetDateTime,
-) -> Result<(), SettleError> {
+async fn credit(change: &mut Change<'_>, charge: &Settlement, proof: &Proof, e2eid: &EndToEndId) -> Result<(), SettleError> {
+    let now = change.now();
     let to = charge.situacao.next(DonationEvent::Settle).ok_or(SettleError::Transition(charge.situacao))?;
-    let actor = actor.to_string();
+    let actor = change.actor().to_string();
     let step = Step {
         id: charge.doacao_id,
         from: charge.situacao,
@@ -267,48 +250,42 @@ async fn credit(
         settled: Some((proof.valor, proof.evidencia)),
         refunded: None,
     };
-    let event = donations::advance(db, &step, now).await?.ok_or(SettleError::Transition(charge.situacao))?;
-    pagamentos::mark_paid(db, charge.doacao_id, charge.pagamento_id).await?;
+    let event = donations::advance(change.db(), &step, now).await?.ok_or(SettleError::Transition(charge.situacao))?;
+    pagamentos::mark_paid(change.db(), charge.doacao_id, charge.pagamento_id).await?;
     let once = format!("recebido:{}", e2eid.as_str());
     let posting = Posting {
-        id: core.clock.new_id(),
+        id: change.new_id(),
         once: &once,
         entry: Entry::Confirmation(charge.campanha_id),
         organizadora: charge.organizadora_id,
         doacao: charge.doacao_id,
         amount: proof.valor,
     };
-    ledger::post(db, &posting, now).await?;
+    ledger::post(change.db(), &posting, now).await?;
     let delta = Delta::Confirmed { received: proof.valor.get(), evidence: proof.evidencia, donor: &charge.doador_chave };
-    totals::push(db, charge.campanha_id, charge.doacao_id, event, &delta, now).await?;
+    totals::push(change.db(), charge.campanha_id, charge.doacao_id, event, &delta, now).await?;
     if let Some(address) = &charge.email_contato {
         let mail = Mail::DonationReceived { amount: proof.valor, campaign: &charge.campanha_titulo };
-        post(db, &core.keys.body, &core.public_url, None, address, &mail, now).await?;
+        change.mail(Recipient::unnamed(address), &mail).await?;
     }
     Ok(())
 }
 
-async fn hold_surplus(
-    core: &Core,
-    db: &mut PgConnection,
-    charge: &Settlement,
-    amount: Centavos,
-    e2eid: &EndToEndId,
-    now: OffsetDateTime,
-) -> Result<(), SettleError> {
+async fn hold_surplus(change: &mut Change<'_>, charge: &Settlement, amount: Centavos, e2eid: &EndToEndId) -> Result<(), SettleError> {
+    let now = change.now();
     let once = format!("recebido:{}", e2eid.as_str());
     let posting = Posting {
-        id: core.clock.new_id(),
+        id: change.new_id(),
         once: &once,
         entry: Entry::Surplus,
         organizadora: charge.organizadora_id,
         doacao: charge.doacao_id,
         amount,
     };
-    ledger::post(db, &posting, now).await?;
-    for (name, address) in members::addresses(db, charge.organizadora_id, &[Role::Dona, Role::Financeiro]).await? {
+    ledger::post(change.db(), &posting, now).await?;
+    for (name, address) in members::addresses(change.db(), charge.organizadora_id, &[Role::Dona, Role::Financeiro]).await? {
         let mail = Mail::SurplusReceived { amount, campaign: &charge.campanha_titulo, donation: charge.doacao_id, e2eid: e2eid.as_str() };
-        post(db, &core.keys.body, &core.public_url, Some(&name), &address, &mail, now).await?;
+        change.mail(Recipient::named(&name, &address), &mail).await?;
     }
     Ok(())
 }

@@ -5,10 +5,9 @@
 
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 use super::Actor;
-use super::drops::Drops;
+use super::invalidation::Invalidation;
 use crate::cache::Tag;
 use crate::clock::Clock;
 use crate::domain::doacao::MessageStatus;
@@ -17,7 +16,7 @@ use crate::domain::organizadora::OrganizadoraStatus;
 use crate::domain::role::PessoaStatus;
 use crate::domain::slug::Slug;
 use crate::domain::text::Reason;
-use crate::store::audit::{self, Deed};
+use crate::store::audit::{self, AuditTarget, Deed};
 use crate::store::pessoas::PessoaRef;
 use crate::store::{StoreError, campanhas, commit, doacoes, organizadoras, pessoas, sessions};
 
@@ -109,7 +108,7 @@ async fn set_person(
         PessoaStatus::Suspensa => "pessoa.suspensa",
         PessoaStatus::Ativa => "pessoa.reativada",
     };
-    record(&mut tx, clock, (action, "pessoa", id.0), [from.as_str(), to.as_str()], reason).await?;
+    record(&mut tx, clock, (action, id.into()), [from.as_str(), to.as_str()], reason).await?;
     let tags = sessions.iter().map(|hash| Tag::session(hash)).chain([Tag::pessoa(id)]).collect();
     announce(&mut tx, tags, now).await?;
     commit(tx).await?;
@@ -147,7 +146,7 @@ pub async fn reinstate_organizadora(
     if locked.situacao != OrganizadoraStatus::Suspensa {
         return Ok(StatusChange::Already(locked.situacao));
     }
-    let detail = audit::last_detail(&mut tx, SUSPENDED_ORGANIZADORA, "organizadora", locked.id.0).await?;
+    let detail = audit::last_detail(&mut tx, SUSPENDED_ORGANIZADORA, locked.id.into()).await?;
     let before = detail.as_ref().and_then(|detail| detail.get("antes"));
     let was_verified = before.is_some_and(|before| before == OrganizadoraStatus::Verificada.as_str());
     let to = if was_verified { OrganizadoraStatus::Verificada } else { OrganizadoraStatus::Pendente };
@@ -173,7 +172,7 @@ impl OrganizadoraChange<'_> {
         let Self { slug, locked, to, action } = self;
         let (id, from, now) = (locked.id, locked.situacao, clock.now());
         organizadoras::set_status(db, id, to, now).await?;
-        record(db, clock, (action, "organizadora", id.0), [from.as_str(), to.as_str()], reason).await?;
+        record(db, clock, (action, id.into()), [from.as_str(), to.as_str()], reason).await?;
         let mut tags = vec![Tag::organizadora(slug.as_str()), Tag::organizadoras(), Tag::campaigns()];
         for campaign in campanhas::slugs(db, id).await? {
             tags.extend([Tag::campaign(&campaign), Tag::totals(&campaign), Tag::feed(&campaign)]);
@@ -224,25 +223,25 @@ async fn set_message(
         MessageStatus::Oculta => "mensagem.oculta",
         MessageStatus::Publicada => "mensagem.publicada",
     };
-    record(&mut tx, clock, (action, "doacao", id.0), [locked.situacao.as_str(), to.as_str()], reason).await?;
+    record(&mut tx, clock, (action, id.into()), [locked.situacao.as_str(), to.as_str()], reason).await?;
     announce(&mut tx, vec![Tag::feed(&locked.campanha_slug)], now).await?;
     commit(tx).await?;
     Ok(StatusChange::Changed { from: locked.situacao, to })
 }
 
 async fn announce(db: &mut PgConnection, tags: Vec<Tag>, now: OffsetDateTime) -> Result<(), StoreError> {
-    Drops::announce(db, tags, now).await.map(drop)
+    Invalidation::announce(db, tags, now).await.map(drop)
 }
 
-/// Records `(action, target_kind, target)` with the states before and after.
+/// Records `(action, target)` with the states before and after.
 async fn record(
     db: &mut PgConnection,
     clock: &Clock,
-    (action, target_kind, target): (&'static str, &'static str, Uuid),
+    (action, target): (&'static str, AuditTarget),
     [before, after]: [&str; 2],
     reason: &Reason,
 ) -> Result<(), StoreError> {
     let actor = Actor::Cli.to_string();
     let detail = serde_json::json!({ "antes": before, "depois": after, "motivo": reason.as_str() });
-    audit::record(db, clock.new_id(), &Deed { actor: &actor, action, target_kind, target, detail }, clock.now()).await
+    audit::record(db, clock.new_id(), &Deed { actor: &actor, action, target, detail }, clock.now()).await
 }

@@ -17,7 +17,7 @@ use crate::domain::provider::Provider;
 use crate::domain::text::{DisplayName, Message};
 
 /// A donation as its donor sees it.
-#[derive(Clone, Debug, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, sqlx::FromRow)]
 #[expect(missing_docs, reason = "the columns are described in migrations/")]
 pub struct Doacao {
     pub id: DoacaoId,
@@ -36,9 +36,12 @@ pub struct Doacao {
     pub mensagem: Option<String>,
     pub provedor: Provider,
     pub situacao: DonationStatus,
+    #[serde(with = "time::serde::rfc3339")]
     pub expira_em: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339::option")]
     pub confirmada_em: Option<OffsetDateTime>,
     pub versao: i32,
+    #[serde(with = "time::serde::rfc3339")]
     pub criada_em: OffsetDateTime,
 }
 

@@ -1,4 +1,4 @@
-//! Answers kept under their idempotency key, in the transaction of their effect.
+//! Results kept under their idempotency key, in the transaction of their effect.
 
 use sqlx::PgConnection;
 use time::OffsetDateTime;
@@ -17,14 +17,14 @@ pub struct Scope {
     pub key: Uuid,
 }
 
-/// A kept answer.
+/// A kept result.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Kept {
     /// SHA-256 of the request's canonical body.
     pub impressao: Vec<u8>,
     /// The answer's status.
     pub status: i16,
-    /// The answer, sealed.
+    /// The result, sealed.
     pub resposta: Vec<u8>,
 }
 
@@ -36,7 +36,7 @@ impl Scope {
     }
 }
 
-/// The kept answer of a key.
+/// The kept result of a key.
 pub async fn find(db: &mut PgConnection, scope: &Scope) -> Result<Option<Kept>, StoreError> {
     Ok(sqlx::query_as("SELECT impressao, status, resposta FROM idempotencia WHERE dono = $1 AND rota = $2 AND chave = $3")
         .bind(&scope.owner)
@@ -46,13 +46,15 @@ pub async fn find(db: &mut PgConnection, scope: &Scope) -> Result<Option<Kept>, 
         .await?)
 }
 
-/// Keeps an answer.
+/// The HTTP status of every kept result.
+const CREATED: i16 = 201;
+
+/// Keeps a sealed result.
 pub async fn insert(
     db: &mut PgConnection,
     scope: &Scope,
     fingerprint: &[u8; 32],
-    status: i16,
-    answer: &[u8],
+    sealed: &[u8],
     now: OffsetDateTime,
 ) -> Result<(), StoreError> {
     sqlx::query("INSERT INTO idempotencia (dono, rota, chave, impressao, status, resposta, criada_em) VALUES ($1, $2, $3, $4, $5, $6, $7)")
@@ -60,15 +62,15 @@ pub async fn insert(
         .bind(scope.route)
         .bind(scope.key)
         .bind(fingerprint.as_slice())
-        .bind(status)
-        .bind(answer)
+        .bind(CREATED)
+        .bind(sealed)
         .bind(now)
         .execute(db)
         .await?;
     Ok(())
 }
 
-/// Deletes at most `limit` answers from before `before`; how many went.
+/// Deletes at most `limit` results from before `before`; how many went.
 pub async fn purge(db: &mut PgConnection, before: OffsetDateTime, limit: i64) -> Result<u64, StoreError> {
     let done = sqlx::query(
         "DELETE FROM idempotencia WHERE (dono, rota, chave) IN

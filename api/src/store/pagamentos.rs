@@ -14,7 +14,7 @@ use crate::domain::text_enum::text_enum;
 use crate::domain::txid::Txid;
 
 /// A charge.
-#[derive(Clone, Debug, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, sqlx::FromRow)]
 #[expect(missing_docs, reason = "the columns are described in migrations/")]
 pub struct Pagamento {
     pub id: PagamentoId,
@@ -24,7 +24,9 @@ pub struct Pagamento {
     pub valor_centavos: i64,
     pub br_code: String,
     pub situacao: PaymentStatus,
+    #[serde(with = "time::serde::rfc3339")]
     pub expira_em: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339")]
     pub criado_em: OffsetDateTime,
 }
 
@@ -204,7 +206,7 @@ pub struct NewReceipt<'a> {
 }
 
 /// A stored receipt.
-#[derive(Clone, Debug, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, sqlx::FromRow)]
 #[expect(missing_docs, reason = "the columns are described in migrations/")]
 pub struct Receipt {
     pub e2eid: String,
@@ -212,6 +214,7 @@ pub struct Receipt {
     pub identificado: Option<String>,
     pub pagamento_id: Option<PagamentoId>,
     pub valor_centavos: i64,
+    #[serde(with = "time::serde::rfc3339")]
     pub horario: OffsetDateTime,
     pub conciliacao: Reconciliation,
     pub evidencia: Evidence,

@@ -8,7 +8,7 @@ use crate::domain::ids::{DevolucaoId, DoacaoId, PagamentoId, PessoaId};
 use crate::domain::money::Centavos;
 
 /// A refund.
-#[derive(Clone, Debug, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, sqlx::FromRow)]
 #[expect(missing_docs, reason = "the columns are described in migrations/")]
 pub struct Devolucao {
     pub id: DevolucaoId,
@@ -18,6 +18,7 @@ pub struct Devolucao {
     pub valor_centavos: i64,
     pub motivo: Option<String>,
     pub situacao: String,
+    #[serde(with = "time::serde::rfc3339")]
     pub criada_em: OffsetDateTime,
 }
 

@@ -23,8 +23,8 @@ use crate::http::extract::session::SignedIn;
 use crate::http::notice;
 use crate::http::problem::{Code, Problem, Violations};
 use crate::limits::{Rule, Use};
-use crate::service::doacoes::{self, Giver, Order, guest_token};
-use crate::service::once::Answer;
+use crate::service::doacoes::{self, Donated, Giver, Order, Sender, guest_token};
+use crate::service::idempotency::Outcome;
 use crate::state::AppState;
 
 /// A new donation.
@@ -98,31 +98,30 @@ pub async fn donate(
         let (state, slug) = (state.clone(), slug.as_str().to_owned());
         async move {
             // On the heap, since the future is large and what surrounds it would each hold a copy.
-            let create = Box::pin(doacoes::create(state.clone(), slug, giver, order, attempt, ip, |doacao, charges| {
-                DoacaoBody::new(doacao, charges).to_json()
-            }));
+            let create = Box::pin(doacoes::create(state.clone(), slug, Sender { giver, ip }, order, attempt));
             let create = async { create.await.map_err(Problem::from) };
             state.limits.count(&uses, create, |made| counts(&state, ip, made)).await
         }
     };
     // Once begun it is carried through, whether or not the donor's phone stays on the line; so is giving back what it cost.
-    let (allowance, answer) = match state.shutdown.complete(work).await? {
-        Ok((allowance, made)) => (allowance, made?.0),
+    let (allowance, donated) = match state.shutdown.complete(work).await? {
+        Ok((allowance, made)) => (allowance, made?.into_result()),
         // A donor who got no answer must not be told to wait for the one that there is.
-        Err(exceeded) if may_look_up(&state, ip) => match doacoes::answered(&state, slug.as_str(), giver, &attempt).await? {
-            Some(answer) => (exceeded.waived(), answer),
+        Err(exceeded) if may_look_up(&state, ip) => match doacoes::created(&state, slug.as_str(), giver, &attempt).await? {
+            Some(donated) => (exceeded.waived(), donated),
             None => return Err(exceeded.into()),
         },
         Err(exceeded) => return Err(exceeded.into()),
     };
-    let token = donor.is_none().then(|| guest_token(&state.keys.token, answer.subject));
-    Ok((allowance, created(answer, token)?).into_response())
+    let id = donated.doacao.id;
+    let token = donor.is_none().then(|| guest_token(&state.keys.token, id.0));
+    Ok((allowance, created(id, DoacaoBody::new(&donated.doacao, &[donated.cobranca]), token)?).into_response())
 }
 
 /// Whether what came of a request uses up some of the donor's limit.
-fn counts(state: &AppState, ip: IpAddr, made: &Result<(Answer, bool), Problem>) -> bool {
+fn counts(state: &AppState, ip: IpAddr, made: &Result<Outcome<Donated>, Problem>) -> bool {
     match made {
-        Ok((_, fresh)) => *fresh || !may_repeat(state, ip),
+        Ok(donated) => donated.new().is_some() || !may_repeat(state, ip),
         // The first request with the key counts by itself.
         Err(problem) if problem.code == Code::KeyInFlight => !may_repeat(state, ip),
         Err(_) => Problem::uses_up(made),
@@ -135,7 +134,7 @@ fn may_repeat(state: &AppState, ip: IpAddr) -> bool {
     state.limits.take_here(Use::from_address(Rule::RepeatIp, ip))
 }
 
-/// Whether a kept answer is looked for over the limit. Nobody knows beforehand whether there is one, so new donations that are
+/// Whether a kept donation is looked for over the limit. Nobody knows beforehand whether there is one, so new donations that are
 /// refused use this up too; apart from [`may_repeat`], or a few of them would cost the neighbours their free repetitions.
 fn may_look_up(state: &AppState, ip: IpAddr) -> bool {
     state.limits.take_here(Use::from_address(Rule::LookUpIp, ip))

@@ -3,12 +3,12 @@
 use axum::extract::State;
 use axum::response::Response;
 
-use super::{PagamentoBody, created, to_json};
+use super::{PagamentoBody, created};
 use crate::http::extract::body::NoBody;
 use crate::http::extract::donor::Donor;
 use crate::http::extract::idempotency::IdempotencyKey;
 use crate::http::problem::Problem;
-use crate::service::doacoes::{self, donor_scope};
+use crate::service::doacoes;
 use crate::state::AppState;
 
 /// Make a further charge for a donation that was not paid
@@ -20,7 +20,7 @@ use crate::state::AppState;
 pub async fn charge(State(state): State<AppState>, donor: Donor, key: IdempotencyKey, _: NoBody) -> Result<Response, Problem> {
     let id = donor.doacao.id;
     let attempt = key.attempt(&id.to_string(), b"{}");
-    let work =
-        doacoes::second_charge(state.clone(), id, attempt, donor_scope(&donor.doacao), |payment| to_json(&PagamentoBody::from(payment)));
-    created(state.shutdown.complete(work).await??, None)
+    let work = doacoes::second_charge(state.clone(), donor.doacao, donor.actor, attempt);
+    let payment = state.shutdown.complete(work).await??.into_result();
+    created(id, PagamentoBody::from(&payment), None)
 }

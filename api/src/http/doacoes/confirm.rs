@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use super::{created, to_json};
+use super::created;
 use crate::domain::calendar::within_calendar;
 use crate::domain::doacao::{DonationStatus, Evidence, Reconciliation};
 use crate::domain::ids::DoacaoId;
@@ -19,7 +19,7 @@ use crate::http::extract::idempotency::IdempotencyKey;
 use crate::http::extract::member::{Confirmer, Member, OfDoacao};
 use crate::http::extract::path::IdPath;
 use crate::http::problem::{Problem, Violations};
-use crate::service::settle::{self, Proof, Settled};
+use crate::service::settle::{self, Confirmed, Proof};
 use crate::state::AppState;
 
 /// What was received.
@@ -74,19 +74,23 @@ pub async fn confirm(
     let mut proof = body.parse()?;
     proof.registrado_por = Some(member.pessoa);
     let attempt = key.attempt(&id.to_string(), &bytes);
-    let work = settle::by_member(state.clone(), DoacaoId(id), member.pessoa, proof, attempt, render);
-    created(state.shutdown.complete(work).await??, None)
+    let work = settle::by_member(state.clone(), DoacaoId(id), member.pessoa, proof, attempt);
+    let confirmed = state.shutdown.complete(work).await??.into_result();
+    created(DoacaoId(id), ReceiptBody::from(confirmed), None)
 }
 
-fn render(settled: &Settled) -> String {
-    to_json(&ReceiptBody {
-        doacao_id: settled.doacao.id,
-        situacao: settled.doacao.situacao,
-        e2eid: settled.recebimento.e2eid.clone(),
-        valor_centavos: settled.recebimento.valor_centavos,
-        evidencia: Evidence::Declarada,
-        conciliacao: settled.recebimento.conciliacao,
-    })
+impl From<Confirmed> for ReceiptBody {
+    fn from(confirmed: Confirmed) -> Self {
+        let Confirmed { doacao, situacao, recebimento } = confirmed;
+        Self {
+            doacao_id: doacao,
+            situacao,
+            e2eid: recebimento.e2eid,
+            valor_centavos: recebimento.valor_centavos,
+            evidencia: recebimento.evidencia,
+            conciliacao: recebimento.conciliacao,
+        }
+    }
 }
 
 impl Body {

@@ -8,6 +8,7 @@ pub mod qr;
 pub mod refund;
 pub mod update;
 
+use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -19,7 +20,6 @@ use crate::domain::ids::{DoacaoId, PagamentoId};
 use crate::domain::provider::Provider;
 use crate::http::extract::donor::TOKEN_HEADER;
 use crate::http::problem::Problem;
-use crate::service::once::Answer;
 use crate::store::doacoes::Doacao;
 use crate::store::pagamentos::{Pagamento, PaymentStatus};
 
@@ -118,24 +118,13 @@ impl DoacaoBody {
             pagamento: charges.iter().rfind(|charge| charge.doacao_id == row.id).map(PagamentoBody::from),
         }
     }
-
-    /// The JSON that is kept for repeated requests.
-    pub fn to_json(&self) -> String {
-        to_json(self)
-    }
 }
 
-/// JSON of a body; structs of plain values always serialise.
-pub fn to_json(body: &impl Serialize) -> String {
-    serde_json::to_string(body).unwrap_or_default()
-}
-
-/// The 201 of a kept answer.
-pub fn created(answer: Answer, token: Option<String>) -> Result<Response, Problem> {
-    let mut response = (StatusCode::CREATED, [(header::CONTENT_TYPE, "application/json")], answer.body).into_response();
-    if let Some(location) = answer.location {
-        response.headers_mut().insert(header::LOCATION, HeaderValue::from_str(&location).map_err(Problem::internal)?);
-    }
+/// The 201 of what was made for donation `id`, with the capability token of a guest's donation.
+pub fn created(id: DoacaoId, body: impl Serialize, token: Option<String>) -> Result<Response, Problem> {
+    let mut response = (StatusCode::CREATED, Json(body)).into_response();
+    let location = HeaderValue::from_str(&format!("/api/v1/doacoes/{id}")).map_err(Problem::internal)?;
+    response.headers_mut().insert(header::LOCATION, location);
     if let Some(token) = token {
         response.headers_mut().insert(TOKEN_HEADER, HeaderValue::from_str(&token).map_err(Problem::internal)?);
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use super::{created, to_json};
+use super::created;
 use crate::domain::doacao::DonationStatus;
 use crate::domain::ids::{DevolucaoId, DoacaoId};
 use crate::domain::money::Centavos;
@@ -18,10 +18,8 @@ use crate::http::extract::idempotency::IdempotencyKey;
 use crate::http::extract::member::{Member, OfDoacao, Refunder};
 use crate::http::extract::path::IdPath;
 use crate::http::problem::{Problem, Violations};
-use crate::service::refunds::{self, RefundOrder};
+use crate::service::refunds::{self, RefundOrder, Refunded};
 use crate::state::AppState;
-use crate::store::doacoes::Doacao;
-use crate::store::refunds::Devolucao;
 
 /// What goes back.
 #[derive(Deserialize, ToSchema)]
@@ -81,22 +79,26 @@ pub async fn refund(
 ) -> Result<Response, Problem> {
     let order = body.parse()?;
     let attempt = key.attempt(&id.to_string(), &bytes);
-    let work = refunds::refund(state.clone(), DoacaoId(id), member.pessoa, order, attempt, render);
-    created(state.shutdown.complete(work).await??, None)
+    let work = refunds::refund(state.clone(), DoacaoId(id), member.pessoa, order, attempt);
+    let refunded = state.shutdown.complete(work).await??.into_result();
+    created(DoacaoId(id), RefundBody::from(refunded), None)
 }
 
-fn render(doacao: &Doacao, refund: &Devolucao) -> String {
-    to_json(&RefundBody {
-        id: refund.id,
-        doacao_id: refund.doacao_id,
-        situacao: doacao.situacao,
-        e2eid: refund.e2eid.clone(),
-        id_devolucao: refund.id_devolucao.clone(),
-        valor_centavos: refund.valor_centavos,
-        devolvido_centavos: doacao.devolvido_centavos,
-        motivo: refund.motivo.clone(),
-        criada_em: refund.criada_em,
-    })
+impl From<Refunded> for RefundBody {
+    fn from(refunded: Refunded) -> Self {
+        let Refunded { devolucao, situacao, devolvido_centavos, excedente: _ } = refunded;
+        Self {
+            id: devolucao.id,
+            doacao_id: devolucao.doacao_id,
+            situacao,
+            e2eid: devolucao.e2eid,
+            id_devolucao: devolucao.id_devolucao,
+            valor_centavos: devolucao.valor_centavos,
+            devolvido_centavos,
+            motivo: devolucao.motivo,
+            criada_em: devolucao.criada_em,
+        }
+    }
 }
 
 impl Body {

@@ -53,7 +53,7 @@ pub async fn update(
         mensagem: body.mensagem.map(|text| wrong.check_optional("mensagem", text, |text| Message::parse(&text))),
     };
     wrong.finish()?;
-    let changed = doacoes::update(&state, &donor.doacao, version, &changes).await?;
+    let changed = doacoes::update(&state, &donor.doacao, version, &changes, donor.actor).await?;
     let mut db = state.db.connection().await?;
     let charges = pagamentos::of_donations(&mut db, &[changed.id]).await?;
     Ok(([(header::ETAG, etag(changed.versao))], Json(DoacaoBody::new(&changed, &charges))))

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::domain::ids::client_uuid;
 use crate::http::problem::{Code, Problem};
 use crate::keys::sha256;
-use crate::service::once::Attempt;
+use crate::service::idempotency::Attempt;
 use crate::state::AppState;
 
 /// The key of a request that may be sent again.

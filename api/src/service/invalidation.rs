@@ -11,20 +11,20 @@ use crate::store::{StoreError, outbox};
 /// Tags to drop once the change is committed.
 #[must_use = "what is not carried out is noticed a moment later only"]
 #[derive(Debug)]
-pub struct Drops {
+pub struct Invalidation {
     /// Nothing where there is nothing to drop.
     message: Option<i64>,
     tags: Vec<Tag>,
 }
 
-impl Drops {
+impl Invalidation {
     /// Writes them in the change's own transaction.
     pub async fn announce(db: &mut PgConnection, tags: Vec<Tag>, now: OffsetDateTime) -> Result<Self, StoreError> {
         let message = if tags.is_empty() { None } else { Some(outbox::push_drops(db, &write(&tags), now).await?) };
         Ok(Self { message, tags })
     }
 
-    /// Drops them everywhere, after the commit. What Redis does not take in time stays in the outbox.
+    /// Invalidation them everywhere, after the commit. What Redis does not take in time stays in the outbox.
     pub async fn carry_out(self, core: &Core) {
         if let Some(message) = self.message
             && core.cache.drop_tags(&self.tags).await
