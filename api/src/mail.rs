@@ -7,14 +7,12 @@ use lettre::message::header::ContentType;
 use lettre::{AsyncFileTransport, AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
-use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use crate::config::{MailTarget, PublicUrl};
 use crate::domain::ids::DoacaoId;
 use crate::domain::money::Centavos;
 use crate::keys::KeyRing;
-use crate::store::{StoreError, outbox};
 
 const CONTEXT: &[u8] = b"caixa_saida/email";
 
@@ -238,19 +236,6 @@ impl Mail<'_> {
 /// `24/11/2026 10:30`.
 fn minute(at: OffsetDateTime) -> String {
     format!("{:02}/{:02}/{} {:02}:{:02}", at.day(), u8::from(at.month()), at.year(), at.hour(), at.minute())
-}
-
-/// Puts a message into the outbox, within the transaction of what it tells.
-pub async fn post(
-    db: &mut PgConnection,
-    keys: &KeyRing,
-    site: &PublicUrl,
-    name: Option<&str>,
-    address: &str,
-    mail: &Mail<'_>,
-    now: OffsetDateTime,
-) -> Result<(), StoreError> {
-    outbox::push_email(db, &mail.seal(keys, site, Recipient { name, address }), mail.good_until(), now).await
 }
 
 /// Why a message was not delivered.

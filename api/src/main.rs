@@ -22,6 +22,7 @@ use doacoes_api::load_shed::QueueMetrics;
 use doacoes_api::password::Passwords;
 use doacoes_api::seed::SeedError;
 use doacoes_api::service::administration::{self, AdminAccount, CreatedAdmin, WaitingLetter};
+use doacoes_api::service::change::CommandLine;
 use doacoes_api::service::suspension::{self, StatusChange};
 use doacoes_api::shutdown::signalled;
 use doacoes_api::store::pessoas::PessoaRef;
@@ -316,7 +317,11 @@ const ADDRESS_TAKEN: &str = "has an account already, with a password of its own:
 async fn create_admin(db: &PgPool, email: &str, password_file: &Path) -> Result<CreatedAdmin, AnyError> {
     let (nome, email, password) = (Name::parse("Administração")?, Email::parse(email)?, Password::parse(read_secret(password_file)?)?);
     let passwords = uncounted_passwords()?;
-    Ok(administration::create_admin(db, &Clock::System, &passwords, AdminAccount { nome, email, password }).await?)
+    Ok(administration::create_admin(&command_line(db.clone()), &passwords, AdminAccount { nome, email, password }).await?)
+}
+
+fn command_line(db: PgPool) -> CommandLine {
+    CommandLine { db, clock: Clock::System }
 }
 
 /// For commands, which serve no metrics.
@@ -345,7 +350,6 @@ async fn fill(args: SeedArgs) -> Result<(), AnyError> {
 }
 
 async fn admin(command: Admin) -> Result<ExitCode, AnyError> {
-    let clock = Clock::System;
     match command {
         Admin::CreateKeys { dir } => {
             for path in Keys::create_missing(&dir)? {
@@ -355,20 +359,20 @@ async fn admin(command: Admin) -> Result<ExitCode, AnyError> {
         Admin::VerifyOrganizadora { database, slug } => {
             let slug = Slug::parse(&slug)?;
             let db = store::pool(&database.url()?, 2)?;
-            if !administration::verify_organizadora(&db, &clock, slug.as_str()).await? {
+            if !administration::verify_organizadora(&command_line(db), slug.as_str()).await? {
                 return Err(format!("there is no organizadora {}", slug.as_str()).into());
             }
             println!("{} is verified", slug.as_str());
         }
-        Admin::Suspend(target) => suspend(target, &clock).await?,
-        Admin::Reinstate(target) => reinstate(target, &clock).await?,
+        Admin::Suspend(target) => suspend(target).await?,
+        Admin::Reinstate(target) => reinstate(target).await?,
         Admin::HideMessage(MessageArgs { database, donation_id, reason }) => {
             let (db, reason) = (store::pool(&database.url()?, 1)?, Reason::parse(&reason.reason)?);
-            tell(suspension::hide_message(&db, &clock, DoacaoId(donation_id), &reason).await?.map(MessageStatus::as_str));
+            tell(suspension::hide_message(&command_line(db), DoacaoId(donation_id), &reason).await?.map(MessageStatus::as_str));
         }
         Admin::ShowMessage(MessageArgs { database, donation_id, reason }) => {
             let (db, reason) = (store::pool(&database.url()?, 1)?, Reason::parse(&reason.reason)?);
-            tell(suspension::show_message(&db, &clock, DoacaoId(donation_id), &reason).await?.map(MessageStatus::as_str));
+            tell(suspension::show_message(&command_line(db), DoacaoId(donation_id), &reason).await?.map(MessageStatus::as_str));
         }
         Admin::Create { database, email, password_file } => {
             match create_admin(&store::pool(&database.url()?, 1)?, &email, &password_file).await? {
@@ -379,7 +383,7 @@ async fn admin(command: Admin) -> Result<ExitCode, AnyError> {
         Admin::Grant { database, email } => {
             let email = Email::parse(&email)?;
             let db = store::pool(&database.url()?, 2)?;
-            if !administration::grant_admin(&db, &clock, &email).await? {
+            if !administration::grant_admin(&command_line(db), &email).await? {
                 return Err("nobody has an account with this e-mail".into());
             }
             println!("done; the person must log in again");
@@ -401,29 +405,29 @@ async fn admin(command: Admin) -> Result<ExitCode, AnyError> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn suspend(target: SuspensionTarget, clock: &Clock) -> Result<(), AnyError> {
+async fn suspend(target: SuspensionTarget) -> Result<(), AnyError> {
     match target {
         SuspensionTarget::Person { database, who, reason } => {
             let (who, reason, db) = (person(&who)?, Reason::parse(&reason.reason)?, store::pool(&database.url()?, 1)?);
-            tell(suspension::suspend_person(&db, clock, &who, &reason).await?.map(PessoaStatus::as_str));
+            tell(suspension::suspend_person(&command_line(db), &who, &reason).await?.map(PessoaStatus::as_str));
         }
         SuspensionTarget::Organizadora { database, slug, reason } => {
             let (slug, reason, db) = (Slug::parse(&slug)?, Reason::parse(&reason.reason)?, store::pool(&database.url()?, 1)?);
-            tell(suspension::suspend_organizadora(&db, clock, &slug, &reason).await?.map(OrganizadoraStatus::as_str));
+            tell(suspension::suspend_organizadora(&command_line(db), &slug, &reason).await?.map(OrganizadoraStatus::as_str));
         }
     }
     Ok(())
 }
 
-async fn reinstate(target: SuspensionTarget, clock: &Clock) -> Result<(), AnyError> {
+async fn reinstate(target: SuspensionTarget) -> Result<(), AnyError> {
     match target {
         SuspensionTarget::Person { database, who, reason } => {
             let (who, reason, db) = (person(&who)?, Reason::parse(&reason.reason)?, store::pool(&database.url()?, 1)?);
-            tell(suspension::reinstate_person(&db, clock, &who, &reason).await?.map(PessoaStatus::as_str));
+            tell(suspension::reinstate_person(&command_line(db), &who, &reason).await?.map(PessoaStatus::as_str));
         }
         SuspensionTarget::Organizadora { database, slug, reason } => {
             let (slug, reason, db) = (Slug::parse(&slug)?, Reason::parse(&reason.reason)?, store::pool(&database.url()?, 1)?);
-            tell(suspension::reinstate_organizadora(&db, clock, &slug, &reason).await?.map(OrganizadoraStatus::as_str));
+            tell(suspension::reinstate_organizadora(&command_line(db), &slug, &reason).await?.map(OrganizadoraStatus::as_str));
         }
     }
     Ok(())

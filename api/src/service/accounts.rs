@@ -5,19 +5,20 @@ use std::net::IpAddr;
 use secrecy::SecretString;
 use time::Duration;
 
-use super::invalidation::Invalidation;
+use super::Actor;
+use super::change::Change;
 use crate::cache::Tag;
 use crate::domain::email::{Email, Password};
 use crate::domain::ids::PessoaId;
 use crate::domain::text::Name;
 use crate::keys::{random_hex, sha256};
-use crate::mail::{Mail, post};
+use crate::mail::{Mail, Recipient};
 use crate::password::PasswordsError;
 use crate::state::{Core, PRIVACY_NOTICE};
+use crate::store::StoreError;
 use crate::store::access_log::{self, Access};
 use crate::store::pessoas::{self, NewSignUp, Pessoa};
 use crate::store::sessions;
-use crate::store::{StoreError, commit};
 
 const SIGN_UP_LIFE: Duration = Duration::hours(24);
 
@@ -44,23 +45,23 @@ pub enum AccountError {
 /// Takes a sign-up. A known and an unknown address cost the same hash, the same kind of row and one mail each.
 pub async fn sign_up(core: &Core, nome: Name, email: Email, password: Password) -> Result<(), AccountError> {
     let senha_hash = core.passwords.hash(password.into_secret()).await?;
-    let now = core.clock.now();
     let token = random_hex();
-    let mut tx = core.db.begin().await?;
-    let exists = pessoas::has_account(&mut tx, &email).await?;
+    let mut change = Change::begin(core, Actor::Guest).await?;
+    let now = change.now();
+    let exists = pessoas::has_account(change.db(), &email).await?;
     let sign_up = NewSignUp {
         token_hash: sha256(token.as_bytes()),
-        pessoa_id: PessoaId(core.clock.new_id()),
+        pessoa_id: PessoaId(change.new_id()),
         nome,
         email,
         senha_hash,
         aviso_privacidade: PRIVACY_NOTICE.to_owned(),
     };
     let until = now + SIGN_UP_LIFE;
-    pessoas::insert_sign_up(&mut tx, &sign_up, now, until).await?;
+    pessoas::insert_sign_up(change.db(), &sign_up, now, until).await?;
     let mail = if exists { Mail::AccountExists } else { Mail::VerifyEmail { token: &token, until } };
-    post(&mut tx, &core.keys.body, &core.public_url, Some(sign_up.nome.as_str()), sign_up.email.as_str(), &mail, now).await?;
-    Ok(commit(tx).await?)
+    change.mail(Recipient::named(sign_up.nome.as_str(), sign_up.email.as_str()), &mail).await?;
+    Ok(change.commit().await?)
 }
 
 /// Makes the account of a sign-up whose mail was answered by whoever made it. The code alone does not do: a stranger may
@@ -76,11 +77,12 @@ pub async fn verify_email(core: &Core, token: &str, password: SecretString, ip: 
     if !core.passwords.verify(core.passwords.queue_up()?, password, Some(stored)).await? {
         return Err(AccountError::WrongPassword);
     }
-    let mut tx = core.db.begin().await?;
-    let id = pessoas::complete_sign_up(&mut tx, &token_hash, now).await?.ok_or(AccountError::BadToken)?;
-    access_log::record(&mut tx, core.clock.new_id(), ip, Access::SignUp(id), now).await?;
-    let pessoa = pessoas::get(&mut tx, id).await?.ok_or(AccountError::BadToken)?;
-    commit(tx).await?;
+    let mut change = Change::begin(core, Actor::Guest).await?;
+    let (access, now) = (change.new_id(), change.now());
+    let id = pessoas::complete_sign_up(change.db(), &token_hash, now).await?.ok_or(AccountError::BadToken)?;
+    access_log::record(change.db(), access, ip, Access::SignUp(id), now).await?;
+    let pessoa = pessoas::get(change.db(), id).await?.ok_or(AccountError::BadToken)?;
+    change.commit().await?;
     Ok(pessoa)
 }
 
@@ -97,28 +99,27 @@ pub async fn reset(core: &Core, token: &str, password: Password, ip: IpAddr) -> 
         return Err(AccountError::BadToken);
     }
     let hash = core.passwords.hash(password.into_secret()).await?;
-    let mut tx = core.db.begin().await?;
-    let id = pessoas::take_reset(&mut tx, &token_hash, now).await?.ok_or(AccountError::BadToken)?;
-    pessoas::set_password(&mut tx, id, &hash, now).await?;
-    let ended = sessions::delete_all(&mut tx, id).await?;
-    let invalidation = Invalidation::announce(&mut tx, ended.iter().map(|hash| Tag::session(hash)).collect(), now).await?;
-    access_log::record(&mut tx, core.clock.new_id(), ip, Access::Reset(id), now).await?;
-    if let Some((nome, email)) = pessoas::address(&mut tx, id).await? {
-        post(&mut tx, &core.keys.body, &core.public_url, Some(&nome), &email, &Mail::PasswordChanged, now).await?;
+    let mut change = Change::begin(core, Actor::Guest).await?;
+    let (access, now) = (change.new_id(), change.now());
+    let id = pessoas::take_reset(change.db(), &token_hash, now).await?.ok_or(AccountError::BadToken)?;
+    pessoas::set_password(change.db(), id, &hash, now).await?;
+    let ended = sessions::delete_all(change.db(), id).await?;
+    change.invalidate(ended.iter().map(|hash| Tag::session(hash)));
+    access_log::record(change.db(), access, ip, Access::Reset(id), now).await?;
+    if let Some((nome, email)) = pessoas::address(change.db(), id).await? {
+        change.mail(Recipient::named(&nome, &email), &Mail::PasswordChanged).await?;
     }
-    commit(tx).await?;
-    invalidation.carry_out(core).await;
+    change.commit().await?;
     Ok(())
 }
 
 /// Changes the profile where `version` is still the current one.
 pub async fn update_profile(core: &Core, id: PessoaId, version: i32, nome: Option<&Name>) -> Result<Pessoa, AccountError> {
-    let now = core.clock.now();
-    let mut tx = core.db.begin().await?;
-    let changed = pessoas::update_profile(&mut tx, id, version, nome, now).await?.ok_or(AccountError::Stale)?;
-    let invalidation = Invalidation::announce(&mut tx, vec![Tag::pessoa(id)], now).await?;
-    commit(tx).await?;
-    invalidation.carry_out(core).await;
+    let mut change = Change::begin(core, Actor::Pessoa(id)).await?;
+    let now = change.now();
+    let changed = pessoas::update_profile(change.db(), id, version, nome, now).await?.ok_or(AccountError::Stale)?;
+    change.invalidate([Tag::pessoa(id)]);
+    change.commit().await?;
     Ok(changed)
 }
 

@@ -1,10 +1,8 @@
 //! What only a person at the command line does. Audited.
 
-use super::Actor;
 use super::accounts::AccountError;
-use super::invalidation::Invalidation;
+use super::change::{Change, CommandLine};
 use crate::cache::Tag;
-use crate::clock::Clock;
 use crate::domain::email::{Email, Password};
 use crate::domain::ids::PessoaId;
 use crate::domain::text::Name;
@@ -12,7 +10,6 @@ use crate::keys::KeyRing;
 use crate::mail::Letter;
 use crate::password::Passwords;
 use crate::state::PRIVACY_NOTICE;
-use crate::store::audit::{self, AuditTarget, Deed};
 use crate::store::consistency::{self, Finding, Part, Size};
 use crate::store::pessoas::NewAdmin;
 use crate::store::{StoreError, commit, database, organizadoras, outbox, pessoas, sessions};
@@ -20,25 +17,25 @@ use sqlx::PgPool;
 use time::OffsetDateTime;
 
 /// Marks an organisation as verified; false where there is none.
-pub async fn verify_organizadora(db: &PgPool, clock: &Clock, slug: &str) -> Result<bool, StoreError> {
-    let now = clock.now();
-    let mut tx = db.begin().await?;
-    let Some(id) = organizadoras::verify(&mut tx, slug, now).await? else { return Ok(false) };
-    record(&mut tx, clock, "organizadora.verificada", id.into()).await?;
-    announce(&mut tx, vec![Tag::organizadora(slug), Tag::organizadoras()], now).await?;
-    commit(tx).await?;
+pub async fn verify_organizadora(site: &CommandLine, slug: &str) -> Result<bool, StoreError> {
+    let mut change = Change::begin_at_command_line(site).await?;
+    let now = change.now();
+    let Some(id) = organizadoras::verify(change.db(), slug, now).await? else { return Ok(false) };
+    change.audit("organizadora.verificada", id, serde_json::json!({})).await?;
+    change.invalidate([Tag::organizadora(slug), Tag::organizadoras()]);
+    change.commit().await?;
     Ok(true)
 }
 
 /// Makes a person an administrator and ends their sessions; false where there is none.
-pub async fn grant_admin(db: &PgPool, clock: &Clock, email: &Email) -> Result<bool, StoreError> {
-    let now = clock.now();
-    let mut tx = db.begin().await?;
-    let Some(id) = pessoas::grant_admin(&mut tx, email, now).await? else { return Ok(false) };
-    record(&mut tx, clock, "pessoa.admin", id.into()).await?;
-    let sessions = sessions::delete_all(&mut tx, id).await?;
-    announce(&mut tx, sessions.iter().map(|hash| Tag::session(hash)).chain([Tag::pessoa(id)]).collect(), now).await?;
-    commit(tx).await?;
+pub async fn grant_admin(site: &CommandLine, email: &Email) -> Result<bool, StoreError> {
+    let mut change = Change::begin_at_command_line(site).await?;
+    let now = change.now();
+    let Some(id) = pessoas::grant_admin(change.db(), email, now).await? else { return Ok(false) };
+    change.audit("pessoa.admin", id, serde_json::json!({})).await?;
+    let sessions = sessions::delete_all(change.db(), id).await?;
+    change.invalidate(sessions.iter().map(|hash| Tag::session(hash)).chain([Tag::pessoa(id)]));
+    change.commit().await?;
     Ok(true)
 }
 
@@ -69,18 +66,17 @@ pub async fn has_admin(db: &PgPool) -> Result<bool, StoreError> {
 }
 
 /// Makes an administrator's account.
-pub async fn create_admin(db: &PgPool, clock: &Clock, passwords: &Passwords, account: AdminAccount) -> Result<CreatedAdmin, AccountError> {
+pub async fn create_admin(site: &CommandLine, passwords: &Passwords, account: AdminAccount) -> Result<CreatedAdmin, AccountError> {
     let AdminAccount { nome, email, password } = account;
     let senha_hash = passwords.hash(password.into_secret()).await?;
-    let now = clock.now();
-    let mut tx = db.begin().await.map_err(StoreError::from)?;
-    let id = PessoaId(clock.new_id());
+    let mut change = Change::begin_at_command_line(site).await?;
+    let (id, now) = (PessoaId(change.new_id()), change.now());
     let new = NewAdmin { id, nome, email, senha_hash, aviso_privacidade: PRIVACY_NOTICE.to_owned() };
-    if !pessoas::insert_admin(&mut tx, &new, now).await? {
+    if !pessoas::insert_admin(change.db(), &new, now).await? {
         return Ok(CreatedAdmin::AddressTaken);
     }
-    record(&mut tx, clock, "pessoa.admin", id.into()).await?;
-    commit(tx).await?;
+    change.audit("pessoa.admin", id, serde_json::json!({})).await?;
+    change.commit().await?;
     Ok(CreatedAdmin::Made)
 }
 
@@ -116,17 +112,6 @@ pub async fn waiting_letters(db: &PgPool, keys: &KeyRing, to: Option<&Email>) ->
             }
         }
     }
-}
-
-/// The command line does not speak to Redis: a process that serves drops what was announced within a second.
-async fn announce(db: &mut sqlx::PgConnection, tags: Vec<Tag>, now: OffsetDateTime) -> Result<(), StoreError> {
-    Invalidation::announce(db, tags, now).await.map(drop)
-}
-
-async fn record(db: &mut sqlx::PgConnection, clock: &Clock, action: &'static str, target: AuditTarget) -> Result<(), StoreError> {
-    let actor = Actor::Cli.to_string();
-    let deed = Deed { actor: &actor, action, target, detail: serde_json::json!({}) };
-    audit::record(db, clock.new_id(), &deed, clock.now()).await
 }
 
 /// Checks all of the books.

@@ -1,18 +1,15 @@
 //! Campaigns from draft to end.
 
-use time::OffsetDateTime;
-
 use super::Actor;
-use super::invalidation::Invalidation;
+use super::change::Change;
 use crate::cache::Tag;
 use crate::domain::campanha::{CampaignStatus, CampaignStep};
 use crate::domain::ids::{CampanhaId, OrganizadoraId, PessoaId};
 use crate::domain::organizadora::OrganizadoraStatus;
 use crate::domain::slug::Slug;
 use crate::state::Core;
-use crate::store::audit::{self, Deed};
 use crate::store::campanhas::{self as store, CampaignChanges, Campanha, NewCampaign, UpdateError};
-use crate::store::{StoreError, commit, ledger, organizadoras};
+use crate::store::{StoreError, ledger, organizadoras};
 
 /// Why a campaign did not change.
 #[derive(Debug, thiserror::Error)]
@@ -63,58 +60,56 @@ pub async fn create(
     slug: Option<&Slug>,
     new: &NewCampaign,
 ) -> Result<Campanha, CampaignError> {
-    let now = core.clock.now();
-    let id = CampanhaId(core.clock.new_id());
-    let mut tx = core.db.begin().await?;
+    let mut change = Change::begin(core, Actor::Pessoa(by)).await?;
+    let (id, now) = (CampanhaId(change.new_id()), change.now());
     let slug = if let Some(slug) = slug {
-        if !store::insert(&mut tx, id, organizadora, slug, new, now).await? {
+        if !store::insert(change.db(), id, organizadora, slug, new, now).await? {
             return Err(CampaignError::SlugTaken);
         }
         slug.clone()
     } else {
         let plain = Slug::from_title(new.titulo.as_str(), "campanha");
-        if store::insert(&mut tx, id, organizadora, &plain, new, now).await? {
+        if store::insert(change.db(), id, organizadora, &plain, new, now).await? {
             plain
         } else {
             let longer = plain.with_suffix(id.0);
-            if !store::insert(&mut tx, id, organizadora, &longer, new, now).await? {
+            if !store::insert(change.db(), id, organizadora, &longer, new, now).await? {
                 return Err(CampaignError::SlugTaken);
             }
             longer
         }
     };
-    ledger::open_campanha(&mut tx, id).await?;
-    record(core, &mut tx, id, by, "campanha.criada", now).await?;
-    let made = store::get(&mut tx, slug.as_str()).await?.ok_or(CampaignError::NotFound)?;
-    commit(tx).await?;
+    ledger::open_campanha(change.db(), id).await?;
+    change.audit("campanha.criada", id, serde_json::json!({})).await?;
+    let made = store::get(change.db(), slug.as_str()).await?.ok_or(CampaignError::NotFound)?;
+    change.commit().await?;
     Ok(made)
 }
 
 /// Changes a campaign where `version` is still the current one.
 pub async fn update(core: &Core, slug: &str, version: i32, changes: &CampaignChanges, by: PessoaId) -> Result<Campanha, CampaignError> {
-    let now = core.clock.now();
-    let mut tx = core.db.begin().await?;
-    if !store::update(&mut tx, slug, version, changes, now).await? {
+    let mut change = Change::begin(core, Actor::Pessoa(by)).await?;
+    let now = change.now();
+    if !store::update(change.db(), slug, version, changes, now).await? {
         return Err(CampaignError::Stale);
     }
-    let changed = store::get(&mut tx, slug).await?.ok_or(CampaignError::NotFound)?;
-    record(core, &mut tx, changed.id, by, "campanha.alterada", now).await?;
-    let invalidation = Invalidation::announce(&mut tx, Tag::all_of_campaign(slug), now).await?;
-    commit(tx).await?;
-    invalidation.carry_out(core).await;
+    let changed = store::get(change.db(), slug).await?.ok_or(CampaignError::NotFound)?;
+    change.audit("campanha.alterada", changed.id, serde_json::json!({})).await?;
+    change.invalidate(Tag::all_of_campaign(slug));
+    change.commit().await?;
     Ok(changed)
 }
 
 /// Publishes, pauses, resumes or closes a campaign.
 pub async fn step(core: &Core, slug: &str, step: CampaignStep, by: PessoaId) -> Result<Campanha, CampaignError> {
-    let now = core.clock.now();
-    let mut tx = core.db.begin().await?;
-    let campaign = store::get(&mut tx, slug).await?.ok_or(CampaignError::NotFound)?;
+    let mut change = Change::begin(core, Actor::Pessoa(by)).await?;
+    let now = change.now();
+    let campaign = store::get(change.db(), slug).await?.ok_or(CampaignError::NotFound)?;
     let next = campaign.situacao.next(step).ok_or(CampaignError::Transition(campaign.situacao))?;
     if next == CampaignStatus::Publicada {
-        check_publishable(core, &mut tx, &campaign, now).await?;
+        check_publishable(&mut change, &campaign).await?;
     }
-    if !store::advance(&mut tx, campaign.id, campaign.situacao, next, now).await? {
+    if !store::advance(change.db(), campaign.id, campaign.situacao, next, now).await? {
         return Err(CampaignError::Transition(campaign.situacao));
     }
     let action = match step {
@@ -123,42 +118,24 @@ pub async fn step(core: &Core, slug: &str, step: CampaignStep, by: PessoaId) -> 
         CampaignStep::Resume => "campanha.retomada",
         CampaignStep::Close => "campanha.encerrada",
     };
-    record(core, &mut tx, campaign.id, by, action, now).await?;
-    let changed = store::get(&mut tx, slug).await?.ok_or(CampaignError::NotFound)?;
-    let invalidation = Invalidation::announce(&mut tx, Tag::all_of_campaign(slug), now).await?;
-    commit(tx).await?;
-    invalidation.carry_out(core).await;
+    change.audit(action, campaign.id, serde_json::json!({})).await?;
+    let changed = store::get(change.db(), slug).await?.ok_or(CampaignError::NotFound)?;
+    change.invalidate(Tag::all_of_campaign(slug));
+    change.commit().await?;
     Ok(changed)
 }
 
-async fn check_publishable(
-    core: &Core,
-    db: &mut sqlx::PgConnection,
-    campaign: &Campanha,
-    now: OffsetDateTime,
-) -> Result<(), CampaignError> {
-    let organizadora = organizadoras::get(db, &campaign.organizadora_slug).await?.ok_or(CampaignError::NotVerified)?;
+async fn check_publishable(change: &mut Change<'_>, campaign: &Campanha) -> Result<(), CampaignError> {
+    let (core, now) = (change.core(), change.now());
+    let organizadora = organizadoras::get(change.db(), &campaign.organizadora_slug).await?.ok_or(CampaignError::NotVerified)?;
     if organizadora.situacao != OrganizadoraStatus::Verificada {
         return Err(CampaignError::NotVerified);
     }
-    if core.gateways.all_need_pix_key() && organizadoras::pix_key(db, organizadora.id, now).await?.is_none() {
+    if core.gateways.all_need_pix_key() && organizadoras::pix_key(change.db(), organizadora.id, now).await?.is_none() {
         return Err(CampaignError::NoPixKey);
     }
     if campaign.fim_em.is_some_and(|end| end <= now) {
         return Err(CampaignError::Ended);
     }
     Ok(())
-}
-
-async fn record(
-    core: &Core,
-    db: &mut sqlx::PgConnection,
-    id: CampanhaId,
-    by: PessoaId,
-    action: &'static str,
-    now: OffsetDateTime,
-) -> Result<(), StoreError> {
-    let actor = Actor::Pessoa(by).to_string();
-    let deed = Deed { actor: &actor, action, target: id.into(), detail: serde_json::json!({}) };
-    audit::record(db, core.clock.new_id(), &deed, now).await
 }

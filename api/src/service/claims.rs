@@ -1,10 +1,12 @@
 //! A guest's donation becomes a person's.
 
+use super::Actor;
+use super::change::Change;
 use super::doacoes::guest_token_matches;
 use crate::domain::ids::{DoacaoId, PessoaId};
 use crate::state::Core;
 use crate::store::doacoes::{self as store, Doacao};
-use crate::store::{StoreError, commit, pessoas};
+use crate::store::{StoreError, pessoas};
 
 /// Why a donation was not claimed. One answer for all: it says nothing about other people's donations.
 #[derive(Debug, thiserror::Error)]
@@ -20,21 +22,22 @@ pub enum ClaimError {
 /// Claims a donation by its capability token, or by an address that both share and the person has proven. Claiming again
 /// is no error.
 pub async fn claim(core: &Core, pessoa: PessoaId, doacao: DoacaoId, token: Option<&str>) -> Result<Doacao, ClaimError> {
-    let mut tx = core.db.begin().await?;
-    let donation = store::lock(&mut tx, doacao).await?.ok_or(ClaimError::NotFound)?;
+    let mut change = Change::begin(core, Actor::Pessoa(pessoa)).await?;
+    let now = change.now();
+    let donation = store::lock(change.db(), doacao).await?.ok_or(ClaimError::NotFound)?;
     if donation.pessoa_id == Some(pessoa) {
         return Ok(donation);
     }
     let proven = if let Some(token) = token {
         guest_token_matches(&core.keys.token, token, doacao.0)
     } else {
-        let person = pessoas::get(&mut tx, pessoa).await?.ok_or(ClaimError::NotFound)?;
+        let person = pessoas::get(change.db(), pessoa).await?.ok_or(ClaimError::NotFound)?;
         person.email_verificado_em.is_some() && donation.email_contato.as_deref() == Some(person.email.as_str())
     };
-    if !proven || !store::claim(&mut tx, doacao, pessoa, core.clock.now()).await? {
+    if !proven || !store::claim(change.db(), doacao, pessoa, now).await? {
         return Err(ClaimError::NotFound);
     }
-    let claimed = store::get(&mut tx, doacao).await?.ok_or(ClaimError::NotFound)?;
-    commit(tx).await?;
+    let claimed = store::get(change.db(), doacao).await?.ok_or(ClaimError::NotFound)?;
+    change.commit().await?;
     Ok(claimed)
 }

@@ -5,7 +5,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::Actor;
 use super::accounts::{AccountError, password_matches};
-use super::invalidation::Invalidation;
+use super::change::Change;
 use crate::cache::Tag;
 use crate::config::Profile;
 use crate::domain::br_code::{City, ReceiverName};
@@ -15,13 +15,12 @@ use crate::domain::pix_key::PixKey;
 use crate::domain::role::Role;
 use crate::domain::slug::Slug;
 use crate::domain::text::Name;
-use crate::mail::{Mail, post};
+use crate::mail::{Mail, Recipient};
 use crate::password::PasswordsError;
 use crate::state::Core;
-use crate::store::audit::{self, Deed};
 use crate::store::members::{self, Member, MemberError};
 use crate::store::organizadoras::{self as store, InsertError, NewPixKey, Organizadora, StoredPixKey};
-use crate::store::{StoreError, campanhas, commit, ledger};
+use crate::store::{StoreError, campanhas, ledger, pessoas};
 
 /// An organisation to make.
 #[derive(Clone, Debug)]
@@ -73,37 +72,37 @@ impl From<InsertError> for CreateError {
 
 /// Makes an organisation; whoever makes it owns it. Development verifies it at once, production leaves that to a person.
 pub async fn create(core: &Core, owner: PessoaId, new: &NewOrganizadora) -> Result<Organizadora, CreateError> {
-    let now = core.clock.now();
-    let id = OrganizadoraId(core.clock.new_id());
     let status = match core.profile {
         Profile::Development => "verificada",
         Profile::Production => "pendente",
     };
-    let mut tx = core.db.begin().await?;
+    let mut change = Change::begin(core, Actor::Pessoa(owner)).await?;
+    let (id, now) = (OrganizadoraId(change.new_id()), change.now());
     let made = if let Some(slug) = &new.slug {
-        store::insert(&mut tx, id, slug, &new.nome, &new.cnpj, status, now).await?
+        store::insert(change.db(), id, slug, &new.nome, &new.cnpj, status, now).await?
     } else {
         let slug = Slug::from_title(new.nome.as_str(), "organizadora");
-        match store::insert(&mut tx, id, &slug, &new.nome, &new.cnpj, status, now).await {
-            Err(InsertError::SlugTaken) => store::insert(&mut tx, id, &slug.with_suffix(id.0), &new.nome, &new.cnpj, status, now).await?,
+        match store::insert(change.db(), id, &slug, &new.nome, &new.cnpj, status, now).await {
+            Err(InsertError::SlugTaken) => {
+                store::insert(change.db(), id, &slug.with_suffix(id.0), &new.nome, &new.cnpj, status, now).await?
+            }
             other => other?,
         }
     };
-    ledger::open_organizadora(&mut tx, id).await?;
-    members::insert(&mut tx, id, owner, Role::Dona, now).await.map_err(|error| match error {
+    ledger::open_organizadora(change.db(), id).await?;
+    members::insert(change.db(), id, owner, Role::Dona, now).await.map_err(|error| match error {
         MemberError::Store(error) => error,
         MemberError::NotFound | MemberError::AlreadyMember | MemberError::LastOwner | MemberError::RecentOwner { .. } => {
             StoreError::from(sqlx::Error::RowNotFound)
         }
     })?;
     if let Some(key) = &new.pix_key {
-        store::insert_pix_key(&mut tx, &pix_key_row(core, id, owner, key, now), now).await?;
+        store::insert_pix_key(change.db(), &pix_key_row(core, id, owner, key, now), now).await?;
     }
-    record(core, &mut tx, id, owner, "organizadora.criada", serde_json::json!({}), now).await?;
+    change.audit("organizadora.criada", id, serde_json::json!({})).await?;
     // Nobody may have looked for it before it was there, but the list is another.
-    let invalidation = Invalidation::announce(&mut tx, vec![Tag::organizadora(&made.slug), Tag::organizadoras()], now).await?;
-    commit(tx).await?;
-    invalidation.carry_out(core).await;
+    change.invalidate([Tag::organizadora(&made.slug), Tag::organizadoras()]);
+    change.commit().await?;
     Ok(made)
 }
 
@@ -132,17 +131,16 @@ pub enum UpdateError {
 
 /// Changes an organisation where `version` is still the current one.
 pub async fn update(core: &Core, id: OrganizadoraId, version: i32, nome: Option<&Name>, by: PessoaId) -> Result<Organizadora, UpdateError> {
-    let now = core.clock.now();
-    let mut tx = core.db.begin().await?;
-    let changed = store::rename(&mut tx, id, version, nome, now).await?.ok_or(UpdateError::Stale)?;
-    record(core, &mut tx, id, by, "organizadora.alterada", serde_json::json!({}), now).await?;
+    let mut change = Change::begin(core, Actor::Pessoa(by)).await?;
+    let now = change.now();
+    let changed = store::rename(change.db(), id, version, nome, now).await?.ok_or(UpdateError::Stale)?;
+    change.audit("organizadora.alterada", id, serde_json::json!({})).await?;
     // Its campaigns show its name, a draft too once it is published a moment from now.
-    let campaigns = campanhas::slugs(&mut tx, id).await?;
+    let campaigns = campanhas::slugs(change.db(), id).await?;
     let tags = [Tag::organizadora(&changed.slug), Tag::organizadoras(), Tag::campaigns()];
-    let tags = tags.into_iter().chain(campaigns.iter().map(|slug| Tag::campaign(slug))).collect();
-    let invalidation = Invalidation::announce(&mut tx, tags, now).await?;
-    commit(tx).await?;
-    invalidation.carry_out(core).await;
+    change.invalidate(tags);
+    change.invalidate(campaigns.iter().map(|slug| Tag::campaign(slug)));
+    change.commit().await?;
     Ok(changed)
 }
 
@@ -188,20 +186,20 @@ pub async fn set_pix_key(
     if !password_matches(core, by, password).await? {
         return Err(PixKeyError::WrongPassword);
     }
-    let now = core.clock.now();
-    let mut tx = core.db.begin().await?;
-    if let Some(until) = restricted_until(core, &mut tx, id, by).await? {
+    let mut change = Change::begin(core, Actor::Pessoa(by)).await?;
+    let now = change.now();
+    if let Some(until) = restricted_until(&mut change, id, by).await? {
         return Err(PixKeyError::RecentOwner { until });
     }
-    let known = store::pix_keys(&mut tx, id, now).await?;
+    let known = store::pix_keys(change.db(), id, now).await?;
     let from = if known.is_empty() { now } else { now + core.pix_key_cool_down() };
-    store::insert_pix_key(&mut tx, &pix_key_row(core, id, by, new, from), now).await?;
+    store::insert_pix_key(change.db(), &pix_key_row(core, id, by, new, from), now).await?;
     let detail = serde_json::json!({ "tipo": new.key.kind().as_str(), "primeira": known.is_empty() });
-    record(core, &mut tx, id, by, "organizadora.chave_pix", detail, now).await?;
-    let nome = store::name(&mut tx, id).await?;
-    tell_owners(core, &mut tx, id, &Mail::PixKeyChanged { organizadora: &nome, from }).await?;
-    let keys = store::pix_keys(&mut tx, id, now).await?;
-    commit(tx).await?;
+    change.audit("organizadora.chave_pix", id, detail).await?;
+    let nome = store::name(change.db(), id).await?;
+    tell_owners(&mut change, id, &Mail::PixKeyChanged { organizadora: &nome, from }).await?;
+    let keys = store::pix_keys(change.db(), id, now).await?;
+    change.commit().await?;
     Ok(keys)
 }
 
@@ -210,29 +208,18 @@ pub const FORMER_OWNERS: Duration = Duration::days(30);
 
 /// Until when `pessoa` may neither remove older owners nor change the PIX key: the cool-down after she became an owner beside or after
 /// others, who by then have read the letter about her. `None` where she may, and for the first owner.
-async fn restricted_until(
-    core: &Core,
-    db: &mut sqlx::PgConnection,
-    id: OrganizadoraId,
-    pessoa: PessoaId,
-) -> Result<Option<OffsetDateTime>, StoreError> {
-    let now = core.clock.now();
-    let since = members::later_owner_since(db, id, pessoa, now - FORMER_OWNERS).await?;
+async fn restricted_until(change: &mut Change<'_>, id: OrganizadoraId, pessoa: PessoaId) -> Result<Option<OffsetDateTime>, StoreError> {
+    let (core, now) = (change.core(), change.now());
+    let since = members::later_owner_since(change.db(), id, pessoa, now - FORMER_OWNERS).await?;
     Ok(since.map(|since| since + core.pix_key_cool_down()).filter(|until| *until > now))
 }
 
 /// Refuses to take the role `dona` of `pessoa` away where `by` is a recent owner and `pessoa` has been one for longer. Whether `pessoa` is an
 /// owner now.
-async fn guard_owner(
-    core: &Core,
-    db: &mut sqlx::PgConnection,
-    id: OrganizadoraId,
-    by: PessoaId,
-    pessoa: PessoaId,
-) -> Result<bool, MemberError> {
-    let Some(theirs) = members::owner_since(db, id, pessoa).await? else { return Ok(false) };
-    if let Some(until) = restricted_until(core, db, id, by).await?
-        && members::owner_since(db, id, by).await?.is_some_and(|own| theirs < own)
+async fn guard_owner(change: &mut Change<'_>, id: OrganizadoraId, by: PessoaId, pessoa: PessoaId) -> Result<bool, MemberError> {
+    let Some(theirs) = members::owner_since(change.db(), id, pessoa).await? else { return Ok(false) };
+    if let Some(until) = restricted_until(change, id, by).await?
+        && members::owner_since(change.db(), id, by).await?.is_some_and(|own| theirs < own)
     {
         return Err(MemberError::RecentOwner { until });
     }
@@ -240,83 +227,70 @@ async fn guard_owner(
 }
 
 /// Writes to every owner, and to those who were owners lately.
-async fn tell_owners(core: &Core, db: &mut sqlx::PgConnection, id: OrganizadoraId, mail: &Mail<'_>) -> Result<(), StoreError> {
-    let now = core.clock.now();
-    for (name, address) in members::owners_to_tell(db, id, now - FORMER_OWNERS).await? {
-        post(db, &core.keys.body, &core.public_url, Some(&name), &address, mail, now).await?;
+async fn tell_owners(change: &mut Change<'_>, id: OrganizadoraId, mail: &Mail<'_>) -> Result<(), StoreError> {
+    let now = change.now();
+    for (name, address) in members::owners_to_tell(change.db(), id, now - FORMER_OWNERS).await? {
+        change.mail(Recipient::named(&name, &address), mail).await?;
     }
     Ok(())
 }
 
 /// Adds a member and tells them; of a new owner every owner is told.
 pub async fn add_member(core: &Core, id: OrganizadoraId, by: PessoaId, pessoa: PessoaId, role: Role) -> Result<Member, MemberError> {
-    let now = core.clock.now();
-    let mut tx = core.db.begin().await?;
-    let member = members::insert(&mut tx, id, pessoa, role, now).await?;
+    let mut change = Change::begin(core, Actor::Pessoa(by)).await?;
+    let now = change.now();
+    let member = members::insert(change.db(), id, pessoa, role, now).await?;
     let detail = serde_json::json!({ "pessoa": pessoa, "papel": role });
-    record(core, &mut tx, id, by, "membro.adicionado", detail, now).await?;
-    let nome = store::name(&mut tx, id).await?;
-    if let Some((name, address)) = crate::store::pessoas::address(&mut tx, pessoa).await? {
+    change.audit("membro.adicionado", id, detail).await?;
+    let nome = store::name(change.db(), id).await?;
+    if let Some((name, address)) = pessoas::address(change.db(), pessoa).await? {
         let mail = Mail::MemberAdded { organizadora: &nome };
-        post(&mut tx, &core.keys.body, &core.public_url, Some(&name), &address, &mail, now).await?;
+        change.mail(Recipient::named(&name, &address), &mail).await?;
     }
     if role == Role::Dona {
         let from = now + core.pix_key_cool_down();
-        tell_owners(core, &mut tx, id, &Mail::OwnerAdded { organizadora: &nome, owner: &member.nome, from }).await?;
+        tell_owners(&mut change, id, &Mail::OwnerAdded { organizadora: &nome, owner: &member.nome, from }).await?;
     }
-    commit(tx).await?;
+    change.commit().await?;
     Ok(member)
 }
 
 /// Changes a member's role. Every owner is told where that makes or unmakes one.
 pub async fn change_member(core: &Core, id: OrganizadoraId, by: PessoaId, pessoa: PessoaId, role: Role) -> Result<Member, MemberError> {
-    let now = core.clock.now();
-    let mut tx = core.db.begin().await?;
+    let mut change = Change::begin(core, Actor::Pessoa(by)).await?;
+    let now = change.now();
     let was_owner = if role == Role::Dona {
-        members::owner_since(&mut tx, id, pessoa).await?.is_some()
+        members::owner_since(change.db(), id, pessoa).await?.is_some()
     } else {
-        guard_owner(core, &mut tx, id, by, pessoa).await?
+        guard_owner(&mut change, id, by, pessoa).await?
     };
-    let member = members::update(&mut tx, id, pessoa, role, now).await?;
+    let member = members::update(change.db(), id, pessoa, role, now).await?;
     let detail = serde_json::json!({ "pessoa": pessoa, "papel": role });
-    record(core, &mut tx, id, by, "membro.alterado", detail, now).await?;
+    change.audit("membro.alterado", id, detail).await?;
     if was_owner != (role == Role::Dona) {
-        let nome = store::name(&mut tx, id).await?;
+        let nome = store::name(change.db(), id).await?;
         let mail = if was_owner {
             Mail::OwnerRemoved { organizadora: &nome, owner: &member.nome }
         } else {
             Mail::OwnerAdded { organizadora: &nome, owner: &member.nome, from: now + core.pix_key_cool_down() }
         };
-        tell_owners(core, &mut tx, id, &mail).await?;
+        tell_owners(&mut change, id, &mail).await?;
     }
-    commit(tx).await?;
+    change.commit().await?;
     Ok(member)
 }
 
 /// Removes a member. Every owner is told where she was one, herself included.
 pub async fn remove_member(core: &Core, id: OrganizadoraId, by: PessoaId, pessoa: PessoaId) -> Result<(), MemberError> {
-    let now = core.clock.now();
-    let mut tx = core.db.begin().await?;
-    let was_owner = guard_owner(core, &mut tx, id, by, pessoa).await?;
-    members::delete(&mut tx, id, pessoa, now).await?;
-    record(core, &mut tx, id, by, "membro.removido", serde_json::json!({ "pessoa": pessoa }), now).await?;
-    if was_owner && let Some((owner, _)) = crate::store::pessoas::address(&mut tx, pessoa).await? {
-        let nome = store::name(&mut tx, id).await?;
-        tell_owners(core, &mut tx, id, &Mail::OwnerRemoved { organizadora: &nome, owner: &owner }).await?;
+    let mut change = Change::begin(core, Actor::Pessoa(by)).await?;
+    let now = change.now();
+    let was_owner = guard_owner(&mut change, id, by, pessoa).await?;
+    members::delete(change.db(), id, pessoa, now).await?;
+    change.audit("membro.removido", id, serde_json::json!({ "pessoa": pessoa })).await?;
+    if was_owner && let Some((owner, _)) = pessoas::address(change.db(), pessoa).await? {
+        let nome = store::name(change.db(), id).await?;
+        tell_owners(&mut change, id, &Mail::OwnerRemoved { organizadora: &nome, owner: &owner }).await?;
     }
-    commit(tx).await?;
+    change.commit().await?;
     Ok(())
-}
-
-async fn record(
-    core: &Core,
-    db: &mut sqlx::PgConnection,
-    id: OrganizadoraId,
-    by: PessoaId,
-    action: &'static str,
-    detail: serde_json::Value,
-    now: OffsetDateTime,
-) -> Result<(), StoreError> {
-    let actor = Actor::Pessoa(by).to_string();
-    audit::record(db, core.clock.new_id(), &Deed { actor: &actor, action, target: id.into(), detail }, now).await
 }

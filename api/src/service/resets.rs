@@ -3,11 +3,13 @@
 
 use std::time::{Duration, Instant};
 
+use super::Actor;
+use super::change::Change;
 use crate::domain::email::Email;
 use crate::keys::{random_hex, sha256};
-use crate::mail::{Mail, post};
+use crate::mail::{Mail, Recipient};
 use crate::state::{AppState, Core};
-use crate::store::{Class, StoreError, commit, pessoas};
+use crate::store::{Class, StoreError, pessoas};
 use crate::telemetry::chain;
 
 /// How long a code is good for.
@@ -47,14 +49,14 @@ async fn carry_out(core: &Core, email: &Email) {
 
 /// Sends a code to set a new password, where the address has an account. Of background work, since nobody waits for it.
 pub async fn send(core: &Core, email: &Email) -> Result<(), StoreError> {
-    let now = core.clock.now();
     let token = random_hex();
-    let mut tx = core.db.begin_in_background().await?;
-    if let Some(account) = pessoas::credentials(&mut tx, email).await? {
+    let mut change = Change::begin_in_background(core, Actor::Guest).await?;
+    let now = change.now();
+    if let Some(account) = pessoas::credentials(change.db(), email).await? {
         let until = now + LIFE;
-        pessoas::insert_reset(&mut tx, &sha256(token.as_bytes()), account.id, now, until).await?;
+        pessoas::insert_reset(change.db(), &sha256(token.as_bytes()), account.id, now, until).await?;
         let mail = Mail::ResetPassword { token: &token, until };
-        post(&mut tx, &core.keys.body, &core.public_url, None, email.as_str(), &mail, now).await?;
+        change.mail(Recipient::unnamed(email.as_str()), &mail).await?;
     }
-    commit(tx).await
+    change.commit().await
 }

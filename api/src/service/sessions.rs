@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use secrecy::SecretString;
 use time::{Duration, OffsetDateTime};
 
+use super::Actor;
 use super::accounts::{AccountError, password_matches};
-use super::invalidation::Invalidation;
+use super::change::Change;
 use crate::cache::Tag;
 use crate::domain::email::Email;
 use crate::domain::ids::{PessoaId, SessaoId};
@@ -15,7 +16,7 @@ use crate::password::PasswordsError;
 use crate::state::Core;
 use crate::store::access_log::{self, Access};
 use crate::store::sessions::{self, NewSession, Session};
-use crate::store::{StoreError, commit, pessoas};
+use crate::store::{StoreError, pessoas};
 
 /// A session ends after this long whatever happens.
 const LIFE: Duration = Duration::days(30);
@@ -78,30 +79,29 @@ pub async fn log_in(
     let stored = account.as_ref().map(|account| account.senha_hash.clone());
     let matches = core.passwords.verify(ticket, password, stored).await?;
     let account = account.filter(|_| matches).ok_or(LogInError::Refused)?;
-    let now = core.clock.now();
     let token = random_hex();
+    let mut change = Change::begin(core, Actor::Pessoa(account.id)).await?;
+    let (access, now) = (change.new_id(), change.now());
     let session = NewSession {
-        id: SessaoId(core.clock.new_id()),
+        id: SessaoId(change.new_id()),
         hash: sha256(token.as_bytes()),
         pessoa_id: account.id,
         versao_auth: account.versao_auth,
         agente: agent,
         expira_em: now + LIFE,
     };
-    let mut tx = core.db.begin().await?;
-    sessions::insert(&mut tx, &session, now).await?;
-    access_log::record(&mut tx, core.clock.new_id(), ip, Access::LogIn(account.id), now).await?;
-    commit(tx).await?;
+    sessions::insert(change.db(), &session, now).await?;
+    access_log::record(change.db(), access, ip, Access::LogIn(account.id), now).await?;
+    change.commit().await?;
     Ok(Opened { id: session.id, token, pessoa_id: account.id, life: LIFE })
 }
 
 /// Ends a session of `pessoa`; whether there was one. It is over for every process before this returns, where Redis answers.
 pub async fn end(core: &Core, pessoa: PessoaId, id: SessaoId) -> Result<bool, StoreError> {
-    let mut tx = core.db.begin().await?;
-    let Some(hash) = sessions::delete(&mut tx, pessoa, id).await? else { return Ok(false) };
-    let invalidation = Invalidation::announce(&mut tx, vec![Tag::session(&hash)], core.clock.now()).await?;
-    commit(tx).await?;
-    invalidation.carry_out(core).await;
+    let mut change = Change::begin(core, Actor::Pessoa(pessoa)).await?;
+    let Some(hash) = sessions::delete(change.db(), pessoa, id).await? else { return Ok(false) };
+    change.invalidate([Tag::session(&hash)]);
+    change.commit().await?;
     Ok(true)
 }
 
@@ -111,12 +111,11 @@ pub async fn reauthenticate(core: &Core, session: &Session, password: SecretStri
         return Err(LogInError::Refused);
     }
     let token = random_hex();
-    let now = core.clock.now();
-    let mut tx = core.db.begin().await?;
-    let old = sessions::renew(&mut tx, session.id, &sha256(token.as_bytes()), now).await?.ok_or(LogInError::Refused)?;
-    let invalidation = Invalidation::announce(&mut tx, vec![Tag::session(&old)], now).await?;
-    commit(tx).await?;
-    invalidation.carry_out(core).await;
+    let mut change = Change::begin(core, Actor::Pessoa(session.pessoa_id)).await?;
+    let now = change.now();
+    let old = sessions::renew(change.db(), session.id, &sha256(token.as_bytes()), now).await?.ok_or(LogInError::Refused)?;
+    change.invalidate([Tag::session(&old)]);
+    change.commit().await?;
     Ok(Opened { id: session.id, token, pessoa_id: session.pessoa_id, life: LIFE })
 }
 

@@ -3,22 +3,19 @@
 //! Each is one transaction with its audit record (state before and after, and the reason) and the announcement to the caches. A
 //! process that serves carries the announcement out within a second, since the command line does not speak to Redis.
 
-use sqlx::{PgConnection, PgPool};
-use time::OffsetDateTime;
-
-use super::Actor;
-use super::invalidation::Invalidation;
+use super::change::{Change, CommandLine};
 use crate::cache::Tag;
-use crate::clock::Clock;
 use crate::domain::doacao::MessageStatus;
 use crate::domain::ids::DoacaoId;
 use crate::domain::organizadora::OrganizadoraStatus;
 use crate::domain::role::PessoaStatus;
 use crate::domain::slug::Slug;
 use crate::domain::text::Reason;
-use crate::store::audit::{self, AuditTarget, Deed};
+use crate::store::audit::{self, AuditTarget};
 use crate::store::pessoas::PessoaRef;
-use crate::store::{StoreError, campanhas, commit, doacoes, organizadoras, pessoas, sessions};
+use crate::store::{StoreError, campanhas, doacoes, organizadoras, pessoas, sessions};
+
+type CliChange<'a> = Change<'a, CommandLine>;
 
 const SUSPENDED_ORGANIZADORA: &str = "organizadora.suspensa";
 
@@ -60,188 +57,150 @@ pub enum SuspensionError {
     Store(#[from] StoreError),
 }
 
-impl From<sqlx::Error> for SuspensionError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Store(error.into())
-    }
-}
-
 /// Ends every session of a person and lets them open no other; their reset codes are worth nothing any more. Their donations, and
 /// what they are a member of, stay as they are.
-pub async fn suspend_person(
-    db: &PgPool,
-    clock: &Clock,
-    who: &PessoaRef,
-    reason: &Reason,
-) -> Result<StatusChange<PessoaStatus>, SuspensionError> {
-    set_person(db, clock, who, PessoaStatus::Suspensa, reason).await
+pub async fn suspend_person(site: &CommandLine, who: &PessoaRef, reason: &Reason) -> Result<StatusChange<PessoaStatus>, SuspensionError> {
+    set_person(site, who, PessoaStatus::Suspensa, reason).await
 }
 
 /// Lets a suspended person log in again.
-pub async fn reinstate_person(
-    db: &PgPool,
-    clock: &Clock,
-    who: &PessoaRef,
-    reason: &Reason,
-) -> Result<StatusChange<PessoaStatus>, SuspensionError> {
-    set_person(db, clock, who, PessoaStatus::Ativa, reason).await
+pub async fn reinstate_person(site: &CommandLine, who: &PessoaRef, reason: &Reason) -> Result<StatusChange<PessoaStatus>, SuspensionError> {
+    set_person(site, who, PessoaStatus::Ativa, reason).await
 }
 
 async fn set_person(
-    db: &PgPool,
-    clock: &Clock,
+    site: &CommandLine,
     who: &PessoaRef,
     to: PessoaStatus,
     reason: &Reason,
 ) -> Result<StatusChange<PessoaStatus>, SuspensionError> {
-    let now = clock.now();
-    let mut tx = db.begin().await?;
-    let locked = pessoas::lock(&mut tx, who).await?.ok_or(SuspensionError::NotFound("person"))?;
+    let mut change = Change::begin_at_command_line(site).await?;
+    let now = change.now();
+    let locked = pessoas::lock(change.db(), who).await?.ok_or(SuspensionError::NotFound("person"))?;
     let (id, from) = (locked.id, locked.situacao);
     if from == to {
         return Ok(StatusChange::Already(to));
     }
-    pessoas::set_status(&mut tx, id, to, now).await?;
-    pessoas::void_resets(&mut tx, id, now).await?;
-    let sessions = sessions::delete_all(&mut tx, id).await?;
+    pessoas::set_status(change.db(), id, to, now).await?;
+    pessoas::void_resets(change.db(), id, now).await?;
+    let sessions = sessions::delete_all(change.db(), id).await?;
     let action = match to {
         PessoaStatus::Suspensa => "pessoa.suspensa",
         PessoaStatus::Ativa => "pessoa.reativada",
     };
-    record(&mut tx, clock, (action, id.into()), [from.as_str(), to.as_str()], reason).await?;
-    let tags = sessions.iter().map(|hash| Tag::session(hash)).chain([Tag::pessoa(id)]).collect();
-    announce(&mut tx, tags, now).await?;
-    commit(tx).await?;
+    record(&mut change, (action, id.into()), [from.as_str(), to.as_str()], reason).await?;
+    change.invalidate(sessions.iter().map(|hash| Tag::session(hash)).chain([Tag::pessoa(id)]));
+    change.commit().await?;
     Ok(StatusChange::Changed { from, to })
 }
 
 /// Hides an organisation with all of its campaigns, which take no donations and are not published meanwhile. Payments that arrive
 /// all the same are recorded, and can be confirmed and refunded.
 pub async fn suspend_organizadora(
-    db: &PgPool,
-    clock: &Clock,
+    site: &CommandLine,
     slug: &Slug,
     reason: &Reason,
 ) -> Result<StatusChange<OrganizadoraStatus>, SuspensionError> {
-    let mut tx = db.begin().await?;
-    let locked = find_organizadora(&mut tx, slug).await?;
+    let mut change = Change::begin_at_command_line(site).await?;
+    let locked = find_organizadora(&mut change, slug).await?;
     if locked.situacao == OrganizadoraStatus::Suspensa {
         return Ok(StatusChange::Already(locked.situacao));
     }
-    let change = OrganizadoraChange { slug, locked, to: OrganizadoraStatus::Suspensa, action: SUSPENDED_ORGANIZADORA };
-    let outcome = change.apply(&mut tx, clock, reason).await?;
-    commit(tx).await?;
+    let step = OrganizadoraStep { slug, locked, to: OrganizadoraStatus::Suspensa, action: SUSPENDED_ORGANIZADORA };
+    let outcome = step.apply(&mut change, reason).await?;
+    change.commit().await?;
     Ok(outcome)
 }
 
 /// Gives a suspended organisation the state that it had before; `pendente` where nothing says which that was.
 pub async fn reinstate_organizadora(
-    db: &PgPool,
-    clock: &Clock,
+    site: &CommandLine,
     slug: &Slug,
     reason: &Reason,
 ) -> Result<StatusChange<OrganizadoraStatus>, SuspensionError> {
-    let mut tx = db.begin().await?;
-    let locked = find_organizadora(&mut tx, slug).await?;
+    let mut change = Change::begin_at_command_line(site).await?;
+    let locked = find_organizadora(&mut change, slug).await?;
     if locked.situacao != OrganizadoraStatus::Suspensa {
         return Ok(StatusChange::Already(locked.situacao));
     }
-    let detail = audit::last_detail(&mut tx, SUSPENDED_ORGANIZADORA, locked.id.into()).await?;
+    let detail = audit::last_detail(change.db(), SUSPENDED_ORGANIZADORA, locked.id.into()).await?;
     let before = detail.as_ref().and_then(|detail| detail.get("antes"));
     let was_verified = before.is_some_and(|before| before == OrganizadoraStatus::Verificada.as_str());
     let to = if was_verified { OrganizadoraStatus::Verificada } else { OrganizadoraStatus::Pendente };
-    let outcome = OrganizadoraChange { slug, locked, to, action: "organizadora.reativada" }.apply(&mut tx, clock, reason).await?;
-    commit(tx).await?;
+    let outcome = OrganizadoraStep { slug, locked, to, action: "organizadora.reativada" }.apply(&mut change, reason).await?;
+    change.commit().await?;
     Ok(outcome)
 }
 
-async fn find_organizadora(db: &mut PgConnection, slug: &Slug) -> Result<organizadoras::LockedOrganizadora, SuspensionError> {
-    organizadoras::lock(db, slug.as_str()).await?.ok_or(SuspensionError::NotFound("organizadora"))
+async fn find_organizadora(change: &mut CliChange<'_>, slug: &Slug) -> Result<organizadoras::LockedOrganizadora, SuspensionError> {
+    organizadoras::lock(change.db(), slug.as_str()).await?.ok_or(SuspensionError::NotFound("organizadora"))
 }
 
-/// A change of an organisation's state.
-struct OrganizadoraChange<'a> {
+/// What changes of an organisation.
+struct OrganizadoraStep<'a> {
     slug: &'a Slug,
     locked: organizadoras::LockedOrganizadora,
     to: OrganizadoraStatus,
     action: &'static str,
 }
 
-impl OrganizadoraChange<'_> {
-    async fn apply(self, db: &mut PgConnection, clock: &Clock, reason: &Reason) -> Result<StatusChange<OrganizadoraStatus>, StoreError> {
+impl OrganizadoraStep<'_> {
+    async fn apply(self, change: &mut CliChange<'_>, reason: &Reason) -> Result<StatusChange<OrganizadoraStatus>, StoreError> {
         let Self { slug, locked, to, action } = self;
-        let (id, from, now) = (locked.id, locked.situacao, clock.now());
-        organizadoras::set_status(db, id, to, now).await?;
-        record(db, clock, (action, id.into()), [from.as_str(), to.as_str()], reason).await?;
-        let mut tags = vec![Tag::organizadora(slug.as_str()), Tag::organizadoras(), Tag::campaigns()];
-        for campaign in campanhas::slugs(db, id).await? {
-            tags.extend([Tag::campaign(&campaign), Tag::totals(&campaign), Tag::feed(&campaign)]);
+        let (id, from, now) = (locked.id, locked.situacao, change.now());
+        organizadoras::set_status(change.db(), id, to, now).await?;
+        record(change, (action, id.into()), [from.as_str(), to.as_str()], reason).await?;
+        change.invalidate([Tag::organizadora(slug.as_str()), Tag::organizadoras(), Tag::campaigns()]);
+        for campaign in campanhas::slugs(change.db(), id).await? {
+            change.invalidate([Tag::campaign(&campaign), Tag::totals(&campaign), Tag::feed(&campaign)]);
         }
-        announce(db, tags, now).await?;
         Ok(StatusChange::Changed { from, to })
     }
 }
 
 /// Hides the message of a donation from the feed, and each that its donor puts in its place. The donor still sees it.
-pub async fn hide_message(
-    db: &PgPool,
-    clock: &Clock,
-    id: DoacaoId,
-    reason: &Reason,
-) -> Result<StatusChange<MessageStatus>, SuspensionError> {
-    set_message(db, clock, id, MessageStatus::Oculta, reason).await
+pub async fn hide_message(site: &CommandLine, id: DoacaoId, reason: &Reason) -> Result<StatusChange<MessageStatus>, SuspensionError> {
+    set_message(site, id, MessageStatus::Oculta, reason).await
 }
 
 /// Shows the message of a donation in the feed again.
-pub async fn show_message(
-    db: &PgPool,
-    clock: &Clock,
-    id: DoacaoId,
-    reason: &Reason,
-) -> Result<StatusChange<MessageStatus>, SuspensionError> {
-    set_message(db, clock, id, MessageStatus::Publicada, reason).await
+pub async fn show_message(site: &CommandLine, id: DoacaoId, reason: &Reason) -> Result<StatusChange<MessageStatus>, SuspensionError> {
+    set_message(site, id, MessageStatus::Publicada, reason).await
 }
 
 async fn set_message(
-    db: &PgPool,
-    clock: &Clock,
+    site: &CommandLine,
     id: DoacaoId,
     to: MessageStatus,
     reason: &Reason,
 ) -> Result<StatusChange<MessageStatus>, SuspensionError> {
-    let now = clock.now();
-    let mut tx = db.begin().await?;
-    let locked = doacoes::lock_message(&mut tx, id).await?.ok_or(SuspensionError::NotFound("donation"))?;
+    let mut change = Change::begin_at_command_line(site).await?;
+    let now = change.now();
+    let locked = doacoes::lock_message(change.db(), id).await?.ok_or(SuspensionError::NotFound("donation"))?;
     if locked.situacao == to {
         return Ok(StatusChange::Already(to));
     }
     if to == MessageStatus::Oculta && !locked.tem_mensagem {
         return Err(SuspensionError::NoMessage);
     }
-    doacoes::set_message_status(&mut tx, id, to, now).await?;
+    doacoes::set_message_status(change.db(), id, to, now).await?;
     let action = match to {
         MessageStatus::Oculta => "mensagem.oculta",
         MessageStatus::Publicada => "mensagem.publicada",
     };
-    record(&mut tx, clock, (action, id.into()), [locked.situacao.as_str(), to.as_str()], reason).await?;
-    announce(&mut tx, vec![Tag::feed(&locked.campanha_slug)], now).await?;
-    commit(tx).await?;
+    record(&mut change, (action, id.into()), [locked.situacao.as_str(), to.as_str()], reason).await?;
+    change.invalidate([Tag::feed(&locked.campanha_slug)]);
+    change.commit().await?;
     Ok(StatusChange::Changed { from: locked.situacao, to })
 }
 
-async fn announce(db: &mut PgConnection, tags: Vec<Tag>, now: OffsetDateTime) -> Result<(), StoreError> {
-    Invalidation::announce(db, tags, now).await.map(drop)
-}
-
-/// Records `(action, target)` with the states before and after.
+/// Records `action` on `target` with the states before and after.
 async fn record(
-    db: &mut PgConnection,
-    clock: &Clock,
+    change: &mut CliChange<'_>,
     (action, target): (&'static str, AuditTarget),
     [before, after]: [&str; 2],
     reason: &Reason,
 ) -> Result<(), StoreError> {
-    let actor = Actor::Cli.to_string();
     let detail = serde_json::json!({ "antes": before, "depois": after, "motivo": reason.as_str() });
-    audit::record(db, clock.new_id(), &Deed { actor: &actor, action, target, detail }, clock.now()).await
+    change.audit(action, target, detail).await
 }

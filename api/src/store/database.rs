@@ -145,22 +145,6 @@ pub async fn collect_missing_statistics(pool: &PgPool) -> Result<(), StoreError>
     commit(tx).await
 }
 
-/// Commits a success and rolls back a failure, before the answer goes out. A transaction that is merely dropped is rolled back a moment
-/// later, and until then holds its locks against the client's next request.
-pub async fn conclude<T, E: From<StoreError>>(tx: Transaction<'static, Postgres>, result: Result<T, E>) -> Result<T, E> {
-    match result {
-        Ok(value) => {
-            commit(tx).await?;
-            Ok(value)
-        }
-        Err(error) => {
-            // Without a connection there is nothing left to roll back.
-            let _ = tx.rollback().await;
-            Err(error)
-        }
-    }
-}
-
 /// Commits, with the store's error.
 pub async fn commit(tx: Transaction<'static, Postgres>) -> Result<(), StoreError> {
     Ok(tx.commit().await?)

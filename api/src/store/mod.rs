@@ -25,7 +25,7 @@ pub mod schema;
 pub mod sessions;
 pub mod totals;
 
-pub use database::{Database, commit, conclude};
+pub use database::{Database, commit};
 
 use std::time::Duration;
 

@@ -553,7 +553,7 @@ async fn a_suspended_or_promoted_person_has_no_session_left() {
     let log_in = app.post("sessoes", json!({"email": suspended.email, "senha": "uma frase longa"})).send().await;
     log_in.expect_problem(401, "credenciais-invalidas");
     let email = Email::parse(&promoted.email).unwrap();
-    assert!(administration::grant_admin(&app.owner, &app.state.clock, &email).await.unwrap());
+    assert!(administration::grant_admin(&app.command_line(), &email).await.unwrap());
     assert_worthless(&app, &org, &promoted.cookie).await;
 }
 

@@ -270,7 +270,7 @@ async fn a_pix_key_change_waits_a_day_in_production() {
     let slug = campaign["slug"].as_str().unwrap();
     let publish = async || app.post(&format!("campanhas/{slug}/publicacao"), json!({})).by(&org.owner).send().await;
     publish().await.expect_problem(409, "organizadora-nao-verificada");
-    assert!(doacoes_api::service::administration::verify_organizadora(app.state.db.pool(), &app.state.clock, &org.slug).await.unwrap());
+    assert!(administration::verify_organizadora(&app.command_line(), &org.slug).await.unwrap());
     publish().await.expect(200);
 
     let path = format!("organizadoras/{}/chave-pix", org.slug);
@@ -300,7 +300,7 @@ async fn a_pix_key_change_can_be_taken_back_during_its_cool_down() {
     let org = app.org().await;
     let draft = app.draft(&org, json!({})).await;
     let slug = draft["slug"].as_str().unwrap();
-    doacoes_api::service::administration::verify_organizadora(app.state.db.pool(), &app.state.clock, &org.slug).await.unwrap();
+    administration::verify_organizadora(&app.command_line(), &org.slug).await.unwrap();
     app.post(&format!("campanhas/{slug}/publicacao"), json!({})).by(&org.owner).send().await.expect(200);
     let path = format!("organizadoras/{}/chave-pix", org.slug);
     let put = async |chave: &str| {

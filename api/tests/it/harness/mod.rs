@@ -33,6 +33,7 @@ use doacoes_api::domain::provider::Provider;
 use doacoes_api::keys::Keys;
 use doacoes_api::mail::Letter;
 use doacoes_api::service::administration;
+use doacoes_api::service::change::CommandLine;
 use doacoes_api::state::AppState;
 use doacoes_api::store;
 use secrecy::SecretString;
@@ -201,6 +202,11 @@ impl TestApp {
     /// Folds every delta.
     pub async fn fold(&self) {
         while self.background.run_once(Task::TotalsRollup).await.unwrap() == Some(Turn::More) {}
+    }
+
+    /// The command line with the clock of the application.
+    pub fn command_line(&self) -> CommandLine {
+        CommandLine { db: self.owner.clone(), clock: self.state.clock.clone() }
     }
 
     /// Fails unless totals, ledger, receipts and refunds agree.
