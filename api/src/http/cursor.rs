@@ -13,6 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::problem::{Code, Problem};
 use crate::cache::Stored;
 use crate::keys::KeyRing;
+use crate::state::Core;
 
 const LIFE: Duration = Duration::hours(24);
 /// Items of a page where nobody says how many.
@@ -65,13 +66,13 @@ impl List {
     }
 
     /// Where the page begins, and how many items it has.
-    pub fn start<P: DeserializeOwned>(&self, keys: &KeyRing, query: &PageQuery, now: OffsetDateTime) -> Result<(Option<P>, u8), Problem> {
+    pub fn start<P: DeserializeOwned>(&self, core: &Core, query: &PageQuery) -> Result<(Option<P>, u8), Problem> {
         let limit = query.limite.unwrap_or(DEFAULT_LIMIT);
         if !(1..=MAX_LIMIT).contains(&limit) {
             return Err(Problem::invalid("limite", format!("vai de 1 a {MAX_LIMIT}")));
         }
         let position = match &query.cursor {
-            Some(cursor) => Some(self.open(keys, cursor, now).ok_or_else(bad_cursor)?),
+            Some(cursor) => Some(self.open(&core.keys.cursor, cursor, core.clock.now()).ok_or_else(bad_cursor)?),
             None => None,
         };
         Ok((position, limit))
@@ -85,28 +86,20 @@ impl List {
     }
 
     /// The page of `rows`, of which one more than `limit` was asked for.
-    pub fn page<R, T, P: Serialize>(
-        &self,
-        keys: &KeyRing,
-        mut rows: Vec<R>,
-        limit: u8,
-        now: OffsetDateTime,
-        position: impl Fn(&R) -> P,
-        item: impl Fn(R) -> T,
-    ) -> Linked<T> {
+    pub fn page<R, P: Serialize>(&self, core: &Core, mut rows: Vec<R>, limit: u8, position: impl Fn(&R) -> P) -> Linked<R> {
         let tem_mais = rows.len() > usize::from(limit);
         rows.truncate(usize::from(limit));
         let next = rows.last().filter(|_| tem_mais).map(|row| {
-            let sealed = Sealed { until: (now + LIFE).unix_timestamp(), position: position(row) };
+            let sealed = Sealed { until: (core.clock.now() + LIFE).unix_timestamp(), position: position(row) };
             // Numbers and ids always serialise.
             let plain = serde_json::to_vec(&sealed).unwrap_or_default();
-            URL_SAFE_NO_PAD.encode(keys.seal(&plain, self.context.as_bytes()))
+            URL_SAFE_NO_PAD.encode(core.keys.cursor.seal(&plain, self.context.as_bytes()))
         });
         let link = next.as_ref().map(|cursor| {
             let separator = if self.path.contains('?') { '&' } else { '?' };
             format!("<{}{separator}cursor={cursor}&limite={limit}>; rel=\"next\"", self.path)
         });
-        Linked { link, page: Page { itens: rows.into_iter().map(item).collect(), tem_mais, proximo_cursor: next } }
+        Linked { link, page: Page { itens: rows, tem_mais, proximo_cursor: next } }
     }
 }
 
@@ -115,6 +108,14 @@ impl List {
 pub struct Linked<T> {
     link: Option<String>,
     page: Page<T>,
+}
+
+impl<R> Linked<R> {
+    /// The page with each row as its item.
+    pub fn map<T>(self, item: impl FnMut(R) -> T) -> Linked<T> {
+        let Page { itens, tem_mais, proximo_cursor } = self.page;
+        Linked { link: self.link, page: Page { itens: itens.into_iter().map(item).collect(), tem_mais, proximo_cursor } }
+    }
 }
 
 impl<T: Serialize> Linked<T> {

@@ -119,6 +119,7 @@ impl From<OrganizadoraError> for Problem {
                 Self::new(Code::CnpjTaken, "Outra organizadora usa este CNPJ. Se for a sua, fale com o suporte.")
             }
             OrganizadoraError::SlugTaken => slug_taken(),
+            OrganizadoraError::Owner(_) => Self::internal(error),
             OrganizadoraError::Store(error) => error.into(),
         }
     }

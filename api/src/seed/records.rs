@@ -132,6 +132,14 @@ struct Last {
     at: OffsetDateTime,
 }
 
+/// What led to an event.
+struct Cause<'a> {
+    /// The state before; `None` before the first event.
+    from: Option<DonationStatus>,
+    actor: &'a str,
+    reason: Option<&'a str>,
+}
+
 /// A movement of money into the bank, for the campaign; a negative amount goes back.
 struct Movement<'a> {
     id: Uuid,
@@ -198,7 +206,7 @@ impl Batch {
         let provider = Actor::Psp.to_string();
         let receipt = donation.receipt.as_ref();
         let mut last = Last { status: DonationStatus::Criada, seq: 1, at: donation.created };
-        self.push_event(donation, None, &last, &donor, None);
+        self.push_event(donation, &last, &Cause { from: None, actor: &donor, reason: None });
         for event in donation.fate.events() {
             let (actor, reason, at) = match (event, receipt, receipt.and_then(|receipt| receipt.refund.as_ref())) {
                 (DonationEvent::Settle, Some(receipt), _) if is_declared(receipt) => (owner.as_str(), Some(words::DECLARED), receipt.at),
@@ -210,20 +218,20 @@ impl Batch {
             };
             let status = last.status.next(*event).ok_or(SeedError::Illegal("situacao"))?;
             let next = Last { status, seq: last.seq + 1, at };
-            self.push_event(donation, Some(last.status), &next, actor, reason);
+            self.push_event(donation, &next, &Cause { from: Some(last.status), actor, reason });
             last = next;
         }
         Ok(last)
     }
 
-    fn push_event(&mut self, donation: &Donation<'_>, from: Option<DonationStatus>, to: &Last, actor: &str, reason: Option<&str>) {
+    fn push_event(&mut self, donation: &Donation<'_>, to: &Last, cause: &Cause<'_>) {
         self.eventos.push([
             donation.id.into(),
             to.seq.into(),
-            from.map(DonationStatus::as_str).into(),
+            cause.from.map(DonationStatus::as_str).into(),
             to.status.as_str().into(),
-            actor.into(),
-            reason.into(),
+            cause.actor.into(),
+            cause.reason.into(),
             to.at.into(),
         ]);
     }

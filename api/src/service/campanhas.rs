@@ -8,7 +8,7 @@ use crate::domain::ids::{CampanhaId, OrganizadoraId, PessoaId};
 use crate::domain::organizadora::OrganizadoraStatus;
 use crate::domain::slug::Slug;
 use crate::state::Core;
-use crate::store::campanhas::{self as store, CampaignChanges, Campanha, NewCampaign, UpdateError};
+use crate::store::campanhas::{self as store, CampaignChanges, CampaignRow, Campanha, NewCampaign, UpdateError};
 use crate::store::{StoreError, ledger, organizadoras};
 
 /// Why a campaign did not change.
@@ -62,26 +62,21 @@ pub async fn create(
 ) -> Result<Campanha, CampaignError> {
     let mut change = Change::begin(core, Actor::Pessoa(by)).await?;
     let (id, now) = (CampanhaId(change.new_id()), change.now());
-    let slug = if let Some(slug) = slug {
-        if !store::insert(change.db(), id, organizadora, slug, new, now).await? {
+    let mut chosen = slug.cloned().unwrap_or_else(|| Slug::from_title(new.titulo.as_str(), "campanha"));
+    let row = CampaignRow { id, organizadora_id: organizadora, slug: &chosen, campaign: new };
+    if !store::insert(change.db(), &row, now).await? {
+        if slug.is_some() {
             return Err(CampaignError::SlugTaken);
         }
-        slug.clone()
-    } else {
-        let plain = Slug::from_title(new.titulo.as_str(), "campanha");
-        if store::insert(change.db(), id, organizadora, &plain, new, now).await? {
-            plain
-        } else {
-            let longer = plain.with_suffix(id.0);
-            if !store::insert(change.db(), id, organizadora, &longer, new, now).await? {
-                return Err(CampaignError::SlugTaken);
-            }
-            longer
+        let longer = chosen.with_suffix(id.0);
+        if !store::insert(change.db(), &CampaignRow { slug: &longer, ..row }, now).await? {
+            return Err(CampaignError::SlugTaken);
         }
-    };
+        chosen = longer;
+    }
     ledger::open_campanha(change.db(), id).await?;
     change.audit("campanha.criada", id, serde_json::json!({})).await?;
-    let made = store::get(change.db(), slug.as_str()).await?.ok_or(CampaignError::NotFound)?;
+    let made = store::get(change.db(), chosen.as_str()).await?.ok_or(CampaignError::NotFound)?;
     change.commit().await?;
     Ok(made)
 }

@@ -24,7 +24,7 @@ use crate::gateway::{ChargeError, ChargeRequest, PaymentGateway};
 use crate::keys::{KeyRing, sha256};
 use crate::state::Core;
 use crate::store::campanhas::DonationTarget;
-use crate::store::doacoes::{self as store, Doacao, NewDonation, Step};
+use crate::store::doacoes::{self as store, Doacao, DonationOrigin, DonorChanges, NewDonation, Step};
 use crate::store::idempotency::Scope;
 use crate::store::pagamentos::{self, NewPayment, Pagamento};
 use crate::store::{StoreError, campanhas, organizadoras, pessoas};
@@ -219,8 +219,9 @@ async fn donate(change: &mut Change<'_>, target: DonationTarget, sender: Sender,
         aviso_privacidade: crate::state::PRIVACY_NOTICE.to_owned(),
         expira_em: payment.expira_em,
     };
-    let (actor, access) = (change.actor().to_string(), (change.new_id(), sender.ip));
-    let doacao = store::insert(change.db(), &new, &payment, access, &actor, now).await?;
+    let actor = change.actor().to_string();
+    let origin = DonationOrigin { actor: &actor, access_id: change.new_id(), ip: sender.ip };
+    let doacao = store::insert(change.db(), &new, &payment, &origin, now).await?;
     Ok(Donated { doacao, cobranca: payment.stored(now) })
 }
 
@@ -359,17 +360,6 @@ async fn charge_again(change: &mut Change<'_>, id: DoacaoId) -> Result<Pagamento
     Ok(payment.stored(now))
 }
 
-/// What a donor may change of a donation; `None` stays as it is.
-#[derive(Clone, Debug, Default)]
-pub struct DonorChanges {
-    /// Who sees the donor.
-    pub visibilidade: Option<Visibility>,
-    /// Whether the feed hides the amount.
-    pub oculta_valor: Option<bool>,
-    /// The message; can be taken away.
-    pub mensagem: Option<Option<Message>>,
-}
-
 /// Changes a donation where `version` is still the current one.
 pub async fn update(core: &Core, donation: &Doacao, version: i32, changes: &DonorChanges, actor: Actor) -> Result<Doacao, DonorError> {
     if let Some(visibilidade) = changes.visibilidade {
@@ -380,8 +370,7 @@ pub async fn update(core: &Core, donation: &Doacao, version: i32, changes: &Dono
     }
     let mut change = Change::begin(core, actor).await?;
     let now = change.now();
-    let message = changes.mensagem.as_ref().map(Option::as_ref);
-    if !store::update(change.db(), donation.id, version, changes.visibilidade, changes.oculta_valor, message, now).await? {
+    if !store::update(change.db(), donation.id, version, changes, now).await? {
         return Err(DonorError::Stale);
     }
     let changed = store::get(change.db(), donation.id).await?.ok_or(DonorError::NotFound)?;

@@ -11,6 +11,7 @@ use crate::config::Profile;
 use crate::domain::br_code::{City, ReceiverName};
 use crate::domain::cnpj::Cnpj;
 use crate::domain::ids::{OrganizadoraId, PessoaId};
+use crate::domain::organizadora::OrganizadoraStatus;
 use crate::domain::pix_key::PixKey;
 use crate::domain::role::Role;
 use crate::domain::slug::Slug;
@@ -19,7 +20,7 @@ use crate::mail::{Mail, Recipient};
 use crate::password::PasswordsError;
 use crate::state::Core;
 use crate::store::members::{self, Member, MemberError};
-use crate::store::organizadoras::{self as store, InsertError, NewPixKey, Organizadora, StoredPixKey};
+use crate::store::organizadoras::{self as store, InsertError, NewPixKey, Organizadora, OrganizadoraRow, StoredPixKey};
 use crate::store::{StoreError, campanhas, ledger, pessoas};
 
 /// An organisation to make.
@@ -55,9 +56,23 @@ pub enum CreateError {
     /// The slug is taken.
     #[error("the slug is taken")]
     SlugTaken,
+    /// The person who makes it cannot be made its owner.
+    #[error("the owner cannot become a member")]
+    Owner(#[source] MemberError),
     /// A statement failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<MemberError> for CreateError {
+    fn from(error: MemberError) -> Self {
+        match error {
+            MemberError::Store(error) => Self::Store(error),
+            MemberError::NotFound | MemberError::AlreadyMember | MemberError::LastOwner | MemberError::RecentOwner { .. } => {
+                Self::Owner(error)
+            }
+        }
+    }
 }
 
 impl From<InsertError> for CreateError {
@@ -72,30 +87,29 @@ impl From<InsertError> for CreateError {
 
 /// Makes an organisation; whoever makes it owns it. Development verifies it at once, production leaves that to a person.
 pub async fn create(core: &Core, owner: PessoaId, new: &NewOrganizadora) -> Result<Organizadora, CreateError> {
-    let status = match core.profile {
-        Profile::Development => "verificada",
-        Profile::Production => "pendente",
+    let situacao = match core.profile {
+        Profile::Development => OrganizadoraStatus::Verificada,
+        Profile::Production => OrganizadoraStatus::Pendente,
     };
     let mut change = Change::begin(core, Actor::Pessoa(owner)).await?;
     let (id, now) = (OrganizadoraId(change.new_id()), change.now());
-    let made = if let Some(slug) = &new.slug {
-        store::insert(change.db(), id, slug, &new.nome, &new.cnpj, status, now).await?
-    } else {
-        let slug = Slug::from_title(new.nome.as_str(), "organizadora");
-        match store::insert(change.db(), id, &slug, &new.nome, &new.cnpj, status, now).await {
-            Err(InsertError::SlugTaken) => {
-                store::insert(change.db(), id, &slug.with_suffix(id.0), &new.nome, &new.cnpj, status, now).await?
-            }
-            other => other?,
+    let from_name;
+    let slug = match &new.slug {
+        Some(slug) => slug,
+        None => {
+            from_name = Slug::from_title(new.nome.as_str(), "organizadora");
+            &from_name
         }
     };
-    ledger::open_organizadora(change.db(), id).await?;
-    members::insert(change.db(), id, owner, Role::Dona, now).await.map_err(|error| match error {
-        MemberError::Store(error) => error,
-        MemberError::NotFound | MemberError::AlreadyMember | MemberError::LastOwner | MemberError::RecentOwner { .. } => {
-            StoreError::from(sqlx::Error::RowNotFound)
+    let row = OrganizadoraRow { id, slug, nome: &new.nome, cnpj: &new.cnpj, situacao };
+    let made = match store::insert(change.db(), &row, now).await {
+        Err(InsertError::SlugTaken) if new.slug.is_none() => {
+            store::insert(change.db(), &OrganizadoraRow { slug: &slug.with_suffix(id.0), ..row }, now).await?
         }
-    })?;
+        other => other?,
+    };
+    ledger::open_organizadora(change.db(), id).await?;
+    members::insert(change.db(), id, owner, Role::Dona, now).await?;
     if let Some(key) = &new.pix_key {
         store::insert_pix_key(change.db(), &pix_key_row(core, id, owner, key, now), now).await?;
     }

@@ -21,7 +21,7 @@ use crate::store::idempotency::Scope;
 use crate::store::ledger::{self, Entry, Posting};
 use crate::store::pagamentos::{self, Receipt};
 use crate::store::refunds::{self as store, Devolucao, NewRefund};
-use crate::store::totals::{self, Delta};
+use crate::store::totals::{self, Delta, NewDelta};
 
 /// How long after the payment a bank takes it back (BCB, API Pix, devolução).
 const WINDOW: Duration = Duration::days(90);
@@ -168,7 +168,9 @@ async fn take_back(
     let to = donation.situacao.next(event).ok_or(RefundError::Transition(donation.situacao))?;
     let step = Step { id: donation.id, from: donation.situacao, to, actor: &actor, reason, settled: None, refunded: Some(amount) };
     let seq = donations::advance(change.db(), &step, now).await?.ok_or(RefundError::Transition(donation.situacao))?;
-    totals::push(change.db(), donation.campanha_id, donation.id, seq, &Delta::Refunded(amount.get()), now).await?;
+    let delta = Delta::Refunded(amount.get());
+    let new = NewDelta { campanha_id: donation.campanha_id, doacao_id: donation.id, evento_seq: seq, delta };
+    totals::push(change.db(), &new, now).await?;
     Ok(())
 }
 

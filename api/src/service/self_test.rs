@@ -17,6 +17,7 @@ use crate::domain::doacao::{DonationStatus, Evidence, Visibility};
 use crate::domain::email::Email;
 use crate::domain::ids::{CampanhaId, DoacaoId, OrganizadoraId, PessoaId};
 use crate::domain::money::Centavos;
+use crate::domain::organizadora::OrganizadoraStatus;
 use crate::domain::pix_key::{PixKey, PixKeyType};
 use crate::domain::role::Role;
 use crate::domain::slug::Slug;
@@ -27,8 +28,8 @@ use crate::service::doacoes::{Donated, Giver, Order, Sender};
 use crate::service::settle::Proof;
 use crate::state::{Core, PRIVACY_NOTICE};
 use crate::store::access_log::{self, Access};
-use crate::store::campanhas::{self, NewCampaign};
-use crate::store::organizadoras::{self, NewPixKey};
+use crate::store::campanhas::{self, CampaignRow, NewCampaign};
+use crate::store::organizadoras::{self, NewPixKey, OrganizadoraRow};
 use crate::store::pessoas::{self, NewSignUp};
 use crate::store::{check_deferred, ledger, members, pagamentos, totals};
 
@@ -149,7 +150,9 @@ const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 async fn organise(change: &mut Change<'_>, slug: &Slug, owner: PessoaId) -> Attempted<OrganizadoraId> {
     let (id, now) = (OrganizadoraId(change.new_id()), change.now());
     let cnpj = cnpj()?;
-    organizadoras::insert(change.db(), id, slug, &Name::parse("Ensaio")?, &cnpj, "verificada", now).await?;
+    let nome = Name::parse("Ensaio")?;
+    let row = OrganizadoraRow { id, slug, nome: &nome, cnpj: &cnpj, situacao: OrganizadoraStatus::Verificada };
+    organizadoras::insert(change.db(), &row, now).await?;
     ledger::open_organizadora(change.db(), id).await?;
     members::insert(change.db(), id, owner, Role::Dona, now).await?;
     let key = PixKey::parse(PixKeyType::Cnpj, cnpj.as_str())?;
@@ -188,7 +191,8 @@ async fn publish(change: &mut Change<'_>, slug: &Slug, organizadora: Organizador
         fim_em: None,
         mostra_valores: true,
     };
-    holds(campanhas::insert(change.db(), id, organizadora, slug, &new, now).await?, "the campaign's name is taken")?;
+    let row = CampaignRow { id, organizadora_id: organizadora, slug, campaign: &new };
+    holds(campanhas::insert(change.db(), &row, now).await?, "the campaign's name is taken")?;
     ledger::open_campanha(change.db(), id).await?;
     let published = campanhas::advance(change.db(), id, CampaignStatus::Rascunho, CampaignStatus::Publicada, now).await?;
     holds(published, "the campaign cannot be published")?;

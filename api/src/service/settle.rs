@@ -21,7 +21,7 @@ use crate::store::doacoes::{self as donations, Doacao, Settlement, Step};
 use crate::store::idempotency::Scope;
 use crate::store::ledger::{self, Entry, Posting};
 use crate::store::pagamentos::{self, NewReceipt, Receipt};
-use crate::store::totals::{self, Delta};
+use crate::store::totals::{self, Delta, NewDelta};
 use crate::store::{StoreError, members};
 
 /// A bank's clock may be ahead of ours by this much.
@@ -263,7 +263,8 @@ async fn credit(change: &mut Change<'_>, charge: &Settlement, proof: &Proof, e2e
     };
     ledger::post(change.db(), &posting, now).await?;
     let delta = Delta::Confirmed { received: proof.valor.get(), evidence: proof.evidencia, donor: &charge.doador_chave };
-    totals::push(change.db(), charge.campanha_id, charge.doacao_id, event, &delta, now).await?;
+    let new = NewDelta { campanha_id: charge.campanha_id, doacao_id: charge.doacao_id, evento_seq: event, delta };
+    totals::push(change.db(), &new, now).await?;
     if let Some(address) = &charge.email_contato {
         let mail = Mail::DonationReceived { amount: proof.valor, campaign: &charge.campanha_titulo };
         change.mail(Recipient::unnamed(address), &mail).await?;

@@ -276,15 +276,22 @@ pub async fn donation_target(db: &mut PgConnection, slug: &str) -> Result<Option
     .await?)
 }
 
+/// A draft to store.
+#[derive(Clone, Copy, Debug)]
+pub struct CampaignRow<'a> {
+    /// Its id.
+    pub id: CampanhaId,
+    /// The organisation that it belongs to.
+    pub organizadora_id: OrganizadoraId,
+    /// Its slug.
+    pub slug: &'a Slug,
+    /// The rest of it.
+    pub campaign: &'a NewCampaign,
+}
+
 /// Stores a draft with its empty totals and returns whether the slug was free.
-pub async fn insert(
-    db: &mut PgConnection,
-    id: CampanhaId,
-    organizadora: OrganizadoraId,
-    slug: &Slug,
-    new: &NewCampaign,
-    now: OffsetDateTime,
-) -> Result<bool, StoreError> {
+pub async fn insert(db: &mut PgConnection, row: &CampaignRow<'_>, now: OffsetDateTime) -> Result<bool, StoreError> {
+    let new = row.campaign;
     let done = sqlx::query(
         "WITH nova AS (
              INSERT INTO campanhas (id, organizadora_id, slug, titulo, descricao, categoria, meta_centavos, minimo_centavos,
@@ -293,9 +300,9 @@ pub async fn insert(
              ON CONFLICT (slug) DO NOTHING RETURNING id)
          INSERT INTO campanha_totais (campanha_id, atualizado_em) SELECT id, $13 FROM nova",
     )
-    .bind(id)
-    .bind(organizadora)
-    .bind(slug.as_str())
+    .bind(row.id)
+    .bind(row.organizadora_id)
+    .bind(row.slug.as_str())
     .bind(new.titulo.as_str())
     .bind(new.descricao.as_str())
     .bind(new.categoria)

@@ -64,6 +64,28 @@ pub struct NewDonation {
     pub expira_em: OffsetDateTime,
 }
 
+/// The request that a donation comes with.
+#[derive(Clone, Debug)]
+pub struct DonationOrigin<'a> {
+    /// `pessoa:{id}` or `convidada`.
+    pub actor: &'a str,
+    /// The id of the access record.
+    pub access_id: Uuid,
+    /// The client's address.
+    pub ip: IpAddr,
+}
+
+/// What a donor may change of a donation; `None` stays as it is.
+#[derive(Clone, Debug, Default)]
+pub struct DonorChanges {
+    /// Who sees the donor.
+    pub visibilidade: Option<Visibility>,
+    /// Whether the feed hides the amount.
+    pub oculta_valor: Option<bool>,
+    /// The message; can be taken away.
+    pub mensagem: Option<Option<Message>>,
+}
+
 /// A step of a donation.
 #[derive(Clone, Debug)]
 pub struct Step<'a> {
@@ -124,14 +146,13 @@ macro_rules! select {
     };
 }
 
-/// Stores a donation that awaits its payment with its first two events, its first charge and the access record of a request from
-/// `ip`: one round trip, since while it waits for the next a connection is nobody else's.
+/// Stores a donation that awaits its payment with its first two events, its first charge and the access record of its
+/// request: one round trip, since while it waits for the next a connection is nobody else's.
 pub async fn insert(
     db: &mut PgConnection,
     new: &NewDonation,
     charge: &NewPayment,
-    access: (Uuid, IpAddr),
-    actor: &str,
+    origin: &DonationOrigin<'_>,
     now: OffsetDateTime,
 ) -> Result<Doacao, StoreError> {
     Ok(sqlx::query_as(concat!(
@@ -167,15 +188,15 @@ pub async fn insert(
     .bind(&new.aviso_privacidade)
     .bind(new.expira_em)
     .bind(now)
-    .bind(actor)
+    .bind(origin.actor)
     .bind(charge.id)
     .bind(charge.provedor)
     .bind(charge.txid.as_str())
     .bind(charge.valor.get())
     .bind(&charge.br_code)
     .bind(charge.expira_em)
-    .bind(access.0)
-    .bind(access.1.to_string())
+    .bind(origin.access_id)
+    .bind(origin.ip.to_string())
     .fetch_one(db)
     .await?)
 }
@@ -248,9 +269,7 @@ pub async fn update(
     db: &mut PgConnection,
     id: DoacaoId,
     version: i32,
-    visibilidade: Option<Visibility>,
-    oculta_valor: Option<bool>,
-    mensagem: Option<Option<&Message>>,
+    changes: &DonorChanges,
     now: OffsetDateTime,
 ) -> Result<bool, StoreError> {
     let done = sqlx::query(
@@ -260,10 +279,10 @@ pub async fn update(
     )
     .bind(id)
     .bind(version)
-    .bind(visibilidade)
-    .bind(oculta_valor)
-    .bind(mensagem.is_some())
-    .bind(mensagem.flatten().map(Message::as_str))
+    .bind(changes.visibilidade)
+    .bind(changes.oculta_valor)
+    .bind(changes.mensagem.is_some())
+    .bind(changes.mensagem.as_ref().and_then(Option::as_ref).map(Message::as_str))
     .bind(now)
     .execute(db)
     .await?;

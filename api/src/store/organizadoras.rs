@@ -85,26 +85,29 @@ pub enum InsertError {
     Store(#[from] StoreError),
 }
 
+/// An organisation to store.
+#[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "the columns are described in migrations/")]
+pub struct OrganizadoraRow<'a> {
+    pub id: OrganizadoraId,
+    pub slug: &'a Slug,
+    pub nome: &'a Name,
+    pub cnpj: &'a Cnpj,
+    pub situacao: OrganizadoraStatus,
+}
+
 /// Stores an organisation.
-pub async fn insert(
-    db: &mut PgConnection,
-    id: OrganizadoraId,
-    slug: &Slug,
-    nome: &Name,
-    cnpj: &Cnpj,
-    situacao: &'static str,
-    now: OffsetDateTime,
-) -> Result<Organizadora, InsertError> {
+pub async fn insert(db: &mut PgConnection, new: &OrganizadoraRow<'_>, now: OffsetDateTime) -> Result<Organizadora, InsertError> {
     let row = sqlx::query_as(
         "INSERT INTO organizadoras (id, slug, nome, cnpj, situacao, criada_em, atualizada_em) VALUES ($1, $2, $3, $4, $5, $6, $6)
          ON CONFLICT (slug) DO NOTHING
          RETURNING id, slug, nome, cnpj, situacao, versao, criada_em",
     )
-    .bind(id)
-    .bind(slug.as_str())
-    .bind(nome.as_str())
-    .bind(cnpj.as_str())
-    .bind(situacao)
+    .bind(new.id)
+    .bind(new.slug.as_str())
+    .bind(new.nome.as_str())
+    .bind(new.cnpj.as_str())
+    .bind(new.situacao)
     .bind(now)
     .fetch_optional(db)
     .await

@@ -34,16 +34,22 @@ pub enum Delta<'a> {
     Refunded(i64),
 }
 
+/// A delta to store.
+#[derive(Clone, Debug)]
+pub struct NewDelta<'a> {
+    /// The campaign whose totals change.
+    pub campanha_id: CampanhaId,
+    /// The donation.
+    pub doacao_id: DoacaoId,
+    /// The number of the donation's event.
+    pub evento_seq: i32,
+    /// What changes.
+    pub delta: Delta<'a>,
+}
+
 /// Appends a delta in the transaction of the transition that it belongs to.
-pub async fn push(
-    db: &mut PgConnection,
-    campanha: CampanhaId,
-    doacao: DoacaoId,
-    event: i32,
-    delta: &Delta<'_>,
-    now: OffsetDateTime,
-) -> Result<(), StoreError> {
-    let (raised, declared, refunded, count, donor) = match *delta {
+pub async fn push(db: &mut PgConnection, new: &NewDelta<'_>, now: OffsetDateTime) -> Result<(), StoreError> {
+    let (raised, declared, refunded, count, donor) = match new.delta {
         Delta::Confirmed { received, evidence, donor } => {
             (received, if evidence == Evidence::Declarada { received } else { 0 }, 0, 1, Some(donor))
         }
@@ -54,9 +60,9 @@ pub async fn push(
                                    doacoes_qtd, doador_chave, criado_em)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
-    .bind(campanha)
-    .bind(doacao)
-    .bind(event)
+    .bind(new.campanha_id)
+    .bind(new.doacao_id)
+    .bind(new.evento_seq)
     .bind(raised)
     .bind(declared)
     .bind(refunded)

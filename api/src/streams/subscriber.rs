@@ -72,17 +72,7 @@ impl Subscriber {
         shutdown: Shutdown,
         events: IntCounter,
     ) -> Self {
-        Self::at_pace(Pace::default(), totals, permit, last_seen, shutdown, events)
-    }
-
-    fn at_pace(
-        pace: Pace,
-        totals: watch::Receiver<Shown>,
-        permit: StreamPermit,
-        last_seen: Option<i64>,
-        shutdown: Shutdown,
-        events: IntCounter,
-    ) -> Self {
+        let pace = Pace::default();
         let now = Instant::now();
         let current = totals.borrow().seq;
         // Who has seen what is yet to come has seen it elsewhere, and is sent the next change like everyone.
@@ -192,6 +182,12 @@ mod tests {
     /// The finest step of tokio's timers.
     const TICK: Duration = Duration::from_millis(1);
 
+    impl Subscriber {
+        fn at_pace(self, pace: Pace) -> Self {
+            Self { pace, beat: self.next + pace.heartbeat, end: self.next + pace.life, ..self }
+        }
+    }
+
     struct Stage {
         shown: watch::Sender<Shown>,
         streams: Streams,
@@ -217,7 +213,8 @@ mod tests {
 
         fn subscriber(&self, pace: Pace, last_seen: Option<i64>) -> Subscriber {
             let permit = self.streams.enter(Ipv4Addr::LOCALHOST.into()).unwrap();
-            Subscriber::at_pace(pace, self.shown.subscribe(), permit, last_seen, self.shutdown.clone(), self.streams.metrics.events.clone())
+            let (totals, events) = (self.shown.subscribe(), self.streams.metrics.events.clone());
+            Subscriber::new(totals, permit, last_seen, self.shutdown.clone(), events).at_pace(pace)
         }
     }
 

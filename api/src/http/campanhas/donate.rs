@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use axum::extract::State;
+use axum::extract::{FromRequestParts, OptionalFromRequestParts, State};
+use axum::http::request::Parts;
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -67,6 +68,30 @@ pub struct Body {
     consentimento: bool,
 }
 
+/// The parts of a request for a donation beside its path and body.
+pub struct Donating {
+    sender: Sender,
+    /// What the limit of donations counts by: the person, or the device.
+    limited_by: String,
+    key: IdempotencyKey,
+}
+
+impl FromRequestParts<AppState> for Donating {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let who = <SignedIn as OptionalFromRequestParts<AppState>>::from_request_parts(parts, state).await?;
+        let Ok(ClientIp(ip)) = ClientIp::from_request_parts(parts, state).await;
+        let device = Device::from_request_parts(parts, state).await?;
+        let key = IdempotencyKey::from_request_parts(parts, state).await?;
+        let (giver, limited_by) = match who.map(|who| who.pessoa()) {
+            Some(pessoa) => (Giver::Pessoa(pessoa), format!("pessoa:{pessoa}")),
+            None => (Giver::Guest { device: device.hash }, device.limited_by),
+        };
+        Ok(Self { sender: Sender { giver, ip }, limited_by, key })
+    }
+}
+
 /// Donate
 ///
 /// Made once per `Idempotency-Key`; sent again with the same key and body, the answer is the same byte for byte. Guests get
@@ -77,28 +102,22 @@ pub struct Body {
            ("idempotency-key" = uuid::Uuid, Header, description = "UUID novo por doação; o mesmo só para repetir a mesma requisição"),
            DeviceHeader),
     responses((status = 201, description = "A doação com sua cobrança", body = DoacaoBody, headers(("location" = String), ("doacao-token" = String)))))]
-#[expect(clippy::too_many_arguments, reason = "the request's parts, each of a type of its own")]
 pub async fn donate(
     State(state): State<AppState>,
     _: QueueHasRoom,
     SlugPath(slug): SlugPath,
-    who: Option<SignedIn>,
-    ClientIp(ip): ClientIp,
-    device: Device,
-    key: IdempotencyKey,
+    Donating { sender, limited_by, key }: Donating,
     ApiJson(body, bytes): ApiJson<Body>,
 ) -> Result<Response, Problem> {
-    let donor = who.map(|who| who.pessoa());
-    let order = body.parse(donor.is_some())?;
-    let giver = donor.map_or(Giver::Guest { device: device.hash }, Giver::Pessoa);
-    let limited_by = donor.map_or(device.limited_by, |pessoa| format!("pessoa:{pessoa}"));
+    let Sender { giver, ip } = sender;
+    let order = body.parse(giver.pessoa().is_some())?;
     let attempt = key.attempt(slug.as_str(), &bytes);
     let uses = [Use::of(Rule::DonationDevice, limited_by), Use::from_address(Rule::DonationIp, ip)];
     let work = {
         let (state, slug) = (state.clone(), slug.as_str().to_owned());
         async move {
             // On the heap, since the future is large and what surrounds it would each hold a copy.
-            let create = Box::pin(doacoes::create(state.clone(), slug, Sender { giver, ip }, order, attempt));
+            let create = Box::pin(doacoes::create(state.clone(), slug, sender, order, attempt));
             let create = async { create.await.map_err(Problem::from) };
             state.limits.count(&uses, create, |made| counts(&state, ip, made)).await
         }
@@ -114,7 +133,7 @@ pub async fn donate(
         Err(exceeded) => return Err(exceeded.into()),
     };
     let id = donated.doacao.id;
-    let token = donor.is_none().then(|| guest_token(&state.keys.token, id.0));
+    let token = giver.pessoa().is_none().then(|| guest_token(&state.keys.token, id.0));
     Ok((allowance, created(id, DoacaoBody::new(&donated.doacao, &[donated.cobranca]), token)?).into_response())
 }
 

@@ -60,7 +60,7 @@ pub async fn list(
     request: HeaderMap,
     ApiQuery(query): ApiQuery<PageQuery>,
 ) -> Result<Response, Problem> {
-    let (after, limit) = pages(&slug).start::<Position>(&state.keys.cursor, &query, state.clock.now())?;
+    let (after, limit) = pages(&slug).start::<Position>(&state, &query)?;
     let page = FeedPage { slug, after, limit };
     caching::page(&state, &request, page, after.is_none()).await
 }
@@ -91,8 +91,7 @@ impl Resource for FeedPage {
             let mut db = state.db.connection().await?;
             doacoes::feed(&mut db, self.slug.as_str(), self.after, rows(self.limit)).await?
         };
-        let page =
-            |rows| pages(&self.slug).page(&state.keys.cursor, rows, self.limit, state.clock.now(), FeedRow::position, FeedItem::from);
+        let page = |rows| pages(&self.slug).page(state, rows, self.limit, FeedRow::position).map(FeedItem::from);
         Ok(found.map(|rows| page(rows).stored()).transpose()?)
     }
 }

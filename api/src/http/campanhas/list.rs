@@ -115,7 +115,7 @@ impl From<ListedCampaign> for CampaignItem {
 pub async fn list(State(state): State<AppState>, request: HeaderMap, ApiQuery(query): ApiQuery<Query>) -> Result<Response, Problem> {
     let (filter, query_string) = query.filter()?;
     let page = PageQuery { cursor: query.cursor, limite: query.limite };
-    let (after, limit) = pages(&query_string).start::<Position>(&state.keys.cursor, &page, state.clock.now())?;
+    let (after, limit) = pages(&query_string).start::<Position>(&state, &page)?;
     caching::page(&state, &request, CampaignsPage { filter, query_string, after, limit }, after.is_none()).await
 }
 
@@ -146,9 +146,9 @@ impl Resource for CampaignsPage {
             let mut db = state.db.connection().await?;
             campanhas::list(&mut db, &self.filter, self.after, rows(self.limit)).await?
         };
-        let (now, order) = (state.clock.now(), self.filter.order);
+        let order = self.filter.order;
         let position = |row: &ListedCampaign| campanhas::position(row, order);
-        Ok(Some(pages(&self.query_string).page(&state.keys.cursor, found, self.limit, now, position, CampaignItem::from).stored()?))
+        Ok(Some(pages(&self.query_string).page(state, found, self.limit, position).map(CampaignItem::from).stored()?))
     }
 
     /// Redis keeps the page for an hour; the money on it is of now.

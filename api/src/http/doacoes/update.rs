@@ -13,8 +13,9 @@ use crate::http::extract::body::{ApiJson, clearable_text, present};
 use crate::http::extract::conditional::{IfMatch, etag};
 use crate::http::extract::donor::Donor;
 use crate::http::problem::{Problem, Violations};
-use crate::service::doacoes::{self, DonorChanges};
+use crate::service::doacoes;
 use crate::state::AppState;
+use crate::store::doacoes::DonorChanges;
 use crate::store::pagamentos;
 
 /// What changes.

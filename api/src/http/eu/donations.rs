@@ -19,12 +19,11 @@ pub async fn list(
     who: SignedIn,
     ApiQuery(query): ApiQuery<PageQuery>,
 ) -> Result<Linked<DoacaoBody>, Problem> {
-    let now = state.clock.now();
     let list = List::new("/api/v1/eu/doacoes", "", &who.pessoa().to_string());
-    let (before, limit) = list.start::<Uuid>(&state.keys.cursor, &query, now)?;
+    let (before, limit) = list.start::<Uuid>(&state, &query)?;
     let mut db = state.db.connection().await?;
     let found = doacoes::list_of(&mut db, who.pessoa(), before, rows(limit)).await?;
     let ids: Vec<_> = found.iter().map(|row| row.id).collect();
     let payments = pagamentos::of_donations(&mut db, &ids).await?;
-    Ok(list.page(&state.keys.cursor, found, limit, now, |row| row.id.0, |row| DoacaoBody::new(&row, &payments)))
+    Ok(list.page(&state, found, limit, |row| row.id.0).map(|row| DoacaoBody::new(&row, &payments)))
 }

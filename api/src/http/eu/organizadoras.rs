@@ -19,10 +19,9 @@ pub async fn list(
     who: SignedIn,
     ApiQuery(query): ApiQuery<PageQuery>,
 ) -> Result<Linked<OrganizadoraBody>, Problem> {
-    let now = state.clock.now();
     let list = List::new("/api/v1/eu/organizadoras", "", &who.pessoa().to_string());
-    let (before, limit) = list.start::<Uuid>(&state.keys.cursor, &query, now)?;
+    let (before, limit) = list.start::<Uuid>(&state, &query)?;
     let mut db = state.db.connection().await?;
     let found = organizadoras::list_of(&mut db, who.pessoa(), before, rows(limit)).await?;
-    Ok(list.page(&state.keys.cursor, found, limit, now, |row| row.id.0, OrganizadoraBody::from))
+    Ok(list.page(&state, found, limit, |row| row.id.0).map(OrganizadoraBody::from))
 }

@@ -45,7 +45,7 @@ pub async fn list(
 ) -> Result<Linked<SessionBody>, Problem> {
     let now = state.clock.now();
     let list = List::new("/api/v1/eu/sessoes", "", &who.pessoa().to_string());
-    let (before, limit) = list.start::<Uuid>(&state.keys.cursor, &query, now)?;
+    let (before, limit) = list.start::<Uuid>(&state, &query)?;
     let mut db = state.db.connection().await?;
     let found = sessions::list(&mut db, who.pessoa(), before, rows(limit), now).await?;
     let current = who.0.id;
@@ -57,5 +57,5 @@ pub async fn list(
         visto_em: row.visto_em,
         expira_em: row.expira_em,
     };
-    Ok(list.page(&state.keys.cursor, found, limit, now, |row| row.id.0, body))
+    Ok(list.page(&state, found, limit, |row| row.id.0).map(body))
 }

@@ -21,10 +21,9 @@ pub async fn list(
     ApiQuery(query): ApiQuery<PageQuery>,
     uri: axum::extract::OriginalUri,
 ) -> Result<Linked<CampaignItem>, Problem> {
-    let now = state.clock.now();
     let list = List::new(uri.path(), "", &member.pessoa.to_string());
-    let (before, limit) = list.start::<Uuid>(&state.keys.cursor, &query, now)?;
+    let (before, limit) = list.start::<Uuid>(&state, &query)?;
     let mut db = state.db.connection().await?;
     let found = campanhas::list_of(&mut db, member.organizadora, before, rows(limit)).await?;
-    Ok(list.page(&state.keys.cursor, found, limit, now, |row| row.id.0, CampaignItem::from))
+    Ok(list.page(&state, found, limit, |row| row.id.0).map(CampaignItem::from))
 }

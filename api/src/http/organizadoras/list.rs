@@ -18,7 +18,7 @@ use crate::store::organizadoras;
 #[utoipa::path(get, path = "/organizadoras", tag = "organizadoras", operation_id = "listarOrganizadoras", params(PageQuery),
     responses((status = 200, description = "Uma página, da mais nova à mais velha", body = Page<OrganizadoraBody>)))]
 pub async fn list(State(state): State<AppState>, request: HeaderMap, ApiQuery(query): ApiQuery<PageQuery>) -> Result<Response, Problem> {
-    let (before, limit) = pages().start::<Uuid>(&state.keys.cursor, &query, state.clock.now())?;
+    let (before, limit) = pages().start::<Uuid>(&state, &query)?;
     caching::page(&state, &request, OrganizadorasPage { before, limit }, before.is_none()).await
 }
 
@@ -47,7 +47,6 @@ impl Resource for OrganizadorasPage {
             let mut db = state.db.connection().await?;
             organizadoras::list(&mut db, self.before, rows(self.limit)).await?
         };
-        let now = state.clock.now();
-        Ok(Some(pages().page(&state.keys.cursor, found, self.limit, now, |row| row.id.0, OrganizadoraBody::from).stored()?))
+        Ok(Some(pages().page(state, found, self.limit, |row| row.id.0).map(OrganizadoraBody::from).stored()?))
     }
 }

@@ -79,13 +79,12 @@ pub async fn list(
     ApiQuery(query): ApiQuery<Query>,
     uri: OriginalUri,
 ) -> Result<Linked<Item>, Problem> {
-    let now = state.clock.now();
     let expired = query.vencidos.unwrap_or_default();
     let filter = if expired { "vencidos=true" } else { "" };
     let list = List::new(uri.path(), filter, &member.pessoa.to_string());
     let page = PageQuery { cursor: query.cursor, limite: query.limite };
-    let (before, limit) = list.start::<Uuid>(&state.keys.cursor, &page, now)?;
+    let (before, limit) = list.start::<Uuid>(&state, &page)?;
     let mut db = state.db.connection().await?;
     let found = pagamentos::pending(&mut db, member.organizadora, expired, before, rows(limit)).await?;
-    Ok(list.page(&state.keys.cursor, found, limit, now, |row| row.pagamento_id.0, Item::from))
+    Ok(list.page(&state, found, limit, |row| row.pagamento_id.0).map(Item::from))
 }

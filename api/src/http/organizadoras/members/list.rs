@@ -21,10 +21,9 @@ pub async fn list(
     ApiQuery(query): ApiQuery<PageQuery>,
     uri: OriginalUri,
 ) -> Result<Linked<MemberBody>, Problem> {
-    let now = state.clock.now();
     let list = List::new(uri.path(), "", &member.pessoa.to_string());
-    let (after, limit) = list.start::<Uuid>(&state.keys.cursor, &query, now)?;
+    let (after, limit) = list.start::<Uuid>(&state, &query)?;
     let mut db = state.db.connection().await?;
     let found = members::list(&mut db, member.organizadora, after, rows(limit)).await?;
-    Ok(list.page(&state.keys.cursor, found, limit, now, |row| row.pessoa_id.0, MemberBody::from))
+    Ok(list.page(&state, found, limit, |row| row.pessoa_id.0).map(MemberBody::from))
 }
