@@ -253,28 +253,17 @@ pub fn random_hex() -> String {
     hex::encode(bytes)
 }
 
-/// Makes a file whole or not at all; one that is there already, perhaps since a moment ago, stays as it is.
-/// Writes a file that appears under its name only when it is whole; false where another process was first.
+/// Writes a file that appears under its name only when it is whole, readable by its owner only. One that is there already, perhaps since a
+/// moment ago, stays as it is: then the result is false.
 fn write_whole(path: &Path, text: &str) -> std::io::Result<bool> {
-    let draft = path.with_extension(random_hex());
-    write_new(&draft, text)?;
-    let linked = fs::hard_link(&draft, path);
+    let draft = path.with_extension(format!("{}.new", random_hex()));
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+    let linked = file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).and_then(|()| fs::hard_link(&draft, path));
     fs::remove_file(&draft)?;
     match linked {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(error),
-    }
-}
-
-fn write_new(path: &Path, text: &str) -> std::io::Result<()> {
-    let draft = path.with_extension(format!("{}.new", random_hex()));
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
-    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).and_then(|()| fs::hard_link(&draft, path));
-    fs::remove_file(&draft)?;
-    match written {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        other => other,
     }
 }
 
@@ -286,7 +275,7 @@ mod tests {
 
     fn ring(text: &str) -> Result<KeyRing, KeysError> {
         let dir = tempfile::tempdir().unwrap();
-        write_new(&dir.path().join("body.key"), text).unwrap();
+        assert!(write_whole(&dir.path().join("body.key"), text).unwrap());
         KeyRing::load(dir.path(), Purpose::Body)
     }
 
@@ -331,6 +320,17 @@ mod tests {
             assert!(!ring.verify_token(forged, b"dois"), "{forged}");
         }
         assert!(!ring.verify_token(&token[..token.len() - 1], b"um"));
+    }
+
+    #[test]
+    fn a_file_that_is_there_stays_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("body.key");
+        assert!(write_whole(&path, "first").unwrap());
+        assert!(!write_whole(&path, "second").unwrap());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "first");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -34,6 +34,17 @@ pub enum Turn {
     More,
 }
 
+/// What became of one turn that a test asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SingleTurn {
+    /// The task had its turn here.
+    Ran(Turn),
+    /// Another replica has the task's turn.
+    Elsewhere,
+    /// The task keeps something between its turns and only runs as a whole.
+    Continuous,
+}
+
 /// Background work: what it works on, and what is counted about it.
 pub struct Background {
     core: AppState,
@@ -58,17 +69,17 @@ impl Background {
         shutdown.spawn(outbox::watch(Arc::clone(self), mailer));
     }
 
-    /// One turn of a task, now: for tests, which do not wait. `None` where another replica has the turn, and for the tasks that keep
-    /// something between their turns.
-    pub async fn run_once(&self, task: Task) -> Result<Option<Turn>, StoreError> {
-        match task {
-            Task::TotalsRollup => totals_rollup::turn(self).await,
-            Task::Drops => drops::turn(&self.core).await,
-            Task::Expiry => expiry::turn(&self.core).await,
-            Task::CampaignEnd => campaign_end::turn(&self.core).await,
-            Task::Purge => purge::turn(&self.core).await,
-            Task::Outbox | Task::Books => Ok(None),
-        }
+    /// One turn of a task, now: for tests, which do not wait.
+    pub async fn run_once(&self, task: Task) -> Result<SingleTurn, StoreError> {
+        let turn = match task {
+            Task::TotalsRollup => totals_rollup::turn(self).await?,
+            Task::Drops => drops::turn(&self.core).await?,
+            Task::Expiry => expiry::turn(&self.core).await?,
+            Task::CampaignEnd => campaign_end::turn(&self.core).await?,
+            Task::Purge => purge::turn(&self.core).await?,
+            Task::Outbox | Task::Books => return Ok(SingleTurn::Continuous),
+        };
+        Ok(turn.map_or(SingleTurn::Elsewhere, SingleTurn::Ran))
     }
 
     /// Counts and logs how a turn ended.

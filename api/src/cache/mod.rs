@@ -16,7 +16,7 @@ mod watch;
 pub use entry::{Entry, Found, GZIP_MARK};
 pub use events::listen;
 pub use metrics::{CacheLayer, CacheMetrics, CacheOutcome, Fill};
-pub use remote::{Looked, Stored};
+pub use remote::{Known, Looked, Stored};
 pub use subject::{Class, Subject, Tag};
 pub use watch::Watch;
 
@@ -370,19 +370,19 @@ async fn load_stored<R: Resource>(
         }
         looked = cache.look_up(subject).await;
     }
-    let Some(value) = looked.value.take() else {
-        let loaded = cache.load_from(source, &resource).await?;
-        cache.fill(subject.clone(), looked, loaded.clone());
-        return Ok(loaded);
-    };
-    let shown = match value {
-        Some(stored) => match resource.freshen(source, stored).await {
+    let shown = match looked.take() {
+        Known::Nothing | Known::Failed => {
+            let loaded = cache.load_from(source, &resource).await?;
+            cache.fill(subject.clone(), looked, loaded.clone());
+            return Ok(loaded);
+        }
+        Known::Answer(stored) => match resource.freshen(source, stored).await {
             Ok(fresh) => Some(fresh),
             // What cannot be read is no answer.
             Err(LoadError::Json(_)) => cache.load_from(source, &resource).await?,
             Err(error) => return Err(error),
         },
-        None => None,
+        Known::Absent => None,
     };
     if looked.may_fill() {
         // It will soon expire; it is renewed while it is still there.

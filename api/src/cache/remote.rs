@@ -66,14 +66,25 @@ impl Stored {
     }
 }
 
-/// What Redis said of a subject.
+/// What Redis knows of a subject.
+#[derive(Clone, Debug)]
+pub enum Known {
+    /// The answer.
+    Answer(Stored),
+    /// That there is no answer for the public.
+    Absent,
+    /// Nothing.
+    Nothing,
+    /// Redis did not say.
+    Failed,
+}
+
+/// The result of a look-up in Redis.
 #[derive(Debug)]
 pub struct Looked {
-    /// The answer, or that there is none for the public.
-    pub value: Option<Option<Stored>>,
+    known: Known,
     /// The right to fill.
     lock: Option<Lock>,
-    failed: bool,
 }
 
 #[derive(Debug)]
@@ -84,6 +95,11 @@ struct Lock {
 }
 
 impl Looked {
+    /// Takes what Redis knows out of it; the right to fill stays.
+    pub const fn take(&mut self) -> Known {
+        std::mem::replace(&mut self.known, Known::Nothing)
+    }
+
     /// Whether whoever looked may fill, because nothing was there or because it will soon expire.
     pub const fn may_fill(&self) -> bool {
         self.lock.is_some()
@@ -91,18 +107,18 @@ impl Looked {
 
     /// Whether another process is loading it right now.
     pub(super) const fn is_loading_elsewhere(&self) -> bool {
-        self.value.is_none() && self.lock.is_none() && !self.failed
+        matches!(self.known, Known::Nothing) && self.lock.is_none()
     }
 
     pub(super) const fn outcome(&self) -> CacheOutcome {
-        match (self.failed, &self.value) {
-            (true, _) => CacheOutcome::Failed,
-            (false, Some(_)) => CacheOutcome::Hit,
-            (false, None) => CacheOutcome::Miss,
+        match self.known {
+            Known::Answer(_) | Known::Absent => CacheOutcome::Hit,
+            Known::Nothing => CacheOutcome::Miss,
+            Known::Failed => CacheOutcome::Failed,
         }
     }
 
-    const FAILED: Self = Self { value: None, lock: None, failed: true };
+    const FAILED: Self = Self { known: Known::Failed, lock: None };
 }
 
 // ARGV: prefix, tag, variant or '', token, lock in ms, time left in ms from which on to refresh, voucher or '', release.
@@ -214,7 +230,7 @@ impl Remote {
         match self.redis.run::<(String, String, Option<String>, i64)>(&call).await {
             Ok((key, generation, value, mine)) => {
                 let lock = (mine == 1).then_some(Lock { key, generation, token });
-                Looked { value: value.and_then(|text| read(&text)), lock, failed: false }
+                Looked { known: value.map_or(Known::Nothing, |text| read(&text)), lock }
             }
             Err(_) => Looked::FAILED,
         }
@@ -256,7 +272,11 @@ impl Remote {
             call.arg(self.redis.key(subject.tag().as_str()));
         }
         let values: Vec<Option<String>> = self.redis.run(&call).await?;
-        Ok(values.into_iter().map(|text| text.and_then(|text| read(&text)).flatten()).collect())
+        let answer = |text: String| match read(&text) {
+            Known::Answer(stored) => Some(stored),
+            Known::Absent | Known::Nothing | Known::Failed => None,
+        };
+        Ok(values.into_iter().map(|text| text.and_then(answer)).collect())
     }
 
     pub(super) async fn publish(&self, message: &str) -> Result<(), RedisError> {
@@ -283,13 +303,21 @@ fn write(generation: &str, value: Option<&Stored>) -> String {
     format!("{FORMAT} {generation} {}\n{json}", value.map_or(0, |stored| stored.seq))
 }
 
-/// Nothing where the text is of another release or damaged: then it counts as not there.
-fn read(text: &str) -> Option<Option<Stored>> {
+/// [`Known::Nothing`] where the text is of another release or damaged: then it counts as not there.
+fn read(text: &str) -> Known {
+    match parse(text) {
+        Some((seq, Some(stored))) => Known::Answer(Stored { seq, ..stored }),
+        Some((_, None)) => Known::Absent,
+        None => Known::Nothing,
+    }
+}
+
+/// The `seq` and the JSON of a text of this release.
+fn parse(text: &str) -> Option<(i64, Option<Stored>)> {
     let (head, json) = text.split_once('\n')?;
     let mut words = head.split(' ');
     let (release, _generation, seq) = (words.next()?, words.next()?, words.next()?.parse().ok()?);
-    let value: Option<Stored> = if release == FORMAT { serde_json::from_str(json).ok()? } else { return None };
-    Some(value.map(|stored| Stored { seq, ..stored }))
+    if release == FORMAT { Some((seq, serde_json::from_str(json).ok()?)) } else { None }
 }
 
 fn millis(time: Duration) -> u64 {
@@ -303,20 +331,20 @@ fn jitter(life: Duration) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
     use super::*;
 
     #[test]
     fn what_is_written_is_read_again() {
         let stored = Stored { seq: 7, ..Stored::new(Some("3".into()), &serde_json::json!({"a": "b\n"})).unwrap() };
-        let again = read(&write("17", Some(&stored))).unwrap().unwrap();
+        let Known::Answer(again) = read(&write("17", Some(&stored))) else { panic!("no answer") };
         assert_eq!((again.seq, again.etag.as_deref(), again.body.get()), (7, Some("\"3\""), r#"{"a":"b\n"}"#));
-        assert!(read(&write(ONLY, None)).unwrap().is_none());
+        assert!(matches!(read(&write(ONLY, None)), Known::Absent));
         let head = format!("{FORMAT} 0 7");
         let damaged = [String::new(), head.clone(), format!("{FORMAT} 0 x\nnull"), format!("{head}\n{{"), format!("{head}\n{{\"b\"")];
         let of_another_release = "1-0.0.1 0 7\nnull".to_owned();
         for text in damaged.into_iter().chain([of_another_release, "7\nnull".to_owned()]) {
-            assert!(read(&text).is_none(), "{text:?}");
+            assert!(matches!(read(&text), Known::Nothing), "{text:?}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-use super::cpf::is_register_number;
+use super::cpf::{check_digit, is_register_number};
 
 const LENGTH: usize = 14;
 
@@ -29,6 +29,17 @@ impl Cnpj {
         let bare: String = text.trim().chars().filter(|c| !matches!(c, '.' | '/' | '-')).map(|c| c.to_ascii_uppercase()).collect();
         let values: Vec<u32> = bare.chars().map(value).collect::<Option<_>>().ok_or(CnpjError)?;
         if is_register_number(&values, LENGTH, HEAVIEST) { Ok(Self(bare)) } else { Err(CnpjError) }
+    }
+
+    /// The CNPJ of twelve characters of `[0-9A-Za-z]`, without punctuation: adds the two check digits. Fails where there are more, fewer or
+    /// other characters, and where they are one character repeated, since nobody has such a CNPJ.
+    pub fn with_check_digits(base: &str) -> Result<Self, CnpjError> {
+        let mut bare = base.to_ascii_uppercase();
+        for _ in 0..2 {
+            let values: Vec<u32> = bare.chars().map(value).collect::<Option<_>>().ok_or(CnpjError)?;
+            bare.push_str(&check_digit(&values, HEAVIEST).to_string());
+        }
+        Self::parse(&bare)
     }
 
     /// The 14 characters, without punctuation.
@@ -92,6 +103,18 @@ mod tests {
     }
 
     #[test]
+    fn check_digits_are_added_to_twelve_characters_only() {
+        for (bare, _) in VECTORS {
+            let base = &bare[..12];
+            assert_eq!(Cnpj::with_check_digits(base), Cnpj::parse(bare));
+            assert_eq!(Cnpj::with_check_digits(&base.to_lowercase()), Cnpj::parse(bare));
+            for wrong in [&base[..11], bare, &base.replace('0', "-"), &base.replace('1', "é"), ""] {
+                assert_eq!(Cnpj::with_check_digits(wrong), Err(CnpjError), "{wrong}");
+            }
+        }
+    }
+
+    #[test]
     fn a_repeated_character_is_refused() {
         for character in ('0'..='9').chain('A'..='Z') {
             let text = String::from(character).repeat(LENGTH);
@@ -137,6 +160,8 @@ mod tests {
                 .count();
             let repeated = base.chars().all(|c| base.starts_with(c));
             prop_assert_eq!(valid, usize::from(!repeated));
+            let found = (0..100).find_map(|pair| Cnpj::parse(&format!("{base}{pair:02}")).ok());
+            prop_assert_eq!(Cnpj::with_check_digits(&base).ok(), found);
         }
 
         #[test]

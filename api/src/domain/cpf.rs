@@ -75,7 +75,7 @@ pub(super) fn is_register_number(values: &[u32], length: usize, heaviest: u32) -
 /// and begin again after `heaviest`.
 ///
 /// Source: Receita Federal, the check digit rule shared by CPF and CNPJ.
-fn check_digit(values: &[u32], heaviest: u32) -> u32 {
+pub(super) fn check_digit(values: &[u32], heaviest: u32) -> u32 {
     let sum: u32 = values.iter().rev().zip((2..=heaviest).cycle()).map(|(value, weight)| value * weight).sum();
     match sum % 11 {
         0 | 1 => 0,

@@ -14,6 +14,7 @@ use super::{SeedError, legal};
 use crate::domain::br_code::{City, ReceiverName};
 use crate::domain::campanha::CampaignStatus;
 use crate::domain::cnpj::Cnpj;
+use crate::domain::organizadora::OrganizadoraStatus;
 use crate::domain::pix_key::{PixKey, PixKeyType};
 use crate::domain::role::{PlatformRole, Role};
 use crate::domain::slug::Slug;
@@ -142,7 +143,7 @@ pub(super) async fn organisations(
             unique_slug(&mut slugs, &name, "organizadora", id).as_str().into(),
             legal("nome", Name::parse(&name))?.as_str().into(),
             cnpj(index)?.as_str().into(),
-            "verificada".into(),
+            OrganizadoraStatus::Verificada.as_str().into(),
             at.into(),
             at.into(),
         ]);
@@ -189,7 +190,7 @@ fn organisation_name(index: u32) -> String {
 /// A number that says that it is for show, with the check digits that make it legal.
 fn cnpj(index: u32) -> Result<Cnpj, SeedError> {
     let base = format!("DEMO{:04}{:04}", index % 10_000, index / 10_000 + 1);
-    (0..100).find_map(|digits| Cnpj::parse(&format!("{base}{digits:02}")).ok()).ok_or(SeedError::Illegal("cnpj"))
+    Cnpj::with_check_digits(&base).map_err(|_| SeedError::Illegal("cnpj"))
 }
 
 fn unique_slug(taken: &mut HashSet<String>, title: &str, fallback: &'static str, id: Uuid) -> Slug {

@@ -12,7 +12,7 @@ use super::{Actor, doacoes, settle};
 use crate::cache::Tag;
 use crate::domain::br_code::{City, ReceiverName};
 use crate::domain::campanha::{CampaignStatus, Category};
-use crate::domain::cnpj::Cnpj;
+use crate::domain::cnpj::{Cnpj, CnpjError};
 use crate::domain::doacao::{DonationStatus, Evidence, Visibility};
 use crate::domain::email::Email;
 use crate::domain::ids::{CampanhaId, DoacaoId, OrganizadoraId, PessoaId};
@@ -171,11 +171,9 @@ async fn organise(change: &mut Change<'_>, slug: &Slug, owner: PessoaId) -> Atte
     Ok(id)
 }
 
-/// A number drawn at random, with the check digits that make it legal.
-fn cnpj() -> Result<Cnpj, Unexpected> {
-    let random = random_hex().to_uppercase();
-    let base = random.get(..12).unwrap_or_default();
-    (0..100).find_map(|digits| Cnpj::parse(&format!("{base}{digits:02}")).ok()).ok_or(Unexpected("no CNPJ has these twelve characters"))
+/// A number drawn at random, with its check digits.
+fn cnpj() -> Result<Cnpj, CnpjError> {
+    Cnpj::with_check_digits(random_hex().get(..12).unwrap_or_default())
 }
 
 async fn publish(change: &mut Change<'_>, slug: &Slug, organizadora: OrganizadoraId) -> Attempted<()> {

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::StoreError;
 use crate::domain::ids::{OrganizadoraId, PessoaId, SessaoId};
-use crate::domain::organizadora::OrganizadoraStatus;
+use crate::domain::organizadora::{OrganizadoraRef, OrganizadoraStatus};
 use crate::domain::role::{PlatformRole, Role};
 
 /// A session ends when it was not used for this long.
@@ -75,17 +75,6 @@ pub struct NewSession<'a> {
     pub expira_em: OffsetDateTime,
 }
 
-/// What a membership is asked for.
-#[derive(Clone, Debug)]
-pub enum Place<'a> {
-    /// An organizadora by slug.
-    Organizadora(&'a str),
-    /// The organizadora of a campanha by slug.
-    Campanha(&'a str),
-    /// The organizadora whose campanha a doação went to.
-    Doacao(Uuid),
-}
-
 // A session counts while it is not expired, not idle, of the person's current generation, and the person is active.
 macro_rules! live_session {
     ($columns:literal, $joins:literal) => {
@@ -105,42 +94,35 @@ pub async fn find(db: &mut PgConnection, hash: &[u8; 32], now: OffsetDateTime) -
     Ok(sqlx::query_as(live_session!("", "")).bind(hash.as_slice()).bind(now).bind(now - IDLE).fetch_optional(db).await?)
 }
 
-/// The live session of a token and its person's role at `place`.
+/// The live session of a token and its person's role in the organisation that the request names.
 pub async fn find_standing(
     db: &mut PgConnection,
     hash: &[u8; 32],
-    place: &Place<'_>,
+    organizadora: &OrganizadoraRef,
     now: OffsetDateTime,
 ) -> Result<Option<Standing>, StoreError> {
-    let query = match place {
-        Place::Organizadora(slug) => sqlx::query_as(live_session!(
+    let statement = match organizadora {
+        OrganizadoraRef::Slug(_) => live_session!(
             ", o.id AS organizadora_id, o.situacao AS organizadora_situacao, m.papel AS papel_na_organizadora",
             " LEFT JOIN organizadoras o ON o.slug = $4
               LEFT JOIN organizadora_membros m ON m.organizadora_id = o.id AND m.pessoa_id = p.id"
-        ))
-        .bind(hash.as_slice())
-        .bind(now)
-        .bind(now - IDLE)
-        .bind((*slug).to_owned()),
-        Place::Campanha(slug) => sqlx::query_as(live_session!(
+        ),
+        OrganizadoraRef::OfCampanha(_) => live_session!(
             ", c.organizadora_id, o.situacao AS organizadora_situacao, m.papel AS papel_na_organizadora",
             " LEFT JOIN campanhas c ON c.slug = $4 LEFT JOIN organizadoras o ON o.id = c.organizadora_id
               LEFT JOIN organizadora_membros m ON m.organizadora_id = c.organizadora_id AND m.pessoa_id = p.id"
-        ))
-        .bind(hash.as_slice())
-        .bind(now)
-        .bind(now - IDLE)
-        .bind((*slug).to_owned()),
-        Place::Doacao(id) => sqlx::query_as(live_session!(
+        ),
+        OrganizadoraRef::OfDoacao(_) => live_session!(
             ", c.organizadora_id, o.situacao AS organizadora_situacao, m.papel AS papel_na_organizadora",
             " LEFT JOIN doacoes d ON d.id = $4 LEFT JOIN campanhas c ON c.id = d.campanha_id
               LEFT JOIN organizadoras o ON o.id = c.organizadora_id
               LEFT JOIN organizadora_membros m ON m.organizadora_id = c.organizadora_id AND m.pessoa_id = p.id"
-        ))
-        .bind(hash.as_slice())
-        .bind(now)
-        .bind(now - IDLE)
-        .bind(*id),
+        ),
+    };
+    let query = sqlx::query_as(statement).bind(hash.as_slice()).bind(now).bind(now - IDLE);
+    let query = match organizadora {
+        OrganizadoraRef::Slug(slug) | OrganizadoraRef::OfCampanha(slug) => query.bind(slug.as_str()),
+        OrganizadoraRef::OfDoacao(id) => query.bind(id.0),
     };
     Ok(query.fetch_optional(db).await?)
 }

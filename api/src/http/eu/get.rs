@@ -5,7 +5,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 
 use super::PessoaBody;
-use crate::cache::{Found, Stored, Subject};
+use crate::cache::{Found, Known, Stored, Subject};
 use crate::http::caching;
 use crate::http::extract::session::Viewer;
 use crate::http::problem::Problem;
@@ -18,7 +18,7 @@ use crate::store::pessoas;
 pub async fn get(State(state): State<AppState>, Viewer(id): Viewer, headers: HeaderMap) -> Result<Response, Problem> {
     let subject = Subject::pessoa(id);
     let mut looked = state.cache.look_up(&subject).await;
-    if let Some(Some(stored)) = looked.value.take() {
+    if let Known::Answer(stored) = looked.take() {
         return Ok(caching::respond(&headers, &Found::new(stored)));
     }
     let pessoa = {

@@ -7,15 +7,15 @@ use axum::http::request::Parts;
 
 use super::path::{parameter, uuid};
 use super::session::{SignedIn, token_hashes, unauthenticated};
-use crate::domain::ids::{OrganizadoraId, PessoaId};
-use crate::domain::organizadora::OrganizadoraStatus;
+use crate::domain::ids::{DoacaoId, OrganizadoraId, PessoaId};
+use crate::domain::organizadora::{OrganizadoraRef, OrganizadoraStatus};
 use crate::domain::role::{PlatformRole, Role};
 use crate::domain::slug::Slug;
 use crate::http::problem::{Code, Problem};
 use crate::service::sessions::is_recent;
 use crate::state::{AppState, Core};
 use crate::store::members;
-use crate::store::sessions::{self, Place, Session, Standing};
+use crate::store::sessions::{self, Session, Standing};
 
 /// Which roles a route is for.
 pub trait Allowed: Send + Sync {
@@ -78,18 +78,7 @@ impl Allowed for Refunder {
 /// Where the organisation is named in the path.
 pub trait Named: Send + Sync {
     /// Reads the path.
-    fn place(parts: &mut Parts, state: &AppState) -> impl Future<Output = Result<NamedPlace, Problem>> + Send;
-}
-
-/// A place with its own text.
-#[derive(Clone, Debug)]
-pub enum NamedPlace {
-    /// `/organizadoras/{slug}`
-    Organizadora(Slug),
-    /// `/campanhas/{slug}`
-    Campanha(Slug),
-    /// `/doacoes/{id}`
-    Doacao(uuid::Uuid),
+    fn named(parts: &mut Parts, state: &AppState) -> impl Future<Output = Result<OrganizadoraRef, Problem>> + Send;
 }
 
 /// The path names an organisation.
@@ -103,18 +92,18 @@ pub struct OfCampanha;
 pub struct OfDoacao;
 
 impl Named for OfOrganizadora {
-    async fn place(parts: &mut Parts, state: &AppState) -> Result<NamedPlace, Problem> {
-        slug(parts, state).await.map(NamedPlace::Organizadora)
+    async fn named(parts: &mut Parts, state: &AppState) -> Result<OrganizadoraRef, Problem> {
+        slug(parts, state).await.map(OrganizadoraRef::Slug)
     }
 }
 impl Named for OfCampanha {
-    async fn place(parts: &mut Parts, state: &AppState) -> Result<NamedPlace, Problem> {
-        slug(parts, state).await.map(NamedPlace::Campanha)
+    async fn named(parts: &mut Parts, state: &AppState) -> Result<OrganizadoraRef, Problem> {
+        slug(parts, state).await.map(OrganizadoraRef::OfCampanha)
     }
 }
 impl Named for OfDoacao {
-    async fn place(parts: &mut Parts, state: &AppState) -> Result<NamedPlace, Problem> {
-        uuid(parts, state, "id").await.map(NamedPlace::Doacao)
+    async fn named(parts: &mut Parts, state: &AppState) -> Result<OrganizadoraRef, Problem> {
+        uuid(parts, state, "id").await.map(|id| OrganizadoraRef::OfDoacao(DoacaoId(id)))
     }
 }
 
@@ -144,8 +133,8 @@ impl<N: Named, A: Allowed> FromRequestParts<AppState> for Member<N, A> {
         if hashes.is_empty() {
             return Err(unauthenticated());
         }
-        let place = N::place(parts, state).await?;
-        let standing = find(state, &hashes, &place).await?.ok_or_else(unauthenticated)?;
+        let named = N::named(parts, state).await?;
+        let standing = find(state, &hashes, &named).await?.ok_or_else(unauthenticated)?;
         let organizadora = standing.organizadora_id.ok_or_else(Problem::not_found)?;
         if !(A::ADMIN && standing.session.papel == PlatformRole::Admin) {
             let role = standing.papel_na_organizadora.ok_or_else(Problem::not_found)?;
@@ -186,16 +175,11 @@ fn check_suspension<A: Allowed>(status: Option<OrganizadoraStatus>) -> Result<()
     Ok(())
 }
 
-async fn find(core: &Core, hashes: &[[u8; 32]], place: &NamedPlace) -> Result<Option<Standing>, Problem> {
-    let place = match place {
-        NamedPlace::Organizadora(slug) => Place::Organizadora(slug.as_str()),
-        NamedPlace::Campanha(slug) => Place::Campanha(slug.as_str()),
-        NamedPlace::Doacao(id) => Place::Doacao(*id),
-    };
+async fn find(core: &Core, hashes: &[[u8; 32]], organizadora: &OrganizadoraRef) -> Result<Option<Standing>, Problem> {
     let now = core.clock.now();
     let mut db = core.db.connection().await?;
     for hash in hashes {
-        if let Some(standing) = sessions::find_standing(&mut db, hash, &place, now).await? {
+        if let Some(standing) = sessions::find_standing(&mut db, hash, organizadora, now).await? {
             sessions::touch(&mut db, &standing.session, now).await?;
             return Ok(Some(standing));
         }

@@ -5,7 +5,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 
 use super::cookies;
-use crate::cache::{Stored, Subject};
+use crate::cache::{Known, Stored, Subject};
 use crate::domain::ids::PessoaId;
 use crate::http::problem::{Code, Problem};
 use crate::keys::sha256;
@@ -57,7 +57,7 @@ impl FromRequestParts<AppState> for Viewer {
         for hash in token_hashes(&parts.headers, state) {
             let subject = Subject::session(&hash);
             let mut looked = state.cache.look_up(&subject).await;
-            if let Some(Some(stored)) = looked.value.take()
+            if let Known::Answer(stored) = looked.take()
                 && let Ok(pessoa) = serde_json::from_str(stored.body.get())
             {
                 return Ok(Self(pessoa));

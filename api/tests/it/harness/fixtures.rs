@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use doacoes_api::domain::cnpj::Cnpj;
 use doacoes_api::keys::{random_hex, sha256};
 use serde_json::{Value, json};
 
@@ -38,12 +39,7 @@ fn serial() -> u32 {
 
 /// A CNPJ that no other test uses, with right check digits.
 pub fn cnpj() -> String {
-    let mut digits: Vec<u32> = format!("{:08}0001", serial()).bytes().map(|byte| u32::from(byte - b'0')).collect();
-    for weights in [&[5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2][..], &[6, 5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2][..]] {
-        let rest = digits.iter().zip(weights).map(|(digit, weight)| digit * weight).sum::<u32>() % 11;
-        digits.push(if rest < 2 { 0 } else { 11 - rest });
-    }
-    digits.iter().map(u32::to_string).collect()
+    Cnpj::with_check_digits(&format!("{:08}0001", serial())).unwrap().as_str().to_owned()
 }
 
 /// An end-to-end id that no other test uses.

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use doacoes_api::app::App;
-use doacoes_api::background::{Background, Task, Turn};
+use doacoes_api::background::{Background, SingleTurn, Task, Turn};
 use doacoes_api::budget;
 use doacoes_api::clock::{Clock, FixedClock};
 use doacoes_api::config::{Config, DatabaseArgs, MailTarget, Pooler, Profile};
@@ -196,12 +196,13 @@ impl TestApp {
 
     /// One turn of a background task.
     pub async fn turn(&self, task: Task) {
-        self.background.run_once(task).await.unwrap().expect("nobody else has the task's lock");
+        let turn = self.background.run_once(task).await.unwrap();
+        assert!(matches!(turn, SingleTurn::Ran(_)), "{turn:?}");
     }
 
     /// Folds every delta.
     pub async fn fold(&self) {
-        while self.background.run_once(Task::TotalsRollup).await.unwrap() == Some(Turn::More) {}
+        while self.background.run_once(Task::TotalsRollup).await.unwrap() == SingleTurn::Ran(Turn::More) {}
     }
 
     /// The command line with the clock of the application.
