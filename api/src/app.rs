@@ -35,9 +35,9 @@ use crate::store::{Database, StoreError};
 
 /// When requests have ended, whatever else was begun has this long to end. A statement has one second and a mail server ten, so only a
 /// database that hangs takes longer.
-const LAST_WORK: Duration = Duration::from_secs(10);
-/// And then its connections have this long to say goodbye.
-const GOODBYE: Duration = Duration::from_secs(2);
+const LAST_WORK_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time that the connections to the database have to close after that.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why the process did not start.
 #[derive(Debug, thiserror::Error)]
@@ -169,13 +169,13 @@ impl BoundApp {
         let (visitors, probers) = (app.connections.get(Listener::Public).clone(), app.connections.get(Listener::Admin).clone());
         let admin_server = tokio::spawn(server::serve(admin, app.admin, admin_stop.clone(), Duration::ZERO, probers));
         server::serve(public, router, state.shutdown.clone(), Duration::from_secs(app.config.drain_seconds), visitors).await;
-        if timeout(LAST_WORK, state.shutdown.finished()).await.is_err() {
+        if timeout(LAST_WORK_TIMEOUT, state.shutdown.finished()).await.is_err() {
             tracing::warn!("what was begun has not ended in time and is left");
         }
         // Probes are answered to the end, so that the platform sees a process that stops, not one that is gone.
         admin_stop.begin();
         let _ = admin_server.await;
-        if timeout(GOODBYE, state.db.close()).await.is_err() {
+        if timeout(CLOSE_TIMEOUT, state.db.close()).await.is_err() {
             tracing::warn!("connections to the database were not closed in time and are left");
         }
     }

@@ -29,9 +29,9 @@ use crate::store::consistency::{self, Finding, Size};
 pub const PASSWORD: &str = "demonstracao";
 
 /// Donations that are held in memory at once.
-const BATCH: u32 = 5_000;
+const BATCH_DONATIONS: u32 = 5_000;
 /// Donations of the first batch; each of the next ones at most doubles what is stored, see [`Growth`].
-const FIRST_BATCH: u32 = 100;
+const FIRST_BATCH_DONATIONS: u32 = 100;
 
 /// How much to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,7 +155,7 @@ pub async fn run(
     progress(&format!("{} organizadoras, {} campanhas, {} pessoas", scale.organizadoras, scale.campanhas, scale.pessoas));
     let mut donations = Donations::new(random, &people, &campaigns, scale.doacoes);
     let (mut movements, mut told) = (0, Progress::new(scale.doacoes));
-    while let Some(batch) = donations.batch(BATCH.min(donations.made().max(FIRST_BATCH)), &keys.email)? {
+    while let Some(batch) = donations.batch(BATCH_DONATIONS.min(donations.made().max(FIRST_BATCH_DONATIONS)), &keys.email)? {
         let stored = batch.store(&mut tx).await?;
         movements += stored.movements();
         growth.stored(&mut tx, &stored.tables).await?;

@@ -10,7 +10,7 @@ use crate::store::consistency::{self, CHECKS, Finding, Part, Size};
 use crate::store::{LockClass, StoreError, commit, try_lock};
 
 /// The part of a connection's time that checking takes, in each replica: one in so many.
-const SHARE: u32 = 50;
+const INVERSE_TIME_SHARE: u32 = 50;
 
 /// How far a pass over all of them has come.
 #[derive(Default)]
@@ -30,7 +30,7 @@ pub(super) async fn watch(work: Arc<Background>) {
             () = shutdown.begun() => break,
         };
         work.note(Task::Books, &result);
-        shutdown.pause(Task::Books.every().max(started.elapsed() * (SHARE - 1))).await;
+        shutdown.pause(Task::Books.every().max(started.elapsed() * (INVERSE_TIME_SHARE - 1))).await;
     }
 }
 

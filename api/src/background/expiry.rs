@@ -5,12 +5,13 @@ use crate::domain::doacao::DonationStatus;
 use crate::state::Core;
 use crate::store::{StoreError, doacoes};
 
-const BATCH: i64 = 500;
+/// Donations that one turn expires at most.
+const BATCH_DONATIONS: i64 = 500;
 
 pub(super) async fn turn(core: &Core) -> Result<Option<Turn>, StoreError> {
     let Some(mut tx) = take_turn(core, Task::Expiry).await? else { return Ok(None) };
-    let expired = doacoes::expire(&mut tx, BATCH, core.clock.now()).await?;
-    let turn = end_turn(tx, expired.len(), BATCH).await?;
+    let expired = doacoes::expire(&mut tx, BATCH_DONATIONS, core.clock.now()).await?;
+    let turn = end_turn(tx, expired.len(), BATCH_DONATIONS).await?;
     core.metrics.donations(DonationStatus::Expirada, expired.len());
     Ok(turn)
 }

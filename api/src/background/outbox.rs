@@ -11,12 +11,14 @@ use crate::store::StoreError;
 use crate::store::outbox::{self, Waiting};
 use crate::telemetry::chain;
 
-const BATCH: i64 = 20;
-/// Of letters whose codes are no longer good, so many go in a turn: all of an outage's, but for a very long one.
-const LATE: i64 = 1_000;
-const LEASE: Duration = Duration::minutes(5);
+/// Messages that one turn delivers at most.
+const BATCH_MESSAGES: i64 = 20;
+/// Messages with expired codes that one turn deletes at most: all of an outage, unless it was a very long one.
+const BATCH_LATE_MESSAGES: i64 = 1_000;
+/// Time after which a message that a process took and did not deliver is taken again.
+const DELIVERY_LEASE: Duration = Duration::minutes(5);
 /// Tries over some six hours; then the message is parked for a person to look at.
-const TRIES: i32 = 12;
+const MAX_TRIES: i32 = 12;
 
 pub(super) async fn watch(work: Arc<Background>, mailer: Option<Mailer>) {
     let shutdown = &work.core.shutdown;
@@ -32,15 +34,15 @@ async fn turn(work: &Background, mailer: Option<&Mailer>) -> Result<Option<Turn>
     let Background { core, metrics } = work;
     let Some(mut tx) = take_turn(core, Task::Outbox).await? else { return Ok(None) };
     let now = core.clock.now();
-    let late = if mailer.is_some() { outbox::drop_late(&mut tx, LATE, now).await? } else { 0 };
+    let late = if mailer.is_some() { outbox::drop_late(&mut tx, BATCH_LATE_MESSAGES, now).await? } else { 0 };
     let backlog = outbox::backlog(&mut tx, now).await?;
     metrics.outbox(MailState::Pending, backlog.pending);
     metrics.outbox(MailState::Parked, backlog.parked);
     metrics.lag(Queue::Mail, backlog.mail_lag_seconds);
     metrics.lag(Queue::Drops, backlog.drops_lag_seconds);
-    let Some(mailer) = mailer else { return end_turn(tx, 0, BATCH).await };
-    let messages = outbox::claim(&mut tx, BATCH, LEASE, now).await?;
-    let turn = end_turn(tx, messages.len(), BATCH).await?;
+    let Some(mailer) = mailer else { return end_turn(tx, 0, BATCH_MESSAGES).await };
+    let messages = outbox::claim(&mut tx, BATCH_MESSAGES, DELIVERY_LEASE, now).await?;
+    let turn = end_turn(tx, messages.len(), BATCH_MESSAGES).await?;
     metrics.mail(Delivery::Late, late);
     for message in messages {
         // What is left when the process stops, or cannot be noted, comes back after its lease.
@@ -57,7 +59,7 @@ async fn turn(work: &Background, mailer: Option<&Mailer>) -> Result<Option<Turn>
 async fn deliver(work: &Background, mailer: &Mailer, message: Waiting) -> Result<(), StoreError> {
     let Background { core, metrics } = work;
     let sent = mailer.deliver(&core.keys.body, &message.carga).await;
-    let may_retry = message.tentativas < TRIES;
+    let may_retry = message.tentativas < MAX_TRIES;
     let outcome = match &sent {
         Ok(()) => Delivery::Sent,
         Err(_) if may_retry => Delivery::Failed,

@@ -7,21 +7,22 @@ use crate::service::organizadoras::FORMER_OWNERS;
 use crate::state::Core;
 use crate::store::{StoreError, access_log, idempotency, members, pessoas, sessions};
 
-const BATCH: i64 = 1_000;
-const BATCH_I32: i32 = 1_000;
-/// A repeated request gets its answer for this long.
-const ANSWERS: Duration = Duration::hours(72);
+/// Rows of a table that one turn deletes at most.
+const BATCH_ROWS: i64 = 1_000;
+const BATCH_ROWS_I32: i32 = 1_000;
+/// Time for which a repeated request gets its answer.
+const KEPT_RESULT_LIFE: Duration = Duration::hours(72);
 /// Access records are kept for six months (Marco Civil da Internet, art. 15); the database holds the exact bound.
-const ACCESS: Duration = Duration::days(180);
+const ACCESS_RECORD_LIFE: Duration = Duration::days(180);
 
 pub(super) async fn turn(core: &Core) -> Result<Option<Turn>, StoreError> {
     let Some(mut tx) = take_turn(core, Task::Purge).await? else { return Ok(None) };
     let now = core.clock.now();
-    let answers = idempotency::purge(&mut tx, now - ANSWERS, BATCH).await?;
-    let accounts = pessoas::purge(&mut tx, now, BATCH).await?;
-    let ended = sessions::purge(&mut tx, now, BATCH).await?;
-    let access = access_log::purge(&mut tx, now - ACCESS, BATCH_I32).await?;
-    let owners = members::purge_former_owners(&mut tx, now - FORMER_OWNERS, BATCH).await?;
+    let answers = idempotency::purge(&mut tx, now - KEPT_RESULT_LIFE, BATCH_ROWS).await?;
+    let accounts = pessoas::purge(&mut tx, now, BATCH_ROWS).await?;
+    let ended = sessions::purge(&mut tx, now, BATCH_ROWS).await?;
+    let access = access_log::purge(&mut tx, now - ACCESS_RECORD_LIFE, BATCH_ROWS_I32).await?;
+    let owners = members::purge_former_owners(&mut tx, now - FORMER_OWNERS, BATCH_ROWS).await?;
     let most = [answers, accounts, ended, owners, u64::try_from(access).unwrap_or(0)].into_iter().max().unwrap_or(0);
-    end_turn(tx, usize::try_from(most).unwrap_or(0), BATCH).await
+    end_turn(tx, usize::try_from(most).unwrap_or(0), BATCH_ROWS).await
 }

@@ -5,9 +5,10 @@ use time::Duration;
 use super::{Background, Queue, Task, Turn, end_turn, take_turn};
 use crate::store::{StoreError, totals};
 
-const BATCH: i64 = 2_000;
-/// So many totals are published at once, the rest in the next turn. More than one fold moves, whose totals all have one time.
-const MOST: i64 = 2 * BATCH;
+/// Deltas that one turn adds up at most.
+const BATCH_DELTAS: i64 = 2_000;
+/// Totals that one turn publishes at most; the next turn publishes the rest. More than one fold moves, whose totals all have one time.
+const MAX_PUBLISHED_TOTALS: i64 = 2 * BATCH_DELTAS;
 /// By so much the clocks of two processes may differ that fold in turn.
 const CLOCK_SKEW: Duration = Duration::seconds(10);
 
@@ -16,13 +17,13 @@ pub(super) async fn turn(work: &Background) -> Result<Option<Turn>, StoreError> 
     let Some(mut tx) = take_turn(core, Task::TotalsRollup).await? else { return Ok(None) };
     let now = core.clock.now();
     work.metrics.lag(Queue::Totals, totals::lag(&mut tx, now).await?);
-    let folded = totals::fold(&mut tx, BATCH, now).await?;
-    let turn = end_turn(tx, usize::try_from(folded.deltas).unwrap_or(0), BATCH).await?;
+    let folded = totals::fold(&mut tx, BATCH_DELTAS, now).await?;
+    let turn = end_turn(tx, usize::try_from(folded.deltas).unwrap_or(0), BATCH_DELTAS).await?;
     let moved = {
         let mut db = core.db.background_connection().await?;
-        totals::moved_since(&mut db, core.cache.unpublished_since(now), MOST).await?
+        totals::moved_since(&mut db, core.cache.unpublished_since(now), MAX_PUBLISHED_TOTALS).await?
     };
-    let full = i64::try_from(moved.len()).is_ok_and(|count| count >= MOST);
+    let full = i64::try_from(moved.len()).is_ok_and(|count| count >= MAX_PUBLISHED_TOTALS);
     let until = moved.last().filter(|_| full).map_or(now - CLOCK_SKEW, |last| last.totals.atualizado_em);
     core.cache.publish_totals(moved.into_iter().map(|named| (named.slug, named.totals)).collect(), until).await;
     Ok(turn)

@@ -16,11 +16,11 @@ use super::entry::Entry;
 use super::subject::{Subject, Tag};
 
 /// Bytes of answers. Few, because a process is to stay below 64 MiB; docs/performance.md tells what it comes to.
-const CAPACITY: u64 = 12 * 1024 * 1024;
+const CAPACITY_BYTES: u64 = 12 * 1024 * 1024;
 /// Bytes of answers for the time without stores; most of them are the same as those above.
-const KEPT_CAPACITY: u64 = 6 * 1024 * 1024;
+const STALE_CAPACITY_BYTES: u64 = 6 * 1024 * 1024;
 /// How long an answer may be shown while neither store can be asked.
-const KEPT: Duration = Duration::from_hours(1);
+const STALE_ANSWER_LIFE: Duration = Duration::from_hours(1);
 /// How long a version is remembered: longer than a load and the longest life of its answer together.
 const VERSION_LIFE: Duration = Duration::from_mins(65);
 /// While the stores are away, each subject is tried again once in this time.
@@ -28,7 +28,7 @@ const RETRY: Duration = Duration::from_secs(1);
 
 type Key = (Subject, u64);
 
-pub(super) struct Local {
+pub(super) struct LocalCache {
     fresh: moka::future::Cache<Key, Arc<Entry>>,
     /// The last answer of each subject, and the version that it is of.
     kept: moka::sync::Cache<Subject, (u64, Arc<Entry>)>,
@@ -51,18 +51,18 @@ impl Expiry<Key, Arc<Entry>> for OwnLife {
     }
 }
 
-impl Local {
+impl LocalCache {
     pub(super) fn new() -> Self {
         Self {
             fresh: moka::future::Cache::builder()
-                .max_capacity(CAPACITY)
+                .max_capacity(CAPACITY_BYTES)
                 .weigher(|_, entry: &Arc<Entry>| entry.weight())
                 .expire_after(OwnLife)
                 .build(),
             kept: moka::sync::Cache::builder()
-                .max_capacity(KEPT_CAPACITY)
+                .max_capacity(STALE_CAPACITY_BYTES)
                 .weigher(|_, (_, entry): &(u64, Arc<Entry>)| entry.weight())
-                .time_to_live(KEPT)
+                .time_to_live(STALE_ANSWER_LIFE)
                 .build(),
             versions: moka::sync::Cache::builder().time_to_live(VERSION_LIFE).build(),
             clock: AtomicU64::new(0),
@@ -178,7 +178,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn readers_who_come_together_load_once() {
-        let local = Arc::new(Local::new());
+        let local = Arc::new(LocalCache::new());
         let loads = Arc::new(AtomicU32::new(0));
         let readers: Vec<_> = (0..100)
             .map(|_| {
@@ -203,7 +203,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_loading_when_it_was_dropped_is_never_seen() {
-        let local = Local::new();
+        let local = LocalCache::new();
         let subject = Subject::campaign("a");
         local
             .load(&subject, true, async {
@@ -229,7 +229,7 @@ mod tests {
     #[tokio::test]
     async fn an_older_number_replaces_no_newer_one() {
         let numbered = |seq| Entry::new(Some(Stored { seq, ..Stored::new(None, &seq).unwrap() }), Duration::from_secs(4));
-        let local = Local::new();
+        let local = LocalCache::new();
         let subject = Subject::totals("a");
         for (told, shown) in [(5, 5), (4, 5), (6, 6)] {
             local.replace(&subject, numbered(told)).await;
@@ -242,7 +242,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn while_the_database_is_away_a_subject_is_tried_once_a_second() {
-        let local = Local::new();
+        let local = LocalCache::new();
         let subject = Subject::campaign("a");
         for _ in 0..3 {
             assert!(local.may_retry(&subject));

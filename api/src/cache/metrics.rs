@@ -2,7 +2,7 @@
 
 use prometheus::{IntCounter, IntGauge, Registry};
 
-use super::subject::Class;
+use super::subject::CacheClass;
 use crate::metrics::{self, Family, label};
 
 label! {
@@ -45,8 +45,8 @@ label! {
 
 /// The families of the caches.
 pub struct CacheMetrics {
-    requests: Family<(CacheLayer, Class, CacheOutcome), IntCounter>,
-    fills: Family<(Class, Fill), IntCounter>,
+    requests: Family<(CacheLayer, CacheClass, CacheOutcome), IntCounter>,
+    fills: Family<(CacheClass, Fill), IntCounter>,
     connected: IntGauge,
 }
 
@@ -71,12 +71,12 @@ impl CacheMetrics {
     }
 
     /// A layer of the cache was asked.
-    pub(super) fn request(&self, layer: CacheLayer, class: Class, outcome: CacheOutcome) {
+    pub(super) fn request(&self, layer: CacheLayer, class: CacheClass, outcome: CacheOutcome) {
         self.requests.get((layer, class, outcome)).inc();
     }
 
     /// An answer was given to Redis.
-    pub(super) fn fill(&self, class: Class, fill: Fill) {
+    pub(super) fn fill(&self, class: CacheClass, fill: Fill) {
         self.fills.get((class, fill)).inc();
     }
 

@@ -17,7 +17,7 @@ pub use entry::{Entry, Found, GZIP_MARK};
 pub use events::listen;
 pub use metrics::{CacheLayer, CacheMetrics, CacheOutcome, Fill};
 pub use remote::{Known, Looked, Stored};
-pub use subject::{Class, Subject, Tag};
+pub use subject::{CacheClass, Subject, Tag};
 pub use watch::Watch;
 
 use std::sync::Arc;
@@ -30,8 +30,8 @@ use crate::budget::{spawn_budgeted, wait_within_budget};
 use crate::domain::totals::Totals;
 use crate::keys::random_hex;
 use crate::redis_client::RedisClient;
-use crate::store::{Class as Failure, StoreError};
-use local::Local;
+use crate::store::{FailureClass, StoreError};
+use local::LocalCache;
 use remote::Remote;
 use watch::Watchers;
 
@@ -67,7 +67,7 @@ impl LoadError {
     /// Whether trying again can help.
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Store(error) => error.class() == Failure::Unavailable,
+            Self::Store(error) => error.class() == FailureClass::Unavailable,
             Self::Late | Self::Stopped => true,
             Self::Json(_) => false,
         }
@@ -107,7 +107,7 @@ pub struct Answer {
 
 /// The two caches in front of the database.
 pub struct Cache {
-    local: Local,
+    local: LocalCache,
     remote: Remote,
     /// Of this process, in messages.
     name: String,
@@ -129,7 +129,7 @@ impl Cache {
     /// Empty, on `redis`.
     pub fn new(redis: Arc<RedisClient>, metrics: CacheMetrics) -> Self {
         Self {
-            local: Local::new(),
+            local: LocalCache::new(),
             remote: Remote::new(redis),
             name: random_hex().chars().take(16).collect(),
             connected: AtomicBool::new(false),
@@ -303,7 +303,7 @@ impl Cache {
             self.told.insert(tag, stored.seq);
             self.forget(&[Tag::feed(&slug)]);
             let subject = Subject::totals(&slug);
-            self.local.replace(&subject, Entry::new(Some(stored), self.life(Class::Totals))).await;
+            self.local.replace(&subject, Entry::new(Some(stored), self.life(CacheClass::Totals))).await;
             self.watchers.wake(std::slice::from_ref(subject.tag()));
         }
     }
@@ -334,7 +334,7 @@ impl Cache {
     }
 
     /// How long an answer may be kept here: shorter while drops by others are not heard.
-    fn life(&self, class: Class) -> Duration {
+    fn life(&self, class: CacheClass) -> Duration {
         let longest = if self.connected.load(Ordering::Relaxed) { Duration::from_secs(4) } else { Duration::from_secs(1) };
         longest.min(class.local_life())
     }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::metrics::CacheOutcome;
-use super::subject::{Class, Subject, Tag};
+use super::subject::{CacheClass, Subject, Tag};
 use crate::domain::totals::Totals;
 use crate::redis_client::{RedisClient, RedisError};
 
@@ -218,7 +218,7 @@ impl Remote {
     pub(super) async fn look_up(&self, subject: &Subject) -> Looked {
         let class = subject.class();
         // A log-out may wait in a socket behind this question.
-        if class == Class::Session && !self.redis.is_steady() {
+        if class == CacheClass::Session && !self.redis.is_steady() {
             return Looked::FAILED;
         }
         let token = format!("{:016x}", rand::rng().random::<u64>());
@@ -226,7 +226,7 @@ impl Remote {
         call.arg(self.redis.prefix()).arg(subject.tag().as_str()).arg(subject.variant().unwrap_or("")).arg(&token);
         // The last seconds of its life are for renewing it while it is still there.
         call.arg(millis(LOCK)).arg(millis(RENEWAL.min(class.redis_life() / 10)));
-        call.arg(if class == Class::Session { VOUCHER } else { "" }).arg(FORMAT);
+        call.arg(if class == CacheClass::Session { VOUCHER } else { "" }).arg(FORMAT);
         match self.redis.run::<(String, String, Option<String>, i64)>(&call).await {
             Ok((key, generation, value, mine)) => {
                 let lock = (mine == 1).then_some(Lock { key, generation, token });
@@ -258,7 +258,7 @@ impl Remote {
 
     pub(super) async fn publish_totals(&self, totals: &[(String, Stored)], message: &str) -> Result<(), RedisError> {
         let mut call = PUBLISH_TOTALS.prepare_invoke();
-        call.arg(self.redis.prefix()).arg(self.redis.key(CHANNEL)).arg(message).arg(millis(Class::Totals.redis_life()));
+        call.arg(self.redis.prefix()).arg(self.redis.key(CHANNEL)).arg(message).arg(millis(CacheClass::Totals.redis_life()));
         for (slug, stored) in totals {
             call.arg(slug).arg(stored.seq).arg(write(ONLY, Some(stored)));
         }

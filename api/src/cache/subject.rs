@@ -10,7 +10,7 @@ const MINUTE: Duration = Duration::from_mins(1);
 
 /// A kind of cached answer, with its times to live; its text is a metric's label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Class {
+pub enum CacheClass {
     /// A campaign, without money.
     Campaign,
     /// A page of campaigns.
@@ -31,7 +31,7 @@ pub enum Class {
     Session,
 }
 
-texts!(Class {
+texts!(CacheClass {
     Campaign = "campanha",
     Campaigns = "campanhas",
     CampaignsByMoney = "campanhas_arrecadado",
@@ -43,7 +43,7 @@ texts!(Class {
     Session = "sessao",
 });
 
-impl Class {
+impl CacheClass {
     /// How long Redis keeps it, before jitter.
     pub(super) const fn redis_life(self) -> Duration {
         match self {
@@ -141,7 +141,7 @@ impl Tag {
 /// One cached answer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Subject {
-    class: Class,
+    class: CacheClass,
     tag: Tag,
     /// Which of the answers of a shared tag.
     variant: Option<Arc<str>>,
@@ -150,47 +150,47 @@ pub struct Subject {
 impl Subject {
     /// The campaign `slug`.
     pub fn campaign(slug: &str) -> Self {
-        Self { class: Class::Campaign, tag: Tag::campaign(slug), variant: None }
+        Self { class: CacheClass::Campaign, tag: Tag::campaign(slug), variant: None }
     }
 
     /// Its totals.
     pub fn totals(slug: &str) -> Self {
-        Self { class: Class::Totals, tag: Tag::totals(slug), variant: None }
+        Self { class: CacheClass::Totals, tag: Tag::totals(slug), variant: None }
     }
 
     /// The first page of its donations.
     pub fn feed(slug: &str, limit: u8) -> Self {
-        Self { class: Class::Feed, tag: Tag::feed(slug), variant: Some(limit.to_string().into()) }
+        Self { class: CacheClass::Feed, tag: Tag::feed(slug), variant: Some(limit.to_string().into()) }
     }
 
     /// The first page of campaigns for a query string with sorted names.
     pub fn campaigns(query: &str, limit: u8, by_money: bool) -> Self {
-        let class = if by_money { Class::CampaignsByMoney } else { Class::Campaigns };
+        let class = if by_money { CacheClass::CampaignsByMoney } else { CacheClass::Campaigns };
         Self { class, tag: Tag::campaigns(), variant: Some(format!("{limit}:{query}").into()) }
     }
 
     /// The organizadora `slug`.
     pub fn organizadora(slug: &str) -> Self {
-        Self { class: Class::Organizadora, tag: Tag::organizadora(slug), variant: None }
+        Self { class: CacheClass::Organizadora, tag: Tag::organizadora(slug), variant: None }
     }
 
     /// The first page of organizadoras.
     pub fn organizadoras(limit: u8) -> Self {
-        Self { class: Class::Organizadoras, tag: Tag::organizadoras(), variant: Some(limit.to_string().into()) }
+        Self { class: CacheClass::Organizadoras, tag: Tag::organizadoras(), variant: Some(limit.to_string().into()) }
     }
 
     /// A person.
     pub fn pessoa(id: PessoaId) -> Self {
-        Self { class: Class::Pessoa, tag: Tag::pessoa(id), variant: None }
+        Self { class: CacheClass::Pessoa, tag: Tag::pessoa(id), variant: None }
     }
 
     /// The session whose token has this SHA-256.
     pub fn session(hash: &[u8]) -> Self {
-        Self { class: Class::Session, tag: Tag::session(hash), variant: None }
+        Self { class: CacheClass::Session, tag: Tag::session(hash), variant: None }
     }
 
     /// Its kind.
-    pub const fn class(&self) -> Class {
+    pub const fn class(&self) -> CacheClass {
         self.class
     }
 

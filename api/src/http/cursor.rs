@@ -15,7 +15,8 @@ use crate::cache::Stored;
 use crate::keys::KeyRing;
 use crate::state::Core;
 
-const LIFE: Duration = Duration::hours(24);
+/// Time for which a cursor opens its page.
+const CURSOR_LIFE: Duration = Duration::hours(24);
 /// Items of a page where nobody says how many.
 pub const DEFAULT_LIMIT: u8 = 20;
 const MAX_LIMIT: u8 = 100;
@@ -90,7 +91,7 @@ impl List {
         let tem_mais = rows.len() > usize::from(limit);
         rows.truncate(usize::from(limit));
         let next = rows.last().filter(|_| tem_mais).map(|row| {
-            let sealed = Sealed { until: (core.clock.now() + LIFE).unix_timestamp(), position: position(row) };
+            let sealed = Sealed { until: (core.clock.now() + CURSOR_LIFE).unix_timestamp(), position: position(row) };
             // Numbers and ids always serialise.
             let plain = serde_json::to_vec(&sealed).unwrap_or_default();
             URL_SAFE_NO_PAD.encode(core.keys.cursor.seal(&plain, self.context.as_bytes()))

@@ -14,15 +14,15 @@ use crate::password::PasswordsError;
 use crate::service::accounts::AccountError;
 use crate::service::campanhas::CampaignError;
 use crate::service::claims::ClaimError;
-use crate::service::doacoes::{CreateError, DonorError};
+use crate::service::doacoes::{DonationError, DonorError};
 use crate::service::idempotency::IdempotencyError;
-use crate::service::organizadoras::{CreateError as OrganizadoraError, PixKeyError, UpdateError as OrganizadoraUpdateError};
+use crate::service::organizadoras::{CreateOrganizadoraError, SetPixKeyError, UpdateOrganizadoraError};
 use crate::service::refunds::RefundError;
 use crate::service::sessions::LogInError;
 use crate::service::settle::SettleError;
-use crate::store::campanhas::UpdateError;
+use crate::store::campanhas::UpdateCampaignError;
 use crate::store::members::MemberError;
-use crate::store::{Class, StoreError};
+use crate::store::{FailureClass, StoreError};
 use crate::streams::Full;
 
 /// Seconds after which a place to follow totals may be free: streams last for minutes.
@@ -31,8 +31,8 @@ const FULL_FOR: u32 = 30;
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error.class() {
-            Class::Unavailable => Self::unavailable(error),
-            Class::Fault => Self::internal(error),
+            FailureClass::Unavailable => Self::unavailable(error),
+            FailureClass::Fault => Self::internal(error),
         }
     }
 }
@@ -112,35 +112,35 @@ impl From<LogInError> for Problem {
     }
 }
 
-impl From<OrganizadoraError> for Problem {
-    fn from(error: OrganizadoraError) -> Self {
+impl From<CreateOrganizadoraError> for Problem {
+    fn from(error: CreateOrganizadoraError) -> Self {
         match error {
-            OrganizadoraError::CnpjTaken => {
+            CreateOrganizadoraError::CnpjTaken => {
                 Self::new(Code::CnpjTaken, "Outra organizadora usa este CNPJ. Se for a sua, fale com o suporte.")
             }
-            OrganizadoraError::SlugTaken => slug_taken(),
-            OrganizadoraError::Owner(_) => Self::internal(error),
-            OrganizadoraError::Store(error) => error.into(),
+            CreateOrganizadoraError::SlugTaken => slug_taken(),
+            CreateOrganizadoraError::Owner(_) => Self::internal(error),
+            CreateOrganizadoraError::Store(error) => error.into(),
         }
     }
 }
 
-impl From<OrganizadoraUpdateError> for Problem {
-    fn from(error: OrganizadoraUpdateError) -> Self {
+impl From<UpdateOrganizadoraError> for Problem {
+    fn from(error: UpdateOrganizadoraError) -> Self {
         match error {
-            OrganizadoraUpdateError::Stale => stale(),
-            OrganizadoraUpdateError::Store(error) => error.into(),
+            UpdateOrganizadoraError::Stale => stale(),
+            UpdateOrganizadoraError::Store(error) => error.into(),
         }
     }
 }
 
-impl From<PixKeyError> for Problem {
-    fn from(error: PixKeyError) -> Self {
+impl From<SetPixKeyError> for Problem {
+    fn from(error: SetPixKeyError) -> Self {
         match error {
-            PixKeyError::WrongPassword => Self::new(Code::ReauthenticationRequired, "A senha não confere; a chave não mudou."),
-            PixKeyError::RecentOwner { until } => recent_owner(until),
-            PixKeyError::Passwords(error) => error.into(),
-            PixKeyError::Store(error) => error.into(),
+            SetPixKeyError::WrongPassword => Self::new(Code::ReauthenticationRequired, "A senha não confere; a chave não mudou."),
+            SetPixKeyError::RecentOwner { until } => recent_owner(until),
+            SetPixKeyError::Passwords(error) => error.into(),
+            SetPixKeyError::Store(error) => error.into(),
         }
     }
 }
@@ -167,12 +167,14 @@ impl From<CampaignError> for Problem {
             CampaignError::NotVerified => Self::new(Code::NotVerified, "Só organizadoras verificadas publicam campanhas."),
             CampaignError::NoPixKey => no_pix_key(),
             CampaignError::Ended => Self::new(Code::InvalidTransition, "O fim da campanha já passou; mude `fim_em` antes."),
-            CampaignError::Refused(UpdateError::Frozen) => {
+            CampaignError::Refused(UpdateCampaignError::Frozen) => {
                 Self::new(Code::InvalidTransition, "`meta_centavos` e `fim_em` não mudam depois da publicação.")
             }
-            CampaignError::Refused(UpdateError::Limits) => Self::invalid("maximo_centavos", "não pode ser menor que `minimo_centavos`"),
-            CampaignError::Refused(UpdateError::Period) => Self::invalid("fim_em", "tem de vir depois de `inicio_em`"),
-            CampaignError::Refused(UpdateError::Store(error)) | CampaignError::Store(error) => error.into(),
+            CampaignError::Refused(UpdateCampaignError::Limits) => {
+                Self::invalid("maximo_centavos", "não pode ser menor que `minimo_centavos`")
+            }
+            CampaignError::Refused(UpdateCampaignError::Period) => Self::invalid("fim_em", "tem de vir depois de `inicio_em`"),
+            CampaignError::Refused(UpdateCampaignError::Store(error)) | CampaignError::Store(error) => error.into(),
         }
     }
 }
@@ -198,19 +200,19 @@ impl From<ChargeError> for Problem {
     }
 }
 
-impl From<CreateError> for Problem {
-    fn from(error: CreateError) -> Self {
+impl From<DonationError> for Problem {
+    fn from(error: DonationError) -> Self {
         match error {
-            CreateError::NotFound => Self::not_found(),
-            CreateError::Closed => Self::new(Code::CampaignClosed, "A campanha está pausada, encerrada ou fora do seu período."),
-            CreateError::Limits { minimo, maximo } => {
+            DonationError::NotFound => Self::not_found(),
+            DonationError::Closed => Self::new(Code::CampaignClosed, "A campanha está pausada, encerrada ou fora do seu período."),
+            DonationError::Limits { minimo, maximo } => {
                 Self::invalid("valor_centavos", format!("esta campanha aceita de {minimo} a {maximo} centavos"))
             }
-            CreateError::Provider => Self::invalid("provedor", "este provedor não está em uso aqui"),
-            CreateError::Visibility(reason) => Self::invalid("visibilidade", reason),
-            CreateError::Charge(error) => error.into(),
-            CreateError::Idempotency(error) => error.into(),
-            CreateError::Store(error) => error.into(),
+            DonationError::Provider => Self::invalid("provedor", "este provedor não está em uso aqui"),
+            DonationError::Visibility(reason) => Self::invalid("visibilidade", reason),
+            DonationError::Charge(error) => error.into(),
+            DonationError::Idempotency(error) => error.into(),
+            DonationError::Store(error) => error.into(),
         }
     }
 }

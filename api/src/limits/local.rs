@@ -5,12 +5,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::gcra::{self, Verdict};
-use super::{Bucket, Rule, Subject};
+use super::{Bucket, LimitSubject, Rule};
 
 /// Buckets that are remembered at most, about 5 MiB. Of more, those that are used least are forgotten.
-const MOST: usize = 100_000;
-/// Fewer are not worth the time of looking for full ones.
-const FEW: usize = 1_000;
+const MAX_BUCKETS: usize = 100_000;
+/// Buckets from which on the full ones are looked for; fewer are not worth the time.
+const MIN_BUCKETS_TO_SWEEP: usize = 1_000;
 
 /// Buckets in memory. The lock is held for some comparisons; reads of the API never come here.
 pub struct Local {
@@ -55,7 +55,7 @@ impl Local {
 
 #[derive(Default)]
 struct Table {
-    levels: HashMap<(Rule, Subject), Level>,
+    levels: HashMap<(Rule, LimitSubject), Level>,
     /// When there are so many, full buckets are looked for.
     tidy_at: usize,
 }
@@ -108,7 +108,7 @@ impl Table {
             self.levels.remove(&bucket.key());
             return;
         }
-        if self.levels.len() >= self.tidy_at.max(FEW) {
+        if self.levels.len() >= self.tidy_at.max(MIN_BUCKETS_TO_SWEEP) {
             self.tidy(now);
         }
         self.levels.insert(bucket.key(), Level { arrival, burst: bucket.quota.burst_micros() });
@@ -117,15 +117,15 @@ impl Table {
     /// Looks at each bucket, so only when there are twice as many as the last time, or the most that there may be.
     fn tidy(&mut self, now: u64) {
         self.levels.retain(|_, level| level.arrival > now);
-        if self.levels.len() >= MOST {
+        if self.levels.len() >= MAX_BUCKETS {
             let mut used: Vec<u128> = self.levels.values().map(|level| level.used(now)).collect();
-            let (_, middle, _) = used.select_nth_unstable(MOST / 2);
+            let (_, middle, _) = used.select_nth_unstable(MAX_BUCKETS / 2);
             let middle = *middle;
             // Whoever is near a limit stays, so a flood of strangers buys nobody another guess.
             self.levels.retain(|_, level| level.used(now) > middle);
         }
-        self.levels.shrink_to(2 * FEW);
-        self.tidy_at = (2 * self.levels.len()).min(MOST);
+        self.levels.shrink_to(2 * MIN_BUCKETS_TO_SWEEP);
+        self.tidy_at = (2 * self.levels.len()).min(MAX_BUCKETS);
     }
 }
 
@@ -140,7 +140,7 @@ mod tests {
     fn bucket(rule: Rule, subject: u32, limit: u32, period_seconds: u32) -> Bucket {
         let mut hash = [0; 16];
         hash.first_chunk_mut().map(|start: &mut [u8; 4]| *start = subject.to_be_bytes()).unwrap();
-        Bucket { rule, subject: Subject(hash), quota: Quota { limit, period_seconds } }
+        Bucket { rule, subject: LimitSubject(hash), quota: Quota { limit, period_seconds } }
     }
 
     fn is_taken(local: &Local, buckets: &[Bucket], now: u64) -> bool {
@@ -221,15 +221,15 @@ mod tests {
             // Their arrival times are later than the guesser's, their use is a hundredth.
             assert!(is_taken(&local, &[bucket(Rule::SignUpIp, subject, 100, 2_000_000)], SECOND));
             assert!(!is_taken(&local, &[guesser], SECOND));
-            assert!(remembered(&local) <= MOST);
+            assert!(remembered(&local) <= MAX_BUCKETS);
         }
         let table = local.table();
-        assert!(table.levels.capacity() <= 131_072 && size_of::<((Rule, Subject), Level)>() <= 40, "5 MiB");
+        assert!(table.levels.capacity() <= 131_072 && size_of::<((Rule, LimitSubject), Level)>() <= 40, "5 MiB");
         drop(table);
         // All forgotten once they are full again.
         for subject in 0..200_000 {
             is_taken(&local, &[bucket(Rule::DonationIp, subject, 600, 60)], 3_000_000 * SECOND + u64::from(subject) * 10_000);
         }
-        assert!(remembered(&local) <= FEW);
+        assert!(remembered(&local) <= MIN_BUCKETS_TO_SWEEP);
     }
 }

@@ -48,9 +48,9 @@ impl Use {
 
 /// Whose use it is, as 128 bits of a keyed hash: nobody who reads Redis can try addresses and e-mails against it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Subject([u8; 16]);
+pub struct LimitSubject([u8; 16]);
 
-impl Subject {
+impl LimitSubject {
     /// The hash of `subject`, another one for each rule.
     pub fn new(hash: &KeyedHash, rule: Rule, subject: &str) -> Self {
         let hash = hash.of(format!("{}\n{subject}", rule.as_str()).as_bytes());
@@ -58,7 +58,7 @@ impl Subject {
     }
 }
 
-impl fmt::Display for Subject {
+impl fmt::Display for LimitSubject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", u128::from_be_bytes(self.0))
     }
@@ -70,13 +70,13 @@ pub struct Bucket {
     /// The rule.
     pub rule: Rule,
     /// Whose it is.
-    pub subject: Subject,
+    pub subject: LimitSubject,
     /// How much it holds.
     pub quota: Quota,
 }
 
 impl Bucket {
-    const fn key(&self) -> (Rule, Subject) {
+    const fn key(&self) -> (Rule, LimitSubject) {
         (self.rule, self.subject)
     }
 }
@@ -274,14 +274,14 @@ impl Limits {
     /// Tries whether Redis does what limits and caches ask of it, with a bucket of nobody's that is gone a second later.
     pub async fn self_test(&self) -> Result<(), redis::RedisError> {
         let (rule, id) = (Rule::DonationDevice, random_hex());
-        let bucket = Bucket { rule, subject: Subject::new(&self.hash, rule, &id), quota: Quota { limit: 1, period_seconds: 1 } };
+        let bucket = Bucket { rule, subject: LimitSubject::new(&self.hash, rule, &id), quota: Quota { limit: 1, period_seconds: 1 } };
         self.remote.self_test(&id, &[bucket]).await
     }
 
     fn buckets(&self, uses: &[Use]) -> Vec<Bucket> {
         let bucket = |one: &Use| {
             let quota = self.rules.quota(one.rule)?;
-            Some(Bucket { rule: one.rule, subject: Subject::new(&self.hash, one.rule, &one.subject), quota })
+            Some(Bucket { rule: one.rule, subject: LimitSubject::new(&self.hash, one.rule, &one.subject), quota })
         };
         uses.iter().filter_map(bucket).collect()
     }
@@ -321,7 +321,7 @@ mod tests {
 
     #[test]
     fn the_limit_that_is_nearest_is_told_and_the_longest_wait_counts() {
-        let bucket = |rule, limit| Bucket { rule, subject: Subject([0; 16]), quota: Quota { limit, period_seconds: 60 } };
+        let bucket = |rule, limit| Bucket { rule, subject: LimitSubject([0; 16]), quota: Quota { limit, period_seconds: 60 } };
         let buckets = [bucket(Rule::DonationDevice, 10), bucket(Rule::DonationIp, 600)];
         let verdict = |remaining, retry| Verdict { remaining, reset: Duration::from_millis(1_200), retry: Duration::from_millis(retry) };
         let standing = judge(&buckets, &[verdict(9, 0), verdict(100, 0)]).unwrap().unwrap();
@@ -338,11 +338,11 @@ mod tests {
             Keys::load(&folder.path().join(name)).unwrap().email.stable_hasher("limites")
         };
         let (ours, others) = (hasher("a"), hasher("b"));
-        let subject = Subject::new(&ours, Rule::LoginEmail, "ana@exemplo.org.br");
-        assert_eq!(subject, Subject::new(&hasher("a"), Rule::LoginEmail, "ana@exemplo.org.br"));
-        assert_ne!(subject, Subject::new(&others, Rule::LoginEmail, "ana@exemplo.org.br"));
-        assert_ne!(subject, Subject::new(&ours, Rule::ResetEmail, "ana@exemplo.org.br"));
-        assert_ne!(subject, Subject::new(&ours, Rule::LoginEmail, "bia@exemplo.org.br"));
+        let subject = LimitSubject::new(&ours, Rule::LoginEmail, "ana@exemplo.org.br");
+        assert_eq!(subject, LimitSubject::new(&hasher("a"), Rule::LoginEmail, "ana@exemplo.org.br"));
+        assert_ne!(subject, LimitSubject::new(&others, Rule::LoginEmail, "ana@exemplo.org.br"));
+        assert_ne!(subject, LimitSubject::new(&ours, Rule::ResetEmail, "ana@exemplo.org.br"));
+        assert_ne!(subject, LimitSubject::new(&ours, Rule::LoginEmail, "bia@exemplo.org.br"));
         assert_eq!(subject.to_string().len(), 32);
     }
 }

@@ -67,12 +67,12 @@ pub struct Quota {
 }
 
 // Redis counts in microseconds.
-const MOST: u32 = 1_000_000;
-const LONGEST: u32 = 31 * 86_400;
+const MAX_LIMIT_USES: u32 = 1_000_000;
+const MAX_PERIOD_SECONDS: u32 = 31 * 86_400;
 
 impl Quota {
     const fn is_sensible(self) -> bool {
-        self.limit >= 1 && self.limit <= MOST && self.period_seconds >= 1 && self.period_seconds <= LONGEST
+        self.limit >= 1 && self.limit <= MAX_LIMIT_USES && self.period_seconds >= 1 && self.period_seconds <= MAX_PERIOD_SECONDS
     }
 
     /// The time in which one more is earned, in microseconds; at least one of a sensible quota.
@@ -99,7 +99,7 @@ pub enum RulesError {
     #[error("RATE_LIMITS: {0} names {1:?}; there are * (all others) and {2}")]
     Unknown(PathBuf, String, String),
     /// A number is out of range.
-    #[error("RATE_LIMITS: {0}: {1} needs a limit from 1 to {MOST} and a period_seconds from 1 to {LONGEST}")]
+    #[error("RATE_LIMITS: {0}: {1} needs a limit from 1 to {MAX_LIMIT_USES} and a period_seconds from 1 to {MAX_PERIOD_SECONDS}")]
     Range(PathBuf, String),
 }
 

@@ -113,12 +113,12 @@ pub(super) struct Batch {
 const LEDGER: &str = "lancamentos";
 
 /// How many rows a batch had.
-pub(super) struct Stored {
+pub(super) struct StoredDonations {
     /// By table.
     pub(super) tables: [(&'static str, u64); 7],
 }
 
-impl Stored {
+impl StoredDonations {
     /// Movements of money.
     pub(super) fn movements(&self) -> u64 {
         self.tables.iter().filter(|(table, _)| *table == LEDGER).map(|(_, rows)| rows).sum()
@@ -133,7 +133,7 @@ struct Last {
 }
 
 /// What led to an event.
-struct Cause<'a> {
+struct EventCause<'a> {
     /// The state before; `None` before the first event.
     from: Option<DonationStatus>,
     actor: &'a str,
@@ -172,8 +172,8 @@ impl Batch {
     }
 
     /// Stores the rows, each table after those it refers to.
-    pub(super) async fn store(self, db: &mut PgConnection) -> Result<Stored, StoreError> {
-        Ok(Stored {
+    pub(super) async fn store(self, db: &mut PgConnection) -> Result<StoredDonations, StoreError> {
+        Ok(StoredDonations {
             tables: [
                 ("doacoes", self.doacoes.store(db).await?),
                 ("doacao_eventos", self.eventos.store(db).await?),
@@ -206,7 +206,7 @@ impl Batch {
         let provider = Actor::Psp.to_string();
         let receipt = donation.receipt.as_ref();
         let mut last = Last { status: DonationStatus::Criada, seq: 1, at: donation.created };
-        self.push_event(donation, &last, &Cause { from: None, actor: &donor, reason: None });
+        self.push_event(donation, &last, &EventCause { from: None, actor: &donor, reason: None });
         for event in donation.fate.events() {
             let (actor, reason, at) = match (event, receipt, receipt.and_then(|receipt| receipt.refund.as_ref())) {
                 (DonationEvent::Settle, Some(receipt), _) if is_declared(receipt) => (owner.as_str(), Some(words::DECLARED), receipt.at),
@@ -218,13 +218,13 @@ impl Batch {
             };
             let status = last.status.next(*event).ok_or(SeedError::Illegal("situacao"))?;
             let next = Last { status, seq: last.seq + 1, at };
-            self.push_event(donation, &next, &Cause { from: Some(last.status), actor, reason });
+            self.push_event(donation, &next, &EventCause { from: Some(last.status), actor, reason });
             last = next;
         }
         Ok(last)
     }
 
-    fn push_event(&mut self, donation: &Donation<'_>, to: &Last, cause: &Cause<'_>) {
+    fn push_event(&mut self, donation: &Donation<'_>, to: &Last, cause: &EventCause<'_>) {
         self.eventos.push([
             donation.id.into(),
             to.seq.into(),

@@ -8,7 +8,7 @@ use crate::domain::ids::{CampanhaId, OrganizadoraId, PessoaId};
 use crate::domain::organizadora::OrganizadoraStatus;
 use crate::domain::slug::Slug;
 use crate::state::Core;
-use crate::store::campanhas::{self as store, CampaignChanges, CampaignRow, Campanha, NewCampaign, UpdateError};
+use crate::store::campanhas::{self as store, CampaignChanges, CampaignRow, Campanha, NewCampaign, UpdateCampaignError};
 use crate::store::{StoreError, ledger, organizadoras};
 
 /// Why a campaign did not change.
@@ -37,16 +37,16 @@ pub enum CampaignError {
     Ended,
     /// What changes is refused by a rule of the campaign.
     #[error(transparent)]
-    Refused(UpdateError),
+    Refused(UpdateCampaignError),
     /// A statement failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-impl From<UpdateError> for CampaignError {
-    fn from(error: UpdateError) -> Self {
+impl From<UpdateCampaignError> for CampaignError {
+    fn from(error: UpdateCampaignError) -> Self {
         match error {
-            UpdateError::Store(error) => Self::Store(error),
+            UpdateCampaignError::Store(error) => Self::Store(error),
             refused => Self::Refused(refused),
         }
     }

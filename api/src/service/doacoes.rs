@@ -24,7 +24,7 @@ use crate::gateway::{ChargeError, ChargeRequest, PaymentGateway};
 use crate::keys::{KeyRing, sha256};
 use crate::state::Core;
 use crate::store::campanhas::DonationTarget;
-use crate::store::doacoes::{self as store, Doacao, DonationOrigin, DonorChanges, NewDonation, Step};
+use crate::store::doacoes::{self as store, Doacao, DonationOrigin, DonationStep, DonorChanges, NewDonation};
 use crate::store::idempotency::Scope;
 use crate::store::pagamentos::{self, NewPayment, Pagamento};
 use crate::store::{StoreError, campanhas, organizadoras, pessoas};
@@ -111,7 +111,7 @@ pub struct Donated {
 
 /// Why there is no donation.
 #[derive(Debug, thiserror::Error)]
-pub enum CreateError {
+pub enum DonationError {
     /// There is no such public campaign.
     #[error("no such campaign")]
     NotFound,
@@ -150,7 +150,7 @@ pub async fn create(
     sender: Sender,
     order: Order,
     attempt: Attempt,
-) -> Result<Outcome<Donated>, CreateError> {
+) -> Result<Outcome<Donated>, DonationError> {
     let mut change = Change::begin(&core, sender.giver.actor()).await?;
     let donated = create_within(&mut change, &slug, sender, order, &attempt).await;
     let donated = change.conclude(donated).await?;
@@ -161,7 +161,7 @@ pub async fn create(
 }
 
 /// The donation that was made with this key and body, if it was. Two look-ups by key, no transaction, no lock.
-pub async fn created(core: &Core, slug: &str, giver: Giver, attempt: &Attempt) -> Result<Option<Donated>, CreateError> {
+pub async fn created(core: &Core, slug: &str, giver: Giver, attempt: &Attempt) -> Result<Option<Donated>, DonationError> {
     let mut db = core.db.connection().await?;
     let Some(target) = public_target(&mut db, slug).await? else { return Ok(None) };
     match idempotency::kept(core, &mut db, &creation(giver, target.id, attempt), attempt).await {
@@ -187,15 +187,15 @@ pub(super) async fn create_within(
     sender: Sender,
     order: Order,
     attempt: &Attempt,
-) -> Result<Outcome<Donated>, CreateError> {
-    let target = public_target(change.db(), slug).await?.ok_or(CreateError::NotFound)?;
+) -> Result<Outcome<Donated>, DonationError> {
+    let target = public_target(change.db(), slug).await?.ok_or(DonationError::NotFound)?;
     let scope = creation(sender.giver, target.id, attempt);
     idempotency::run_within(change, &scope, attempt, |change| Box::pin(donate(change, target, sender, order))).await
 }
 
-async fn donate(change: &mut Change<'_>, target: DonationTarget, sender: Sender, order: Order) -> Result<Donated, CreateError> {
+async fn donate(change: &mut Change<'_>, target: DonationTarget, sender: Sender, order: Order) -> Result<Donated, DonationError> {
     let (core, now, donor) = (change.core(), change.now(), sender.giver.pessoa());
-    let gateway = core.gateways.get(order.provedor).ok_or(CreateError::Provider)?;
+    let gateway = core.gateways.get(order.provedor).ok_or(DonationError::Provider)?;
     check(&target, &order, gateway, now)?;
     let email = match (&order.email, donor) {
         (Some(email), _) => Some(email.as_str().to_owned()),
@@ -225,14 +225,14 @@ async fn donate(change: &mut Change<'_>, target: DonationTarget, sender: Sender,
     Ok(Donated { doacao, cobranca: payment.stored(now) })
 }
 
-fn check(target: &DonationTarget, order: &Order, gateway: &dyn PaymentGateway, now: OffsetDateTime) -> Result<(), CreateError> {
+fn check(target: &DonationTarget, order: &Order, gateway: &dyn PaymentGateway, now: OffsetDateTime) -> Result<(), DonationError> {
     if !is_open(target, now) {
-        return Err(CreateError::Closed);
+        return Err(DonationError::Closed);
     }
     if !(target.minimo_centavos..=target.maximo_centavos).contains(&order.valor.get()) {
-        return Err(CreateError::Limits { minimo: target.minimo_centavos, maximo: target.maximo_centavos });
+        return Err(DonationError::Limits { minimo: target.minimo_centavos, maximo: target.maximo_centavos });
     }
-    gateway.refuses(order.visibilidade).map_or(Ok(()), |reason| Err(CreateError::Visibility(reason)))
+    gateway.refuses(order.visibilidade).map_or(Ok(()), |reason| Err(DonationError::Visibility(reason)))
 }
 
 /// Whether the campaign takes money at `now`.
@@ -250,7 +250,7 @@ async fn charge(
     target: &DonationTarget,
     doacao: DoacaoId,
     amount: Centavos,
-) -> Result<NewPayment, CreateError> {
+) -> Result<NewPayment, DonationError> {
     let (id, now) = (PagamentoId(change.new_id()), change.now());
     let key = organizadoras::pix_key(change.db(), target.organizadora_id, now).await?;
     let charge = gateway.charge(&ChargeRequest { id, amount, receiver: key.as_ref().map(|key| &key.receiver), cnpj: &target.cnpj })?;
@@ -301,7 +301,7 @@ pub enum DonorError {
     TooManyCharges,
     /// The new charge was refused.
     #[error(transparent)]
-    Create(#[from] CreateError),
+    Create(#[from] DonationError),
     /// The provider cannot keep the donor as hidden as asked, with the reason for the donor.
     #[error("the provider refuses the visibility")]
     Visibility(&'static str),
@@ -323,7 +323,7 @@ pub async fn cancel(core: &Core, id: DoacaoId, actor: Actor) -> Result<Doacao, D
     let donation = store::lock(change.db(), id).await?.ok_or(DonorError::NotFound)?;
     let to = donation.situacao.next(DonationEvent::Cancel).ok_or(DonorError::Transition(donation.situacao))?;
     let actor = actor.to_string();
-    let step = Step { id, from: donation.situacao, to, actor: &actor, reason: None, settled: None, refunded: None };
+    let step = DonationStep { id, from: donation.situacao, to, actor: &actor, reason: None, settled: None, refunded: None };
     store::advance(change.db(), &step, now).await?.ok_or(DonorError::Transition(donation.situacao))?;
     pagamentos::cancel_open(change.db(), id).await?;
     let cancelled = store::get(change.db(), id).await?.ok_or(DonorError::NotFound)?;
@@ -350,9 +350,9 @@ async fn charge_again(change: &mut Change<'_>, id: DoacaoId) -> Result<Pagamento
     }
     let target = campanhas::donation_target(change.db(), &donation.campanha_slug).await?.ok_or(DonorError::NotFound)?;
     if !is_open(&target, now) {
-        return Err(CreateError::Closed.into());
+        return Err(DonationError::Closed.into());
     }
-    let gateway = change.core().gateways.get(Some(donation.provedor)).ok_or(CreateError::Provider)?;
+    let gateway = change.core().gateways.get(Some(donation.provedor)).ok_or(DonationError::Provider)?;
     let amount = Centavos::try_from(donation.valor_centavos).map_err(DonorError::Amount)?;
     let payment = charge(change, gateway, &target, id, amount).await?;
     pagamentos::insert(change.db(), &payment, now).await?;
@@ -363,7 +363,7 @@ async fn charge_again(change: &mut Change<'_>, id: DoacaoId) -> Result<Pagamento
 /// Changes a donation where `version` is still the current one.
 pub async fn update(core: &Core, donation: &Doacao, version: i32, changes: &DonorChanges, actor: Actor) -> Result<Doacao, DonorError> {
     if let Some(visibilidade) = changes.visibilidade {
-        let gateway = core.gateways.get(Some(donation.provedor)).ok_or(CreateError::Provider)?;
+        let gateway = core.gateways.get(Some(donation.provedor)).ok_or(DonationError::Provider)?;
         if let Some(reason) = gateway.refuses(visibilidade) {
             return Err(DonorError::Visibility(reason));
         }

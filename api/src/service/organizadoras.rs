@@ -49,7 +49,7 @@ pub struct NewKey {
 
 /// Why an organisation was not made.
 #[derive(Debug, thiserror::Error)]
-pub enum CreateError {
+pub enum CreateOrganizadoraError {
     /// Another organisation has the CNPJ.
     #[error("the cnpj is taken")]
     CnpjTaken,
@@ -64,7 +64,7 @@ pub enum CreateError {
     Store(#[from] StoreError),
 }
 
-impl From<MemberError> for CreateError {
+impl From<MemberError> for CreateOrganizadoraError {
     fn from(error: MemberError) -> Self {
         match error {
             MemberError::Store(error) => Self::Store(error),
@@ -75,7 +75,7 @@ impl From<MemberError> for CreateError {
     }
 }
 
-impl From<InsertError> for CreateError {
+impl From<InsertError> for CreateOrganizadoraError {
     fn from(error: InsertError) -> Self {
         match error {
             InsertError::CnpjTaken => Self::CnpjTaken,
@@ -86,7 +86,7 @@ impl From<InsertError> for CreateError {
 }
 
 /// Makes an organisation; whoever makes it owns it. Development verifies it at once, production leaves that to a person.
-pub async fn create(core: &Core, owner: PessoaId, new: &NewOrganizadora) -> Result<Organizadora, CreateError> {
+pub async fn create(core: &Core, owner: PessoaId, new: &NewOrganizadora) -> Result<Organizadora, CreateOrganizadoraError> {
     let situacao = match core.profile {
         Profile::Development => OrganizadoraStatus::Verificada,
         Profile::Production => OrganizadoraStatus::Pendente,
@@ -134,7 +134,7 @@ fn pix_key_row<'a>(core: &Core, id: OrganizadoraId, by: PessoaId, new: &'a NewKe
 
 /// Why an organisation did not change.
 #[derive(Debug, thiserror::Error)]
-pub enum UpdateError {
+pub enum UpdateOrganizadoraError {
     /// It was changed by somebody else.
     #[error("the organizadora has another version")]
     Stale,
@@ -144,10 +144,16 @@ pub enum UpdateError {
 }
 
 /// Changes an organisation where `version` is still the current one.
-pub async fn update(core: &Core, id: OrganizadoraId, version: i32, nome: Option<&Name>, by: PessoaId) -> Result<Organizadora, UpdateError> {
+pub async fn update(
+    core: &Core,
+    id: OrganizadoraId,
+    version: i32,
+    nome: Option<&Name>,
+    by: PessoaId,
+) -> Result<Organizadora, UpdateOrganizadoraError> {
     let mut change = Change::begin(core, Actor::Pessoa(by)).await?;
     let now = change.now();
-    let changed = store::rename(change.db(), id, version, nome, now).await?.ok_or(UpdateError::Stale)?;
+    let changed = store::rename(change.db(), id, version, nome, now).await?.ok_or(UpdateOrganizadoraError::Stale)?;
     change.audit("organizadora.alterada", id, serde_json::json!({})).await?;
     // Its campaigns show its name, a draft too once it is published a moment from now.
     let campaigns = campanhas::slugs(change.db(), id).await?;
@@ -160,7 +166,7 @@ pub async fn update(core: &Core, id: OrganizadoraId, version: i32, nome: Option<
 
 /// Why a PIX key was not set.
 #[derive(Debug, thiserror::Error)]
-pub enum PixKeyError {
+pub enum SetPixKeyError {
     /// The password is not the person's.
     #[error("wrong password")]
     WrongPassword,
@@ -178,7 +184,7 @@ pub enum PixKeyError {
     Store(#[from] StoreError),
 }
 
-impl From<AccountError> for PixKeyError {
+impl From<AccountError> for SetPixKeyError {
     fn from(error: AccountError) -> Self {
         match error {
             AccountError::Passwords(error) => Self::Passwords(error),
@@ -196,14 +202,14 @@ pub async fn set_pix_key(
     by: PessoaId,
     password: SecretString,
     new: &NewKey,
-) -> Result<Vec<StoredPixKey>, PixKeyError> {
+) -> Result<Vec<StoredPixKey>, SetPixKeyError> {
     if !password_matches(core, by, password).await? {
-        return Err(PixKeyError::WrongPassword);
+        return Err(SetPixKeyError::WrongPassword);
     }
     let mut change = Change::begin(core, Actor::Pessoa(by)).await?;
     let now = change.now();
     if let Some(until) = restricted_until(&mut change, id, by).await? {
-        return Err(PixKeyError::RecentOwner { until });
+        return Err(SetPixKeyError::RecentOwner { until });
     }
     let known = store::pix_keys(change.db(), id, now).await?;
     let from = if known.is_empty() { now } else { now + core.pix_key_cool_down() };

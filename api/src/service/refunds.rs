@@ -16,7 +16,7 @@ use crate::domain::text::Reason;
 use crate::mail::{Mail, Recipient};
 use crate::state::Core;
 use crate::store::StoreError;
-use crate::store::doacoes::{self as donations, Doacao, Step};
+use crate::store::doacoes::{self as donations, Doacao, DonationStep};
 use crate::store::idempotency::Scope;
 use crate::store::ledger::{self, Entry, Posting};
 use crate::store::pagamentos::{self, Receipt};
@@ -24,7 +24,7 @@ use crate::store::refunds::{self as store, Devolucao, NewRefund};
 use crate::store::totals::{self, Delta, NewDelta};
 
 /// How long after the payment a bank takes it back (BCB, API Pix, devolução).
-const WINDOW: Duration = Duration::days(90);
+const REFUND_WINDOW: Duration = Duration::days(90);
 
 /// What is to go back.
 #[derive(Clone, Debug)]
@@ -106,7 +106,7 @@ async fn record(change: &mut Change<'_>, doacao: DoacaoId, by: PessoaId, order: 
     let receipt = pick(pagamentos::receipts_of(change.db(), doacao).await?, order.e2eid.as_ref()).ok_or(RefundError::NoReceipt)?;
     let payment = receipt.pagamento_id.ok_or(RefundError::NoReceipt)?;
     // Surplus must go back however late it is found.
-    if receipt.conciliacao != Reconciliation::Duplicada && receipt.horario + WINDOW < now {
+    if receipt.conciliacao != Reconciliation::Duplicada && receipt.horario + REFUND_WINDOW < now {
         return Err(RefundError::TooLate);
     }
     let left = receipt.valor_centavos - store::refunded(change.db(), &receipt.e2eid).await?;
@@ -128,8 +128,8 @@ async fn record(change: &mut Change<'_>, doacao: DoacaoId, by: PessoaId, order: 
         criada_por: by,
     };
     let made = store::insert(change.db(), &new, now).await.map_err(|error| match error {
-        store::RefundError::Exceeds => RefundError::Exceeds { left },
-        store::RefundError::Store(error) => RefundError::Store(error),
+        store::InsertRefundError::Exceeds => RefundError::Exceeds { left },
+        store::InsertRefundError::Store(error) => RefundError::Store(error),
     })?;
     let surplus = receipt.conciliacao == Reconciliation::Duplicada;
     let posting = Posting {
@@ -166,7 +166,7 @@ async fn take_back(
     let (now, actor) = (change.now(), change.actor().to_string());
     let event = if amount.get() == left { DonationEvent::RefundAll } else { DonationEvent::RefundPart };
     let to = donation.situacao.next(event).ok_or(RefundError::Transition(donation.situacao))?;
-    let step = Step { id: donation.id, from: donation.situacao, to, actor: &actor, reason, settled: None, refunded: Some(amount) };
+    let step = DonationStep { id: donation.id, from: donation.situacao, to, actor: &actor, reason, settled: None, refunded: Some(amount) };
     let seq = donations::advance(change.db(), &step, now).await?.ok_or(RefundError::Transition(donation.situacao))?;
     let delta = Delta::Refunded(amount.get());
     let new = NewDelta { campanha_id: donation.campanha_id, doacao_id: donation.id, evento_seq: seq, delta };

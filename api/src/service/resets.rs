@@ -9,15 +9,15 @@ use crate::domain::email::Email;
 use crate::keys::{random_hex, sha256};
 use crate::mail::{Mail, Recipient};
 use crate::state::{AppState, Core};
-use crate::store::{Class, StoreError, pessoas};
+use crate::store::{FailureClass, StoreError, pessoas};
 use crate::telemetry::chain;
 
-/// How long a code is good for.
-const LIFE: time::Duration = time::Duration::minutes(30);
-/// Whoever waits for a message has given up after this long, or asked again.
-const PATIENCE: Duration = Duration::from_mins(15);
-/// Between two tries.
-const PAUSE: Duration = Duration::from_secs(1);
+/// Time for which a code is valid.
+const RESET_CODE_LIFE: time::Duration = time::Duration::minutes(30);
+/// Time after which a request is given up: the person has given up too, or asked again.
+const GIVE_UP_AFTER: Duration = Duration::from_mins(15);
+/// Time between two tries.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Accepts a request, or refuses it where too many wait, alike whether the address has an account or not.
 pub fn accept(state: &AppState, email: Email) -> Result<(), StoreError> {
@@ -35,15 +35,15 @@ pub fn accept(state: &AppState, email: Email) -> Result<(), StoreError> {
 async fn carry_out(core: &Core, email: &Email) {
     let began = Instant::now();
     loop {
-        let is_last = core.shutdown.has_begun() || began.elapsed() > PATIENCE;
+        let is_last = core.shutdown.has_begun() || began.elapsed() > GIVE_UP_AFTER;
         let turn = core.resets.turn().await;
         let Err(error) = send(core, email).await else { return };
         drop(turn);
-        if is_last || error.class() == Class::Fault {
+        if is_last || error.class() == FailureClass::Fault {
             tracing::error!(error = chain(&error), "a password reset could not be prepared");
             return;
         }
-        core.shutdown.pause(PAUSE).await;
+        core.shutdown.pause(RETRY_INTERVAL).await;
     }
 }
 
@@ -53,7 +53,7 @@ pub async fn send(core: &Core, email: &Email) -> Result<(), StoreError> {
     let mut change = Change::begin_in_background(core, Actor::Guest).await?;
     let now = change.now();
     if let Some(account) = pessoas::credentials(change.db(), email).await? {
-        let until = now + LIFE;
+        let until = now + RESET_CODE_LIFE;
         pessoas::insert_reset(change.db(), &sha256(token.as_bytes()), account.id, now, until).await?;
         let mail = Mail::ResetPassword { token: &token, until };
         change.mail(Recipient::unnamed(email.as_str()), &mail).await?;

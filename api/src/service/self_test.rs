@@ -35,7 +35,7 @@ use crate::store::{check_deferred, ledger, members, pagamentos, totals};
 
 /// The steps of the self-test, each of which can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum SelfTestStep {
     /// Reaching the database.
     Connection,
     /// Somebody signs up.
@@ -58,7 +58,7 @@ pub enum Step {
     Rollback,
 }
 
-texts!(Step {
+texts!(SelfTestStep {
     Connection = "the connection to the database",
     Account = "the account",
     Organizadora = "the organizadora",
@@ -76,7 +76,7 @@ texts!(Step {
 #[error("the rehearsal of a donation failed at {}", step.as_str())]
 pub struct SelfTestError {
     /// Where.
-    pub step: Step,
+    pub step: SelfTestStep,
     source: Box<dyn Error + Send + Sync>,
 }
 
@@ -86,11 +86,11 @@ pub struct SelfTestError {
 struct Unexpected(&'static str);
 
 trait At<T> {
-    fn at(self, step: Step) -> Result<T, SelfTestError>;
+    fn at(self, step: SelfTestStep) -> Result<T, SelfTestError>;
 }
 
 impl<T, E: Into<Box<dyn Error + Send + Sync>>> At<T> for Result<T, E> {
-    fn at(self, step: Step) -> Result<T, SelfTestError> {
+    fn at(self, step: SelfTestStep) -> Result<T, SelfTestError> {
         self.map_err(|source| SelfTestError { step, source: source.into() })
     }
 }
@@ -101,27 +101,27 @@ fn holds(what: bool, otherwise: &'static str) -> Result<(), Unexpected> {
 
 /// Runs everything once and undoes it. What is left are gaps in sequences of row numbers that nobody is shown.
 pub async fn run(core: &Core) -> Result<(), SelfTestError> {
-    let mut change = Change::begin_in_background(core, Actor::Guest).await.at(Step::Connection)?;
+    let mut change = Change::begin_in_background(core, Actor::Guest).await.at(SelfTestStep::Connection)?;
     let donated = donate(&mut change).await;
-    let undone = change.roll_back().await.at(Step::Rollback);
+    let undone = change.roll_back().await.at(SelfTestStep::Rollback);
     donated.and(undone)
 }
 
 async fn donate(change: &mut Change<'_>) -> Result<(), SelfTestError> {
     // Of its own in each process: two that test at once must not wait for each other's unique rows.
     let id = change.new_id();
-    let slug = Slug::parse(&format!("ensaio-{}", id.simple())).at(Step::Connection)?;
-    let owner = sign_up(change, id).await.at(Step::Account)?;
+    let slug = Slug::parse(&format!("ensaio-{}", id.simple())).at(SelfTestStep::Connection)?;
+    let owner = sign_up(change, id).await.at(SelfTestStep::Account)?;
     change.act_as(Actor::Pessoa(owner));
-    let organizadora = organise(change, &slug, owner).await.at(Step::Organizadora)?;
-    publish(change, &slug, organizadora).await.at(Step::Campaign)?;
+    let organizadora = organise(change, &slug, owner).await.at(SelfTestStep::Organizadora)?;
+    publish(change, &slug, organizadora).await.at(SelfTestStep::Campaign)?;
     change.act_as(Actor::Guest);
     let donation = give(change, &slug).await?;
     change.act_as(Actor::Psp);
-    confirm(change, donation).await.at(Step::Confirmation)?;
-    check_deferred(change.db()).await.at(Step::Balance)?;
-    let read = totals::get_public(change.db(), slug.as_str()).await.at(Step::Totals)?;
-    holds(read.is_some_and(|totals| totals.seq == 0), "the campaign has no totals").at(Step::Totals)
+    confirm(change, donation).await.at(SelfTestStep::Confirmation)?;
+    check_deferred(change.db()).await.at(SelfTestStep::Balance)?;
+    let read = totals::get_public(change.db(), slug.as_str()).await.at(SelfTestStep::Totals)?;
+    holds(read.is_some_and(|totals| totals.seq == 0), "the campaign has no totals").at(SelfTestStep::Totals)
 }
 
 type Attempted<T> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -206,12 +206,12 @@ const AMOUNT: i64 = 100;
 /// A guest's donation with its charge, records and kept result, and the same request once more.
 async fn give(change: &mut Change<'_>, slug: &Slug) -> Result<DoacaoId, SelfTestError> {
     let attempt = Attempt { key: change.new_id(), fingerprint: sha256(slug.as_str().as_bytes()) };
-    let Outcome::New(first) = give_once(change, slug, &attempt).await.at(Step::Donation)? else {
-        return Err(Unexpected("the donation is not new")).at(Step::Donation);
+    let Outcome::New(first) = give_once(change, slug, &attempt).await.at(SelfTestStep::Donation)? else {
+        return Err(Unexpected("the donation is not new")).at(SelfTestStep::Donation);
     };
-    let again = give_once(change, slug, &attempt).await.at(Step::Repetition)?;
+    let again = give_once(change, slug, &attempt).await.at(SelfTestStep::Repetition)?;
     let id = first.doacao.id;
-    holds(again == Outcome::Repeated(first), "the request made a second donation").at(Step::Repetition)?;
+    holds(again == Outcome::Repeated(first), "the request made a second donation").at(SelfTestStep::Repetition)?;
     Ok(id)
 }
 

@@ -18,10 +18,10 @@ use crate::store::access_log::{self, Access};
 use crate::store::sessions::{self, NewSession, Session};
 use crate::store::{StoreError, pessoas};
 
-/// A session ends after this long whatever happens.
-const LIFE: Duration = Duration::days(30);
-/// How recent a password must be where money is confirmed.
-const RECENT: Duration = Duration::minutes(10);
+/// Time after which a session ends, used or not.
+const SESSION_LIFE: Duration = Duration::days(30);
+/// Time for which an entered password is recent enough to confirm money.
+const PASSWORD_RECENT_FOR: Duration = Duration::minutes(10);
 
 /// A session that was just opened or renewed.
 #[derive(Clone, Debug)]
@@ -88,12 +88,12 @@ pub async fn log_in(
         pessoa_id: account.id,
         versao_auth: account.versao_auth,
         agente: agent,
-        expira_em: now + LIFE,
+        expira_em: now + SESSION_LIFE,
     };
     sessions::insert(change.db(), &session, now).await?;
     access_log::record(change.db(), access, ip, Access::LogIn(account.id), now).await?;
     change.commit().await?;
-    Ok(Opened { id: session.id, token, pessoa_id: account.id, life: LIFE })
+    Ok(Opened { id: session.id, token, pessoa_id: account.id, life: SESSION_LIFE })
 }
 
 /// Ends a session of `pessoa`; whether there was one. It is over for every process before this returns, where Redis answers.
@@ -116,10 +116,10 @@ pub async fn reauthenticate(core: &Core, session: &Session, password: SecretStri
     let old = sessions::renew(change.db(), session.id, &sha256(token.as_bytes()), now).await?.ok_or(LogInError::Refused)?;
     change.invalidate([Tag::session(&old)]);
     change.commit().await?;
-    Ok(Opened { id: session.id, token, pessoa_id: session.pessoa_id, life: LIFE })
+    Ok(Opened { id: session.id, token, pessoa_id: session.pessoa_id, life: SESSION_LIFE })
 }
 
 /// Whether the password was entered recently enough to confirm money.
 pub fn is_recent(session: &Session, now: OffsetDateTime) -> bool {
-    now - session.reautenticada_em <= RECENT
+    now - session.reautenticada_em <= PASSWORD_RECENT_FOR
 }

@@ -17,7 +17,7 @@ use crate::domain::text::Reason;
 use crate::domain::txid::Txid;
 use crate::mail::{Mail, Recipient};
 use crate::state::Core;
-use crate::store::doacoes::{self as donations, Doacao, Settlement, Step};
+use crate::store::doacoes::{self as donations, Doacao, DonationStep, Settlement};
 use crate::store::idempotency::Scope;
 use crate::store::ledger::{self, Entry, Posting};
 use crate::store::pagamentos::{self, NewReceipt, Receipt};
@@ -241,7 +241,7 @@ async fn credit(change: &mut Change<'_>, charge: &Settlement, proof: &Proof, e2e
     let now = change.now();
     let to = charge.situacao.next(DonationEvent::Settle).ok_or(SettleError::Transition(charge.situacao))?;
     let actor = change.actor().to_string();
-    let step = Step {
+    let step = DonationStep {
         id: charge.doacao_id,
         from: charge.situacao,
         to,

@@ -320,7 +320,7 @@ pub async fn insert(db: &mut PgConnection, row: &CampaignRow<'_>, now: OffsetDat
 
 /// Why a change was refused.
 #[derive(Debug, thiserror::Error)]
-pub enum UpdateError {
+pub enum UpdateCampaignError {
     /// `meta_centavos` or `fim_em` after publication.
     #[error("goal and deadline are frozen once published")]
     Frozen,
@@ -335,7 +335,7 @@ pub enum UpdateError {
     Store(StoreError),
 }
 
-impl From<StoreError> for UpdateError {
+impl From<StoreError> for UpdateCampaignError {
     fn from(error: StoreError) -> Self {
         match error.constraint() {
             Some("campanhas_promessa_congelada") => Self::Frozen,
@@ -353,7 +353,7 @@ pub async fn update(
     version: i32,
     changes: &CampaignChanges,
     now: OffsetDateTime,
-) -> Result<bool, UpdateError> {
+) -> Result<bool, UpdateCampaignError> {
     let done = sqlx::query(
         "UPDATE campanhas SET
              titulo = coalesce($3, titulo), descricao = coalesce($4, descricao), categoria = coalesce($5, categoria),

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::StoreError;
 
 /// A rule about donations, each by itself.
-struct Rule {
+struct BookRule {
     name: &'static str,
     /// Selects the id of every row that breaks it, of the donations whose ids are in `$1`.
     sql: &'static str,
@@ -31,30 +31,30 @@ const TOTALS_AND_DONATIONS: &str = "totais_iguais_as_doacoes";
 pub const CHECKS: [&str; 7] =
     [RULES[0].name, RULES[1].name, RULES[2].name, RULES[3].name, RULES[4].name, RULES[5].name, TOTALS_AND_DONATIONS];
 
-const RULES: [Rule; 6] = [
-    Rule {
+const RULES: [BookRule; 6] = [
+    BookRule {
         name: "lancamentos_balanceados",
         sql: "SELECT l.id FROM lancamentos l LEFT JOIN partidas p ON p.lancamento_id = l.id
               WHERE l.doacao_id = ANY($1) GROUP BY l.id HAVING count(p.conta_id) < 2 OR sum(p.valor_centavos) <> 0",
     },
-    Rule {
+    BookRule {
         name: "confirmada_com_recibo",
         sql: "SELECT d.id FROM doacoes d WHERE d.id = ANY($1) AND d.recebido_centavos <> (
                   SELECT coalesce(sum(r.valor_centavos), 0) FROM pagamentos p JOIN pix_recebidos r ON r.pagamento_id = p.id
                   WHERE p.doacao_id = d.id AND r.conciliacao IN ('exata', 'a_maior', 'a_menor'))",
     },
-    Rule {
+    BookRule {
         name: "devolucoes_iguais_a_doacao",
         sql: "SELECT d.id FROM doacoes d WHERE d.id = ANY($1) AND d.devolvido_centavos <> (
                   SELECT coalesce(sum(v.valor_centavos), 0) FROM devolucoes v JOIN pix_recebidos r ON r.e2eid = v.e2eid
                   WHERE v.doacao_id = d.id AND r.conciliacao <> 'duplicada')",
     },
-    Rule {
+    BookRule {
         name: "situacao_igual_ao_ultimo_evento",
         sql: "SELECT d.id FROM doacoes d WHERE d.id = ANY($1) AND d.situacao IS DISTINCT FROM (
                   SELECT e.para FROM doacao_eventos e WHERE e.doacao_id = d.id ORDER BY e.seq DESC LIMIT 1)",
     },
-    Rule {
+    BookRule {
         name: "doacoes_iguais_ao_razao",
         sql: "SELECT d.id FROM doacoes d WHERE d.id = ANY($1) AND (d.recebido_centavos, d.devolvido_centavos) <> (
                   SELECT coalesce(-sum(p.valor_centavos) FILTER (WHERE l.tipo = 'confirmacao'), 0),
@@ -64,7 +64,7 @@ const RULES: [Rule; 6] = [
     },
     // One payment recorded as two receipts: by hand without the bank's id and with one, or with ids that differ in letter case alone
     // of which people typed one. A receipt that went back whole takes no part, so refunding the one that never came settles it.
-    Rule {
+    BookRule {
         name: "um_recibo_por_pagamento",
         sql: "WITH recibos AS (
                   SELECT p.doacao_id, r.e2eid, r.valor_centavos, r.evidencia
@@ -129,7 +129,7 @@ struct Donation {
 
 /// The totals of a campaign with what is not yet folded.
 #[derive(sqlx::FromRow)]
-struct Totals {
+struct CheckedTotals {
     campanha_id: Uuid,
     arrecadado: i64,
     declarado: i64,
@@ -283,7 +283,7 @@ async fn donations_of(db: &mut PgConnection, place: (Uuid, Uuid), last: Uuid, li
     .await?)
 }
 
-async fn totals(db: &mut PgConnection, campaigns: &[Uuid]) -> Result<Vec<Totals>, StoreError> {
+async fn totals(db: &mut PgConnection, campaigns: &[Uuid]) -> Result<Vec<CheckedTotals>, StoreError> {
     Ok(sqlx::query_as(
         "WITH deltas AS (
              SELECT campanha_id, sum(arrecadado_centavos) AS arrecadado, sum(devolvido_centavos) AS devolvido,

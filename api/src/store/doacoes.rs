@@ -88,7 +88,7 @@ pub struct DonorChanges {
 
 /// A step of a donation.
 #[derive(Clone, Debug)]
-pub struct Step<'a> {
+pub struct DonationStep<'a> {
     /// Which donation.
     pub id: DoacaoId,
     /// The state it must be in.
@@ -217,7 +217,7 @@ pub async fn donor_key(db: &mut PgConnection, id: DoacaoId) -> Result<Vec<u8>, S
 }
 
 /// Takes a step and records it; the event's number, or nothing where the donation was no longer in `from`.
-pub async fn advance(db: &mut PgConnection, step: &Step<'_>, now: OffsetDateTime) -> Result<Option<i32>, StoreError> {
+pub async fn advance(db: &mut PgConnection, step: &DonationStep<'_>, now: OffsetDateTime) -> Result<Option<i32>, StoreError> {
     Ok(sqlx::query_scalar(
         "WITH mudada AS (
              UPDATE doacoes SET situacao = $3, versao = versao + 1, atualizada_em = $6,

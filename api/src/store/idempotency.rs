@@ -19,7 +19,7 @@ pub struct Scope {
 
 /// A kept result.
 #[derive(Clone, Debug, sqlx::FromRow)]
-pub struct Kept {
+pub struct KeptResult {
     /// SHA-256 of the request's canonical body.
     pub impressao: Vec<u8>,
     /// The answer's status.
@@ -37,7 +37,7 @@ impl Scope {
 }
 
 /// The kept result of a key.
-pub async fn find(db: &mut PgConnection, scope: &Scope) -> Result<Option<Kept>, StoreError> {
+pub async fn find(db: &mut PgConnection, scope: &Scope) -> Result<Option<KeptResult>, StoreError> {
     Ok(sqlx::query_as("SELECT impressao, status, resposta FROM idempotencia WHERE dono = $1 AND rota = $2 AND chave = $3")
         .bind(&scope.owner)
         .bind(scope.route)

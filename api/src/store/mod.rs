@@ -47,7 +47,7 @@ pub enum StoreError {
 
 /// What a failure of the database means for the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
+pub enum FailureClass {
     /// The database is away, overloaded or restarting, or a transaction lost a race: the same request may work later.
     Unavailable,
     /// The statement itself is wrong, or met data it should not have met.
@@ -96,19 +96,19 @@ impl StoreError {
     }
 
     /// Whether trying again can help.
-    pub fn class(&self) -> Class {
-        let Some(error) = self.sql() else { return Class::Unavailable };
+    pub fn class(&self) -> FailureClass {
+        let Some(error) = self.sql() else { return FailureClass::Unavailable };
         match error {
             sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
-                Class::Unavailable
+                FailureClass::Unavailable
             }
             // The server went away in the middle of its answer.
-            sqlx::Error::Protocol(_) => Class::Unavailable,
+            sqlx::Error::Protocol(_) => FailureClass::Unavailable,
             sqlx::Error::Database(error) => match error.code().as_deref() {
-                Some(code) if is_passing(code) => Class::Unavailable,
-                _ => Class::Fault,
+                Some(code) if is_passing(code) => FailureClass::Unavailable,
+                _ => FailureClass::Fault,
             },
-            _ => Class::Fault,
+            _ => FailureClass::Fault,
         }
     }
 }
@@ -220,8 +220,8 @@ mod tests {
         for code in ["23505", "23514", "42601", "42501", "22021", "26000"] {
             assert!(!is_passing(code), "{code}");
         }
-        assert_eq!(StoreError::Sql(sqlx::Error::PoolTimedOut).class(), Class::Unavailable);
-        assert_eq!(StoreError::Sql(sqlx::Error::RowNotFound).class(), Class::Fault);
-        assert_eq!(StoreError::Crowded.class(), Class::Unavailable);
+        assert_eq!(StoreError::Sql(sqlx::Error::PoolTimedOut).class(), FailureClass::Unavailable);
+        assert_eq!(StoreError::Sql(sqlx::Error::RowNotFound).class(), FailureClass::Fault);
+        assert_eq!(StoreError::Crowded.class(), FailureClass::Unavailable);
     }
 }

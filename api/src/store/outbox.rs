@@ -18,7 +18,7 @@ pub struct Waiting {
 
 /// An e-mail in the outbox, for looking only.
 #[derive(Clone, Debug, sqlx::FromRow)]
-pub struct Kept {
+pub struct KeptMail {
     /// Its number.
     pub id: i64,
     /// Its sealed content.
@@ -97,7 +97,7 @@ pub async fn drop_late(db: &mut PgConnection, limit: i64, now: OffsetDateTime) -
 }
 
 /// At most `limit` e-mails after number `after`, oldest first, parked ones too.
-pub async fn waiting(db: &mut PgConnection, after: i64, limit: i64) -> Result<Vec<Kept>, StoreError> {
+pub async fn waiting(db: &mut PgConnection, after: i64, limit: i64) -> Result<Vec<KeptMail>, StoreError> {
     Ok(sqlx::query_as("SELECT id, carga, criada_em, vale_ate FROM caixa_saida WHERE tipo = 'email' AND id > $1 ORDER BY id LIMIT $2")
         .bind(after)
         .bind(limit)

@@ -37,7 +37,7 @@ pub struct NewRefund<'a> {
 
 /// Why a refund was not stored.
 #[derive(Debug, thiserror::Error)]
-pub enum RefundError {
+pub enum InsertRefundError {
     /// More than what is left of the receipt.
     #[error("more than what is left of the receipt")]
     Exceeds,
@@ -55,7 +55,7 @@ pub async fn refunded(db: &mut PgConnection, e2eid: &str) -> Result<i64, StoreEr
 }
 
 /// Stores a refund.
-pub async fn insert(db: &mut PgConnection, new: &NewRefund<'_>, now: OffsetDateTime) -> Result<Devolucao, RefundError> {
+pub async fn insert(db: &mut PgConnection, new: &NewRefund<'_>, now: OffsetDateTime) -> Result<Devolucao, InsertRefundError> {
     sqlx::query_as(
         "INSERT INTO devolucoes (id, doacao_id, pagamento_id, e2eid, id_devolucao, valor_centavos, motivo, situacao, criada_por, criada_em)
          VALUES ($1, $2, $3, $4, $5, $6, $7, 'registrada', $8, $9)
@@ -74,7 +74,7 @@ pub async fn insert(db: &mut PgConnection, new: &NewRefund<'_>, now: OffsetDateT
     .await
     .map_err(|error| {
         let error = StoreError::from(error);
-        if error.constraint() == Some("devolucoes_ate_o_recebido") { RefundError::Exceeds } else { RefundError::Store(error) }
+        if error.constraint() == Some("devolucoes_ate_o_recebido") { InsertRefundError::Exceeds } else { InsertRefundError::Store(error) }
     })
 }
 

@@ -18,7 +18,8 @@ pub static MIGRATOR: Migrator = Migrator { ignore_missing: true, ..sqlx::migrate
 
 /// One try to connect has this long; an address that nobody answers for would take minutes.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const AGAIN: Duration = Duration::from_millis(500);
+/// Time between two tries to connect.
+const CONNECT_RETRY_INTERVAL: Duration = Duration::from_millis(500);
 
 /// What [`migrate`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +92,7 @@ async fn connect(url: &SecretString, wait: Duration) -> Result<PgConnection, Sto
             tracing::warn!(error = chain(&error), "the database does not accept connections yet");
             told = true;
         }
-        tokio::time::sleep(AGAIN).await;
+        tokio::time::sleep(CONNECT_RETRY_INTERVAL).await;
     }
 }
 
@@ -100,7 +101,7 @@ async fn connect(url: &SecretString, wait: Duration) -> Result<PgConnection, Sto
 async fn take_turn(connection: &mut PgConnection) -> Result<(), StoreError> {
     let try_lock = "SELECT pg_try_advisory_lock($1, 0)";
     while !sqlx::query_scalar::<_, bool>(try_lock).bind(LockClass::Schema.number()).fetch_one(&mut *connection).await? {
-        tokio::time::sleep(AGAIN).await;
+        tokio::time::sleep(CONNECT_RETRY_INTERVAL).await;
     }
     Ok(())
 }

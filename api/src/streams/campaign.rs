@@ -15,10 +15,10 @@ use crate::cache::{Resource, Subject};
 
 /// Changes within this time are shown as one. One by one, they would be amounts of donations.
 pub(super) const STEP: Duration = Duration::from_secs(1);
-/// How often to look while others are not heard.
-const UNHEARD: Duration = Duration::from_secs(1);
-/// How often all the same, in case something was missed.
-const HEARD: Duration = Duration::from_secs(15);
+/// Time between two looks while other processes are not heard.
+const LOOK_INTERVAL_UNHEARD: Duration = Duration::from_secs(1);
+/// Time between two looks while they are heard, in case something was missed.
+const LOOK_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Why to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,9 +73,9 @@ pub(super) async fn keep_current<R: Resource + Clone>(streams: Arc<Streams>, sou
         cause = loop {
             tokio::select! {
                 () = changes.changed() => break Cause::Told,
-                () = tokio::time::sleep(about(UNHEARD)) => {
+                () = tokio::time::sleep(about(LOOK_INTERVAL_UNHEARD)) => {
                     // Also when others were not heard for a moment only: what they pushed in it is lost.
-                    if heard.is_none() || heard != streams.cache.hears_since() || looked.elapsed() >= HEARD {
+                    if heard.is_none() || heard != streams.cache.hears_since() || looked.elapsed() >= LOOK_INTERVAL {
                         break Cause::Due;
                     }
                 }

@@ -18,7 +18,7 @@ use crate::shutdown::Shutdown;
 /// Silence for much longer would make proxies close the connection.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// After this long the client comes again, maybe to a process that has fewer of them.
-const LIFE: Duration = Duration::from_mins(10);
+const STREAM_LIFE: Duration = Duration::from_mins(10);
 /// Milliseconds after which a client comes back whose process stopped or died, as all its others do.
 const AFTER_A_STOP: RangeInclusive<u32> = 1_000..=8_000;
 /// And one whose stream has come to its end, which each does in its own time.
@@ -34,7 +34,7 @@ struct Pace {
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { step: STEP, heartbeat: about(HEARTBEAT), life: about(LIFE) }
+        Self { step: STEP, heartbeat: about(HEARTBEAT), life: about(STREAM_LIFE) }
     }
 }
 
@@ -178,7 +178,7 @@ mod tests {
     use std::sync::Arc;
 
     /// Without the spread that keeps clients apart. Time is paused, so that nobody waits for it.
-    const EVEN: Pace = Pace { step: STEP, heartbeat: HEARTBEAT, life: LIFE };
+    const EVEN: Pace = Pace { step: STEP, heartbeat: HEARTBEAT, life: STREAM_LIFE };
     /// The finest step of tokio's timers.
     const TICK: Duration = Duration::from_millis(1);
 
@@ -219,7 +219,7 @@ mod tests {
     }
 
     async fn text(subscriber: &mut Subscriber) -> String {
-        let bytes = tokio::time::timeout(LIFE * 2, subscriber.next()).await.unwrap();
+        let bytes = tokio::time::timeout(STREAM_LIFE * 2, subscriber.next()).await.unwrap();
         bytes.map(|bytes| String::from_utf8(bytes.to_vec()).unwrap()).unwrap_or_default()
     }
 
@@ -284,7 +284,7 @@ mod tests {
         let (mut old, began) = (stage.subscriber(EVEN, None), Instant::now());
         text(&mut old).await;
         assert!(AFTER_A_LIFE.contains(&pause(&event(&mut old).await)));
-        assert!((LIFE..=LIFE + TICK).contains(&began.elapsed()), "{:?}", began.elapsed());
+        assert!((STREAM_LIFE..=STREAM_LIFE + TICK).contains(&began.elapsed()), "{:?}", began.elapsed());
         assert_eq!(text(&mut old).await, "");
         let mut stopped = stage.subscriber(EVEN, None);
         text(&mut stopped).await;

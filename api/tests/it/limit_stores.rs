@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doacoes_api::keys::Keys;
-use doacoes_api::limits::{Bucket, Local, Quota, Remote, Rule, Subject};
+use doacoes_api::limits::{Bucket, LimitSubject, Local, Quota, Remote, Rule};
 use doacoes_api::redis_client::{RedisClient, RedisMetrics};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -62,7 +62,7 @@ fn redis_and_the_process_judge_alike() {
             let buckets = |quotas: &[Quota; 2], subject: usize, rules: &[usize]| -> Vec<Bucket> {
                 let bucket = |rule: &usize| Bucket {
                     rule: RULES[*rule],
-                    subject: Subject::new(&hash, RULES[*rule], SUBJECTS[subject]),
+                    subject: LimitSubject::new(&hash, RULES[*rule], SUBJECTS[subject]),
                     quota: quotas[*rule],
                 };
                 rules.iter().map(bucket).collect()

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use doacoes_api::background::{BackgroundResult, Delivery, MailState, Queue, Task};
-use doacoes_api::cache::{CacheLayer, CacheOutcome, Class, Fill};
+use doacoes_api::cache::{CacheClass, CacheLayer, CacheOutcome, Fill};
 use doacoes_api::config::Profile;
 use doacoes_api::domain::doacao::DonationStatus;
 use doacoes_api::http::metrics::Method;
@@ -63,7 +63,7 @@ fn values(metric: &str, label: &str) -> Vec<String> {
         (_, "task") => texts!(Task),
         (_, "check") => CHECKS.map(str::to_owned).into(),
         (_, "layer") => texts!(CacheLayer),
-        (_, "entity") => texts!(Class),
+        (_, "entity") => texts!(CacheClass),
         ("doacoes_rate_limit_checks_total", "store") => texts!(LimitStore),
         (_, "store") => texts!(Store),
         (_, "rule") => texts!(Rule),

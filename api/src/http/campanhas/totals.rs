@@ -15,7 +15,7 @@ use crate::http::extract::path::SlugPath;
 use crate::http::problem::Problem;
 use crate::state::AppState;
 use crate::store::totals::{self, NamedTotals};
-use crate::store::{Class as Failure, StoreError};
+use crate::store::{FailureClass, StoreError};
 
 /// The totals of a campaign
 ///
@@ -70,7 +70,7 @@ pub async fn current(state: &AppState, slugs: &[&str]) -> Result<HashMap<String,
     if !missing.is_empty() {
         match from_database(state, &missing).await {
             Ok(loaded) => found.extend(loaded.into_iter().map(|named| (named.slug, named.totals))),
-            Err(error) if error.class() == Failure::Unavailable => {}
+            Err(error) if error.class() == FailureClass::Unavailable => {}
             Err(error) => return Err(error.into()),
         }
     }

@@ -14,7 +14,7 @@ use crate::http::extract::body::{ApiJson, object};
 use crate::http::extract::member::{AnyRole, Member, OfOrganizadora, Owner};
 use crate::http::problem::{Problem, Violations};
 use crate::limits::{Rule, Use};
-use crate::service::organizadoras::{self as service, NewKey, PixKeyError};
+use crate::service::organizadoras::{self as service, NewKey, SetPixKeyError};
 use crate::state::AppState;
 use crate::store::organizadoras::{self as store, StoredPixKey};
 
@@ -126,6 +126,6 @@ pub async fn put(
     let Some(key) = body.chave_pix.parse(&mut wrong, "chave_pix.") else { return Err(wrong.problem()) };
     let uses = [Use::of(Rule::Password, member.pessoa)];
     let work = service::set_pix_key(&state, member.organizadora, member.pessoa, body.senha, &key);
-    let (_, change) = state.limits.count_failures(&uses, work, |error| matches!(error, PixKeyError::WrongPassword)).await?;
+    let (_, change) = state.limits.count_failures(&uses, work, |error| matches!(error, SetPixKeyError::WrongPassword)).await?;
     Ok(Json(change?.into()))
 }
