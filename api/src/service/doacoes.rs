@@ -154,14 +154,14 @@ pub async fn create(
     let mut change = Change::begin(&core, sender.giver.actor()).await?;
     let donated = create_within(&mut change, &slug, sender, order, &attempt).await;
     let donated = change.conclude(donated).await?;
-    if donated.new().is_some() {
+    if donated.as_new().is_some() {
         core.metrics.donations(DonationStatus::AguardandoPagamento, 1);
     }
     Ok(donated)
 }
 
 /// The donation that was made with this key and body, if it was. Two look-ups by key, no transaction, no lock.
-pub async fn created(core: &Core, slug: &str, giver: Giver, attempt: &Attempt) -> Result<Option<Donated>, DonationError> {
+pub async fn kept_donation(core: &Core, slug: &str, giver: Giver, attempt: &Attempt) -> Result<Option<Donated>, DonationError> {
     let mut db = core.db.connection().await?;
     let Some(target) = public_target(&mut db, slug).await? else { return Ok(None) };
     match idempotency::kept(core, &mut db, &creation(giver, target.id, attempt), attempt).await {

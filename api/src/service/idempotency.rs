@@ -32,7 +32,7 @@ pub enum Outcome<T> {
 
 impl<T> Outcome<T> {
     /// The result, where this request had the effect.
-    pub const fn new(&self) -> Option<&T> {
+    pub const fn as_new(&self) -> Option<&T> {
         match self {
             Self::New(result) => Some(result),
             Self::Repeated(_) => None,

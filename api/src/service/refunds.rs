@@ -93,7 +93,7 @@ pub async fn refund(
     let change = Change::begin(&core, Actor::Pessoa(by)).await?;
     let scope = Scope { owner: format!("pessoa:{by}"), route: "POST /doacoes/{id}/devolucoes", key: attempt.key };
     let refunded = idempotency::run(change, &scope, &attempt, |change| Box::pin(record(change, doacao, by, order))).await?;
-    if let Some(refunded) = refunded.new().filter(|refunded| !refunded.excedente) {
+    if let Some(refunded) = refunded.as_new().filter(|refunded| !refunded.excedente) {
         core.metrics.donations(refunded.situacao, 1);
     }
     Ok(refunded)

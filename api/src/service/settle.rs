@@ -127,7 +127,7 @@ pub async fn by_member(
     let change = Change::begin(&core, Actor::Pessoa(member)).await?;
     let scope = Scope { owner: format!("pessoa:{member}"), route: "POST /doacoes/{id}/confirmacoes", key: attempt.key };
     let confirmed = idempotency::run(change, &scope, &attempt, |change| Box::pin(confirm(change, doacao, proof))).await?;
-    if let Some(confirmed) = confirmed.new() {
+    if let Some(confirmed) = confirmed.as_new() {
         count(&core, &confirmed.recebimento);
     }
     Ok(confirmed)

@@ -126,7 +126,7 @@ pub async fn donate(
     let (allowance, donated) = match state.shutdown.complete(work).await? {
         Ok((allowance, made)) => (allowance, made?.into_result()),
         // A donor who got no answer must not be told to wait for the one that there is.
-        Err(exceeded) if may_look_up(&state, ip) => match doacoes::created(&state, slug.as_str(), giver, &attempt).await? {
+        Err(exceeded) if may_look_up(&state, ip) => match doacoes::kept_donation(&state, slug.as_str(), giver, &attempt).await? {
             Some(donated) => (exceeded.waived(), donated),
             None => return Err(exceeded.into()),
         },
@@ -140,7 +140,7 @@ pub async fn donate(
 /// Whether what came of a request uses up some of the donor's limit.
 fn counts(state: &AppState, ip: IpAddr, made: &Result<Outcome<Donated>, Problem>) -> bool {
     match made {
-        Ok(donated) => donated.new().is_some() || !may_repeat(state, ip),
+        Ok(donated) => donated.as_new().is_some() || !may_repeat(state, ip),
         // The first request with the key counts by itself.
         Err(problem) if problem.code == Code::KeyInFlight => !may_repeat(state, ip),
         Err(_) => Problem::uses_up(made),
