@@ -160,7 +160,7 @@ impl BoundApp {
         let Self { app, public, admin, .. } = self;
         let state = app.state;
         let router = http::router(Arc::clone(&state), &app.config.allowed_origins, app.metrics);
-        let work = if background { BackgroundWork::On { background: app.background, mailer: app.mailer } } else { BackgroundWork::Off };
+        let work = background.then_some(BackgroundWork { tasks: app.background, mailer: app.mailer });
         state.shutdown.spawn(cache::listen(Arc::clone(&state.cache), state.shutdown.clone()));
         state.shutdown.spawn(get_ready(Arc::clone(&state), app.config.database.pooler, work));
         let stores = Arc::clone(&state);
@@ -190,21 +190,18 @@ async fn check_schema(db: &Database) -> Result<(), StartError> {
     pending.first().map_or(Ok(()), |first| Err(StartError::PendingMigrations(pending.len(), *first)))
 }
 
-/// Whether background work is to run.
-enum BackgroundWork {
-    Off,
-    /// Without a `mailer` letters wait.
-    On {
-        background: Arc<Background>,
-        mailer: Option<Mailer>,
-    },
+/// What background work takes to run.
+struct BackgroundWork {
+    tasks: Arc<Background>,
+    /// Without one letters wait.
+    mailer: Option<Mailer>,
 }
 
 /// What comes before readiness. Nothing works in the background on statements that may be another's, nor where no `work` is wanted.
-async fn get_ready(state: AppState, pooler: Pooler, work: BackgroundWork) {
+async fn get_ready(state: AppState, pooler: Pooler, work: Option<BackgroundWork>) {
     pooler_check::run(Arc::clone(&state), pooler).await;
-    if let (BackgroundWork::On { background, mailer }, PoolerState::Passed) = (work, state.readiness.pooler.state()) {
-        background.spawn_all(mailer);
+    if let (Some(BackgroundWork { tasks, mailer }), PoolerState::Passed) = (work, state.readiness.pooler.state()) {
+        tasks.spawn_all(mailer);
     }
     self_test::run(&state).await;
 }

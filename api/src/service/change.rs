@@ -143,9 +143,13 @@ impl<'a, S: Site> Change<'a, S> {
 
     /// Commits, and then drops the cached answers that are obsolete.
     pub async fn commit(mut self) -> Result<(), StoreError> {
+        if self.obsolete.is_empty() {
+            return crate::store::commit(self.tx).await;
+        }
         let invalidation = self.announce().await?;
         crate::store::commit(self.tx).await?;
-        self.site.carry_out(invalidation).await;
+        // On the heap, since every change would hold a copy of this future.
+        Box::pin(self.site.carry_out(invalidation)).await;
         Ok(())
     }
 

@@ -93,15 +93,8 @@ pub async fn create(core: &Core, owner: PessoaId, new: &NewOrganizadora) -> Resu
     };
     let mut change = Change::begin(core, Actor::Pessoa(owner)).await?;
     let (id, now) = (OrganizadoraId(change.new_id()), change.now());
-    let from_name;
-    let slug = match &new.slug {
-        Some(slug) => slug,
-        None => {
-            from_name = Slug::from_title(new.nome.as_str(), "organizadora");
-            &from_name
-        }
-    };
-    let row = OrganizadoraRow { id, slug, nome: &new.nome, cnpj: &new.cnpj, situacao };
+    let slug = new.slug.clone().unwrap_or_else(|| Slug::from_title(new.nome.as_str(), "organizadora"));
+    let row = OrganizadoraRow { id, slug: &slug, nome: &new.nome, cnpj: &new.cnpj, situacao };
     let made = match store::insert(change.db(), &row, now).await {
         Err(InsertError::SlugTaken) if new.slug.is_none() => {
             store::insert(change.db(), &OrganizadoraRow { slug: &slug.with_suffix(id.0), ..row }, now).await?
