@@ -158,10 +158,13 @@ async fn a_seed_is_planned_for_what_it_stores_and_not_for_the_empty_tables_befor
 async fn a_seed_that_is_stopped_leaves_nothing_and_the_next_one_seeds() {
     let app = TestApp::start().await;
     let halfway = Notify::new();
+    // Connections of its own, as those of the process that is stopped.
+    let own = sqlx::PgPool::connect_lazy_with(app.state.db.pool().connect_options().as_ref().clone());
     tokio::select! {
-        ended = seed::run(app.state.db.pool(), &app.state.keys, &app.state.passwords, SCALE, |_| halfway.notify_one()) => panic!("{ended:?}"),
+        ended = seed::run(&own, &app.state.keys, &app.state.passwords, SCALE, |_| halfway.notify_one()) => panic!("{ended:?}"),
         () = halfway.notified() => {}
     }
+    drop(own);
     assert!(seed::is_empty(app.state.db.pool()).await.unwrap());
     seed_into(&app).await.unwrap();
     assert_eq!(app.count("SELECT count(*) FROM doacoes").await, 2_000);

@@ -122,7 +122,7 @@ adicionarMembro                8
 alterarCampanha                7
 alterarConta                   5
 alterarDoacao                  8
-alterarMembro                  4
+alterarMembro                 12
 alterarOrganizadora            7
 cancelarDoacao                 8
 confirmarPagamento             17
@@ -158,10 +158,10 @@ publicarCampanha               9
 reautenticar                   6
 redefinirSenha                 11
 reivindicarDoacao              6
-removerMembro                  4
+removerMembro                 12
 retomarCampanha                9
 sair                           5
-trocarChavePix                 10
+trocarChavePix                 11
 verificarEmail                 5
 ";
 
