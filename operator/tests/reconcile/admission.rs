@@ -949,6 +949,8 @@ async fn a_status_survives_reading_and_writing() -> Result {
         }],
         "version": "0.1.0",
         "schemaRevision": "20261101",
+        "migration": {"job": "esperanca-migrate-1a2b", "image": "api:0.1.0", "settings": "1a2b", "volume": "0f4e"},
+        "servedSpec": {"profile": "Production", "ingress": {"host": "doe.example.org"}},
         "endpoint": "https://doe.example.org",
         "api": {"replicas": 4, "readyReplicas": 3, "selector": "app.kubernetes.io/component=api"},
         "connections": {"apiClients": 48, "poolerClientLimit": 1000, "poolerServers": 50, "databaseLimit": 100},
