@@ -611,7 +611,7 @@ fn refusals(nodes: &[Node], rules: &[Rule]) -> Result<Vec<Refusal>> {
     let mut found = Vec::new();
     for (at, change, message) in refused() {
         let before = found.len();
-        for node in nodes.iter().filter(|node| is_at(&node.path, at)) {
+        for node in nodes.iter().filter(|node| node.is_of_spec() && is_at(&node.path, at)) {
             let is_inside =
                 |rule: &Rule| rule.path.strip_prefix(&node.path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[', '{']));
             let Some(rule) = rules.iter().find(|rule| is_inside(rule) && rule.message.starts_with(message)) else { continue };
@@ -848,7 +848,7 @@ pub(crate) fn accepted_changes() -> Result<Vec<Accepted>> {
     let mut cases = Vec::new();
     for (at, change) in accepted() {
         let before = cases.len();
-        for node in nodes.iter().filter(|node| is_at(&node.path, at)) {
+        for node in nodes.iter().filter(|node| node.is_of_spec() && is_at(&node.path, at)) {
             // Another field of the same name.
             if node.schema.get("properties").is_some() != change.is_object() && node.schema.get("additionalProperties").is_none() {
                 continue;
