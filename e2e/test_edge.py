@@ -254,7 +254,7 @@ class Freshness(unittest.TestCase):
         for _ in range(6):
             status, _, donation = donate(campaign, 500)
             self.assertEqual(status, 201, donation)
-            paid = {"valor_centavos": 500, "e2eid": e2eid()}
+            paid = {"valor_centavos": 500, "e2eid": new_e2eid()}
             self.assertEqual(ask("POST", f"simulado/pagamentos/{donation['pagamento']['txid']}", paid)[0], 200)
             for _ in range(15):
                 status, _, body = read(path)
