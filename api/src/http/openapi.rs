@@ -8,8 +8,11 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use utoipa::openapi::path::{Operation, ParameterIn};
+use utoipa::openapi::schema::{AdditionalProperties, AnyOfBuilder};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, HttpMethod, OpenApi, Ref, RefOr, ResponseBuilder, Server};
+use utoipa::openapi::{
+    ContentBuilder, HttpMethod, KnownFormat, ObjectBuilder, OpenApi, Ref, RefOr, ResponseBuilder, Schema, SchemaFormat, Server, Type,
+};
 use utoipa::{Modify, OpenApi as _};
 
 use super::extract::donor::TOKEN_HEADER;
@@ -59,9 +62,13 @@ pub fn document(profile: crate::config::Profile) -> OpenApi {
     document
 }
 
-/// Adds the errors that an operation can answer with, by what it takes.
+/// Adds what is true of all operations: the errors that each can answer with, by what it takes, and that a body's optional
+/// addresses and timestamps may be empty.
 pub fn finish(document: &mut OpenApi) {
     document.servers = Some(vec![Server::new("/")]);
+    for schema in document.components.iter_mut().flat_map(|components| components.schemas.values_mut()) {
+        allow_empty_texts(schema);
+    }
     for item in document.paths.paths.values_mut() {
         let operations = [
             (HttpMethod::Get, &mut item.get),
@@ -75,6 +82,33 @@ pub fn finish(document: &mut OpenApi) {
                 add_errors(&method, operation);
             }
         }
+    }
+}
+
+/// Says of a request body that an optional e-mail address or timestamp may be an empty text, which counts as absent: forms send
+/// one for a field that nobody filled in. Optional texts without a format have no rule that an empty one would break.
+fn allow_empty_texts(schema: &mut RefOr<Schema>) {
+    let RefOr::T(Schema::Object(body)) = schema else { return };
+    // Only bodies of requests refuse unknown fields.
+    if !matches!(body.additional_properties.as_deref(), Some(AdditionalProperties::FreeForm(false))) {
+        return;
+    }
+    for (name, property) in &mut body.properties {
+        let RefOr::T(Schema::Object(text)) = property else { continue };
+        let has_rule = match &text.format {
+            Some(SchemaFormat::KnownFormat(format)) => *format == KnownFormat::DateTime,
+            Some(SchemaFormat::Custom(format)) => format == "email",
+            None => false,
+        };
+        if body.required.contains(name) || !has_rule {
+            continue;
+        }
+        let either = AnyOfBuilder::new()
+            .description(text.description.take())
+            .item(text.clone())
+            .item(ObjectBuilder::new().schema_type(Type::String).max_length(Some(0)))
+            .build();
+        *property = RefOr::T(Schema::AnyOf(either));
     }
 }
 

@@ -39,11 +39,13 @@ impl Document {
         found
     }
 
+    /// What a reference names, or of "this or an empty text" the first.
     fn resolved(&self, schema: &Value) -> Value {
-        match schema["$ref"].as_str() {
-            Some(reference) => self.document.pointer(reference.strip_prefix('#').unwrap()).unwrap().clone(),
-            None => schema.clone(),
+        if let Some(reference) = schema["$ref"].as_str() {
+            return self.document.pointer(reference.strip_prefix('#').unwrap()).unwrap().clone();
         }
+        let empty = json!({"type": "string", "maxLength": 0});
+        if schema["anyOf"][1] == empty { schema["anyOf"][0].clone() } else { schema.clone() }
     }
 
     fn body(&self, operation: &Operation) -> Value {
