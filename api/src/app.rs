@@ -30,7 +30,7 @@ use crate::server::{self, Listener};
 use crate::shutdown::Shutdown;
 use crate::state::{AppState, Core, Parts};
 use crate::store::database::DatabaseMetrics;
-use crate::store::schema::{self, Standing, Unsuitable};
+use crate::store::schema::{self, SchemaState, Unsuitable};
 use crate::store::{Database, StoreError};
 
 /// When requests have ended, whatever else was begun has this long to end. A statement has one second and a mail server ten, so only a
@@ -183,7 +183,7 @@ impl BoundApp {
 
 async fn check_schema(db: &Database) -> Result<(), StartError> {
     let mut connection = db.pool().acquire().await.map_err(StoreError::from)?;
-    let Standing { unsuitable, pending } = schema::standing(&mut connection).await?;
+    let SchemaState { unsuitable, pending } = schema::standing(&mut connection).await?;
     if let Some(unsuitable) = unsuitable {
         return Err(unsuitable.into());
     }

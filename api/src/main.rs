@@ -18,6 +18,7 @@ use doacoes_api::domain::slug::Slug;
 use doacoes_api::domain::text::{Name, Reason};
 use doacoes_api::http::openapi;
 use doacoes_api::keys::Keys;
+use doacoes_api::limits::Rules;
 use doacoes_api::load_shed::QueueMetrics;
 use doacoes_api::password::Passwords;
 use doacoes_api::seed::SeedError;
@@ -63,12 +64,14 @@ enum Command {
     Seed(SeedArgs),
     /// What only a person with access to the machine does. Audited.
     #[command(subcommand)]
-    Admin(Admin),
+    Admin(AdminCommand),
     /// Write the static files below DIR, each under its path in a URL, for a web server to serve by itself.
     ExportAssets {
         /// The folder.
         dir: PathBuf,
     },
+    /// Print the rate limits that hold where `RATE_LIMITS` names no others, in the form of its file.
+    RateLimits,
     /// Print the OpenAPI document.
     Openapi {
         /// Whose routes: development adds the simulated bank.
@@ -122,7 +125,7 @@ struct SeedArgs {
 }
 
 #[derive(Subcommand)]
-enum Admin {
+enum AdminCommand {
     /// Make the key files that are missing; existing ones are left alone.
     CreateKeys {
         /// The folder.
@@ -228,7 +231,7 @@ fn main() -> ExitCode {
     let default = match cli.command {
         Command::Serve(_) => "info",
         Command::Migrate(_) => "warn",
-        Command::Seed(_) | Command::Admin(_) | Command::ExportAssets { .. } | Command::Openapi { .. } => "error",
+        Command::Seed(_) | Command::Admin(_) | Command::ExportAssets { .. } | Command::RateLimits | Command::Openapi { .. } => "error",
     };
     telemetry::init(cli.log.as_deref().unwrap_or(default));
     let result = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(AnyError::from).and_then(|runtime| {
@@ -253,6 +256,7 @@ async fn run(command: Command) -> Result<ExitCode, AnyError> {
         Command::Seed(args) => fill(args).await?,
         Command::Admin(command) => return admin(command).await,
         Command::ExportAssets { dir } => println!("{} files written", assets::export(&dir)?),
+        Command::RateLimits => println!("{}", serde_json::to_string_pretty(&Rules::default().by_name())?),
         Command::Openapi { profile } => println!("{}", openapi::document(profile).to_pretty_json()?),
     }
     Ok(ExitCode::SUCCESS)
@@ -349,14 +353,14 @@ async fn fill(args: SeedArgs) -> Result<(), AnyError> {
     Ok(())
 }
 
-async fn admin(command: Admin) -> Result<ExitCode, AnyError> {
+async fn admin(command: AdminCommand) -> Result<ExitCode, AnyError> {
     match command {
-        Admin::CreateKeys { dir } => {
+        AdminCommand::CreateKeys { dir } => {
             for path in Keys::create_missing(&dir)? {
                 println!("made {}", path.display());
             }
         }
-        Admin::VerifyOrganizadora { database, slug } => {
+        AdminCommand::VerifyOrganizadora { database, slug } => {
             let slug = Slug::parse(&slug)?;
             let db = store::pool(&database.url()?, 2)?;
             if !administration::verify_organizadora(&command_line(db), slug.as_str()).await? {
@@ -364,23 +368,23 @@ async fn admin(command: Admin) -> Result<ExitCode, AnyError> {
             }
             println!("{} is verified", slug.as_str());
         }
-        Admin::Suspend(target) => suspend(target).await?,
-        Admin::Reinstate(target) => reinstate(target).await?,
-        Admin::HideMessage(MessageArgs { database, donation_id, reason }) => {
+        AdminCommand::Suspend(target) => suspend(target).await?,
+        AdminCommand::Reinstate(target) => reinstate(target).await?,
+        AdminCommand::HideMessage(MessageArgs { database, donation_id, reason }) => {
             let (db, reason) = (store::pool(&database.url()?, 1)?, Reason::parse(&reason.reason)?);
             tell(suspension::hide_message(&command_line(db), DoacaoId(donation_id), &reason).await?.map(MessageStatus::as_str));
         }
-        Admin::ShowMessage(MessageArgs { database, donation_id, reason }) => {
+        AdminCommand::ShowMessage(MessageArgs { database, donation_id, reason }) => {
             let (db, reason) = (store::pool(&database.url()?, 1)?, Reason::parse(&reason.reason)?);
             tell(suspension::show_message(&command_line(db), DoacaoId(donation_id), &reason).await?.map(MessageStatus::as_str));
         }
-        Admin::Create { database, email, password_file } => {
+        AdminCommand::Create { database, email, password_file } => {
             match create_admin(&store::pool(&database.url()?, 1)?, &email, &password_file).await? {
                 CreatedAdmin::Made => println!("done"),
                 CreatedAdmin::AddressTaken => return Err(format!("this e-mail {ADDRESS_TAKEN}").into()),
             }
         }
-        Admin::Grant { database, email } => {
+        AdminCommand::Grant { database, email } => {
             let email = Email::parse(&email)?;
             let db = store::pool(&database.url()?, 2)?;
             if !administration::grant_admin(&command_line(db), &email).await? {
@@ -388,8 +392,8 @@ async fn admin(command: Admin) -> Result<ExitCode, AnyError> {
             }
             println!("done; the person must log in again");
         }
-        Admin::Mail(args) => print_letters(args).await?,
-        Admin::CheckBooks { database } => {
+        AdminCommand::Mail(args) => print_letters(args).await?,
+        AdminCommand::CheckBooks { database } => {
             let db = store::pool(&database.url()?, 2)?;
             let findings = administration::check_books(&db).await?;
             if findings.is_empty() {

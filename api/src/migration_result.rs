@@ -14,7 +14,7 @@ const LIMIT: usize = 4096;
 
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Line {
+enum ResultLine {
     Done { schema: String, applied: usize },
     Failed { error: String },
 }
@@ -22,19 +22,19 @@ enum Line {
 /// Writes how it ended into `file`, in place: a pod's termination log is a mount that no other file can take the name of.
 pub fn write<E: AsRef<dyn std::error::Error + Send + Sync>>(file: &Path, done: &Result<Migrated, E>) -> io::Result<()> {
     let line = match done {
-        Ok(done) => Line::Done { schema: done.schema.to_string(), applied: done.applied },
-        Err(error) => Line::Failed { error: chain(error.as_ref()) },
+        Ok(done) => ResultLine::Done { schema: done.schema.to_string(), applied: done.applied },
+        Err(error) => ResultLine::Failed { error: chain(error.as_ref()) },
     };
     fs::write(file, within(line, LIMIT))
 }
 
 /// The line, whose error is cut where it would not fit.
-fn within(mut line: Line, limit: usize) -> String {
+fn within(mut line: ResultLine, limit: usize) -> String {
     loop {
         // A struct of strings and numbers always serialises.
         let text = serde_json::to_string(&line).unwrap_or_default() + "\n";
         match &mut line {
-            Line::Failed { error } if text.len() > limit => {
+            ResultLine::Failed { error } if text.len() > limit => {
                 // No character takes more than six bytes of the line.
                 let keep = error.chars().count().saturating_sub((text.len() - limit).div_ceil(6));
                 *error = error.chars().take(keep).collect();

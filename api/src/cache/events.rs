@@ -20,7 +20,7 @@ const RECONNECT: Duration = Duration::from_millis(500);
 
 /// What another process says.
 #[derive(Debug)]
-pub(super) struct Message {
+pub(super) struct Announcement {
     pub(super) sender: String,
     pub(super) drops: Vec<Tag>,
     pub(super) totals: Vec<(String, Stored)>,
@@ -44,9 +44,9 @@ pub(super) fn write(sender: &str, drops: &[Tag], totals: &[(String, Stored)]) ->
 }
 
 /// Lines of other releases are passed over.
-fn parse(text: &str) -> Message {
+fn parse(text: &str) -> Announcement {
     let mut lines = text.split('\n');
-    let mut message = Message { sender: lines.next().unwrap_or_default().to_owned(), drops: vec![], totals: vec![] };
+    let mut message = Announcement { sender: lines.next().unwrap_or_default().to_owned(), drops: vec![], totals: vec![] };
     for line in lines {
         match line.split_once(' ') {
             Some(("x", tag)) => message.drops.push(Tag::parse(tag)),

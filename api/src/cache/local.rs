@@ -26,10 +26,10 @@ const VERSION_LIFE: Duration = Duration::from_mins(65);
 /// While the stores are away, each subject is tried again once in this time.
 const RETRY: Duration = Duration::from_secs(1);
 
-type Key = (Subject, u64);
+type CacheKey = (Subject, u64);
 
 pub(super) struct LocalCache {
-    fresh: moka::future::Cache<Key, Arc<Entry>>,
+    fresh: moka::future::Cache<CacheKey, Arc<Entry>>,
     /// The last answer of each subject, and the version that it is of.
     kept: moka::sync::Cache<Subject, (u64, Arc<Entry>)>,
     versions: moka::sync::Cache<Tag, u64>,
@@ -45,8 +45,8 @@ pub(super) struct LocalCache {
 
 struct OwnLife;
 
-impl Expiry<Key, Arc<Entry>> for OwnLife {
-    fn expire_after_create(&self, _: &Key, entry: &Arc<Entry>, _: std::time::Instant) -> Option<Duration> {
+impl Expiry<CacheKey, Arc<Entry>> for OwnLife {
+    fn expire_after_create(&self, _: &CacheKey, entry: &Arc<Entry>, _: std::time::Instant) -> Option<Duration> {
         Some(entry.life)
     }
 }
@@ -77,7 +77,7 @@ impl LocalCache {
         self.versions.get(tag).unwrap_or(0).max(self.floor.load(Ordering::SeqCst))
     }
 
-    fn key(&self, subject: &Subject) -> Key {
+    fn key(&self, subject: &Subject) -> CacheKey {
         (subject.clone(), self.version(subject.tag()))
     }
 

@@ -32,7 +32,7 @@ use crate::keys::random_hex;
 use crate::redis_client::RedisClient;
 use crate::store::{FailureClass, StoreError};
 use local::LocalCache;
-use remote::Remote;
+use remote::RemoteCache;
 use watch::Watchers;
 
 /// While another process loads, Redis is asked again so often, each time after so long.
@@ -108,7 +108,7 @@ pub struct Answer {
 /// The two caches in front of the database.
 pub struct Cache {
     local: LocalCache,
-    remote: Remote,
+    remote: RemoteCache,
     /// Of this process, in messages.
     name: String,
     /// Whether drops by other processes are heard.
@@ -130,7 +130,7 @@ impl Cache {
     pub fn new(redis: Arc<RedisClient>, metrics: CacheMetrics) -> Self {
         Self {
             local: LocalCache::new(),
-            remote: Remote::new(redis),
+            remote: RemoteCache::new(redis),
             name: random_hex().chars().take(16).collect(),
             connected: AtomicBool::new(false),
             interruptions: AtomicU64::new(0),
@@ -280,7 +280,7 @@ impl Cache {
     }
 
     /// What another process said.
-    async fn take(&self, message: events::Message) {
+    async fn take(&self, message: events::Announcement) {
         self.forget(&message.drops);
         self.take_totals(message.totals).await;
     }

@@ -206,11 +206,11 @@ static PUBLISH: LazyLock<Script> = LazyLock::new(|| Script::new("redis.call('PUB
 static VOUCH: LazyLock<Script> = LazyLock::new(|| Script::new("redis.call('SET', ARGV[1], '1', 'PX', ARGV[2]) return 1"));
 static READ: LazyLock<Script> = LazyLock::new(|| Script::new("return redis.call('MGET', unpack(ARGV))"));
 
-pub(super) struct Remote {
+pub(super) struct RemoteCache {
     redis: Arc<RedisClient>,
 }
 
-impl Remote {
+impl RemoteCache {
     pub(super) const fn new(redis: Arc<RedisClient>) -> Self {
         Self { redis }
     }

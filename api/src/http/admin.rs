@@ -30,7 +30,7 @@ pub fn router(core: AppState, registry: Registry) -> Result<Router, prometheus::
 }
 
 #[derive(Serialize)]
-struct Readiness {
+struct ReadinessBody {
     ready: bool,
     /// Why not.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,7 +44,7 @@ async fn readyz(State(Admin { core, .. }): State<Admin>) -> Response {
     let reason = unready(&core);
     let degraded = core.readiness.stores.degraded().into_iter().map(Store::as_str).collect();
     let status = if reason.is_none() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(Readiness { ready: reason.is_none(), reason, degraded })).into_response()
+    (status, Json(ReadinessBody { ready: reason.is_none(), reason, degraded })).into_response()
 }
 
 /// Nothing here waits: whoever probes has little patience, and a store that hangs is no reason to seem dead.

@@ -5,11 +5,11 @@ use std::convert::Infallible;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponseParts, ResponseParts};
 
-use crate::limits::{Allowance, Standing, whole_seconds};
+use crate::limits::{Allowance, QuotaState, whole_seconds};
 
 /// `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers-10.
-pub(super) fn headers(standing: &Standing) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
-    let Standing { rule, quota, remaining, reset } = standing;
+pub(super) fn headers(standing: &QuotaState) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+    let QuotaState { rule, quota, remaining, reset } = standing;
     let name = rule.as_str();
     let policy = format!("\"{name}\";q={};w={}", quota.limit, quota.period_seconds);
     let left = format!("\"{name}\";r={remaining};t={}", whole_seconds(*reset));
@@ -35,7 +35,7 @@ mod tests {
     #[test]
     fn a_client_is_told_the_quota_what_is_left_and_the_whole_seconds_to_wait() {
         let quota = Quota { limit: 600, period_seconds: 60 };
-        let standing = Standing { rule: Rule::DonationIp, quota, remaining: 100, reset: Duration::from_millis(1_200) };
+        let standing = QuotaState { rule: Rule::DonationIp, quota, remaining: 100, reset: Duration::from_millis(1_200) };
         let told: Vec<_> = headers(&standing).map(|(name, value)| (name, value.to_str().map(str::to_owned).unwrap_or_default())).collect();
         let expected = [("ratelimit-policy", "\"donation_ip\";q=600;w=60"), ("ratelimit", "\"donation_ip\";r=100;t=2")];
         assert_eq!(told, expected.map(|(name, value)| (HeaderName::from_static(name), value.to_owned())));

@@ -15,7 +15,7 @@ const MIN_BUCKETS_TO_SWEEP: usize = 1_000;
 /// Buckets in memory. The lock is held for some comparisons; reads of the API never come here.
 pub struct Local {
     epoch: Instant,
-    table: Mutex<Table>,
+    table: Mutex<Buckets>,
 }
 
 impl Default for Local {
@@ -43,7 +43,7 @@ impl Local {
         self.table().give_back(buckets, now)
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
+    fn table(&self) -> MutexGuard<'_, Buckets> {
         // Numbers are whole wherever a panic came between them.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -54,7 +54,7 @@ impl Local {
 }
 
 #[derive(Default)]
-struct Table {
+struct Buckets {
     levels: HashMap<(Rule, LimitSubject), Level>,
     /// When there are so many, full buckets are looked for.
     tidy_at: usize,
@@ -74,7 +74,7 @@ impl Level {
     }
 }
 
-impl Table {
+impl Buckets {
     fn take(&mut self, buckets: &[Bucket], now: u64) -> Vec<Verdict> {
         let steps: Vec<(u64, Verdict)> = buckets.iter().map(|bucket| gcra::take(bucket.quota, self.arrival(bucket), now)).collect();
         // What is refused takes nothing anywhere and is not remembered either: over one limit, nobody fills the table for another.

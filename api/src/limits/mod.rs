@@ -9,7 +9,7 @@ mod rules;
 
 pub use gcra::Verdict;
 pub use local::Local;
-pub use remote::{Judged, Remote};
+pub use remote::{Judged, RemoteBuckets};
 pub use rules::{Quota, Rule, Rules, RulesError};
 
 use std::fmt;
@@ -85,14 +85,14 @@ impl Bucket {
 #[derive(Debug, Default)]
 pub struct Allowance {
     /// Nothing where nothing is limited.
-    standing: Option<Standing>,
+    standing: Option<QuotaState>,
     /// From what it was taken, and where they are.
     taken: Option<(LimitStore, Vec<Bucket>)>,
 }
 
 /// How much of a limit is left.
 #[derive(Clone, Debug)]
-pub struct Standing {
+pub struct QuotaState {
     /// The limit's rule.
     pub rule: Rule,
     /// What the rule allows.
@@ -105,7 +105,7 @@ pub struct Standing {
 
 impl Allowance {
     /// How the nearest limit stands; `None` where nothing is limited.
-    pub const fn standing(&self) -> Option<&Standing> {
+    pub const fn standing(&self) -> Option<&QuotaState> {
         self.standing.as_ref()
     }
 }
@@ -116,7 +116,7 @@ impl Allowance {
 pub struct Exceeded {
     /// When one more is allowed.
     pub retry: Duration,
-    standing: Standing,
+    standing: QuotaState,
 }
 
 impl Exceeded {
@@ -126,7 +126,7 @@ impl Exceeded {
     }
 
     /// How the limit stands.
-    pub const fn standing(&self) -> &Standing {
+    pub const fn standing(&self) -> &QuotaState {
         &self.standing
     }
 
@@ -175,7 +175,7 @@ impl LimitMetrics {
 /// Every limit.
 pub struct Limits {
     rules: Rules,
-    remote: Remote,
+    remote: RemoteBuckets,
     local: Local,
     reads: Option<Reads>,
     hash: KeyedHash,
@@ -186,7 +186,7 @@ impl Limits {
     /// Limits by `rules`, shared through `redis`, of subjects hashed with a key made from `keys`.
     pub fn new(rules: Rules, redis: Arc<RedisClient>, keys: &KeyRing, metrics: LimitMetrics) -> Self {
         let reads = rules.quota(Rule::ReadIp).map(Reads::new);
-        Self { rules, remote: Remote::new(redis), local: Local::default(), reads, hash: keys.stable_hasher("limites"), metrics }
+        Self { rules, remote: RemoteBuckets::new(redis), local: Local::default(), reads, hash: keys.stable_hasher("limites"), metrics }
     }
 
     /// Takes all of `uses`, or none where one of them is one too many.
@@ -214,7 +214,7 @@ impl Limits {
         match reads.take(address) {
             Some(Verdict { remaining, reset, retry }) if !retry.is_zero() => {
                 self.metrics.refused.get(Rule::ReadIp).inc();
-                Err(Exceeded { retry, standing: Standing { rule: Rule::ReadIp, quota: reads.quota(), remaining, reset } })
+                Err(Exceeded { retry, standing: QuotaState { rule: Rule::ReadIp, quota: reads.quota(), remaining, reset } })
             }
             _ => Ok(()),
         }
@@ -288,21 +288,21 @@ impl Limits {
 }
 
 /// How the nearest limit stands, or which one is reached.
-fn judge(buckets: &[Bucket], verdicts: &[Verdict]) -> Result<Option<Standing>, Exceeded> {
+fn judge(buckets: &[Bucket], verdicts: &[Verdict]) -> Result<Option<QuotaState>, Exceeded> {
     let refused = buckets.iter().zip(verdicts).filter(|(_, verdict)| !verdict.retry.is_zero()).max_by_key(|(_, verdict)| verdict.retry);
     match refused {
-        Some((bucket, verdict)) => Err(Exceeded { retry: verdict.retry, standing: Standing::new(bucket, verdict) }),
+        Some((bucket, verdict)) => Err(Exceeded { retry: verdict.retry, standing: QuotaState::new(bucket, verdict) }),
         None => Ok(nearest(buckets, verdicts)),
     }
 }
 
-fn nearest(buckets: &[Bucket], verdicts: &[Verdict]) -> Option<Standing> {
+fn nearest(buckets: &[Bucket], verdicts: &[Verdict]) -> Option<QuotaState> {
     let share = |bucket: &Bucket, verdict: &Verdict| u64::from(verdict.remaining) * 1_000_000 / u64::from(bucket.quota.limit);
     let nearest = buckets.iter().zip(verdicts).min_by_key(|(bucket, verdict)| share(bucket, verdict));
-    nearest.map(|(bucket, verdict)| Standing::new(bucket, verdict))
+    nearest.map(|(bucket, verdict)| QuotaState::new(bucket, verdict))
 }
 
-impl Standing {
+impl QuotaState {
     const fn new(bucket: &Bucket, verdict: &Verdict) -> Self {
         Self { rule: bucket.rule, quota: bucket.quota, remaining: verdict.remaining, reset: verdict.reset }
     }

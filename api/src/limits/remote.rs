@@ -83,11 +83,11 @@ pub struct Judged {
 }
 
 /// Buckets in Redis.
-pub struct Remote {
+pub struct RemoteBuckets {
     redis: Arc<RedisClient>,
 }
 
-impl Remote {
+impl RemoteBuckets {
     /// Buckets in `redis`.
     pub const fn new(redis: Arc<RedisClient>) -> Self {
         Self { redis }

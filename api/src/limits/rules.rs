@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::text_enum::texts;
 
@@ -57,7 +57,7 @@ rules! {
 }
 
 /// So many at once, and again so many over the period, evenly.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Quota {
     /// How many.
@@ -114,6 +114,11 @@ impl Default for Rules {
 }
 
 impl Rules {
+    /// The quota of each rule by its name, in the form of a file for [`Rules::load`].
+    pub fn by_name(&self) -> BTreeMap<&'static str, Quota> {
+        self.0.iter().map(|(rule, quota)| (rule.as_str(), *quota)).collect()
+    }
+
     /// The defaults, changed by a file where there is one. `null` lifts a rule, `"*": null` all that the file does not name.
     pub fn load(file: Option<&Path>) -> Result<Self, RulesError> {
         let Some(path) = file else { return Ok(Self::default()) };
@@ -151,6 +156,12 @@ impl Rules {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
+
+    #[test]
+    fn the_committed_limits_are_the_defaults() {
+        let printed = serde_json::to_string_pretty(&Rules::default().by_name()).unwrap() + "\n";
+        assert_eq!(include_str!("../../../docs/rate-limits.json"), printed, "run: hack/gen");
+    }
 
     fn load(text: &str) -> Result<Rules, RulesError> {
         let folder = tempfile::tempdir().unwrap();

@@ -4,7 +4,7 @@ use time::macros::format_description;
 use time::{Duration, OffsetDateTime};
 
 use super::random::Random;
-use super::records::{Batch, Donation, Donor, Fate, Receipt, Refund};
+use super::records::{Batch, Donation, Fate, Refund, SeedDonor, SeedReceipt};
 use super::world::{self, Campaign, FAR, OPENED, Person};
 use super::{SeedError, legal, words};
 use crate::domain::campanha::CampaignStatus;
@@ -121,17 +121,17 @@ impl<'a> Donations<'a> {
         Ok(others.iter().take(upto).rev().find(|campaign| campaign.status.is_public()).unwrap_or(first))
     }
 
-    fn donor(&mut self) -> Donor<'a> {
+    fn donor(&mut self) -> SeedDonor<'a> {
         if self.random.chance(600)
             && let Some(person) = self.random.pick(self.people)
         {
-            return Donor { person: Some(person), name: Some(person.name.clone()), email: Some(person.email.clone()) };
+            return SeedDonor { person: Some(person), name: Some(person.name.clone()), email: Some(person.email.clone()) };
         }
         // Guests come back, so there are fewer donors than donations.
         let number = 1 + self.random.below(u64::from(self.total / 5 + 1));
         let email = self.random.chance(500).then(|| format!("convidada{number}@exemplo.org.br"));
         let name = self.random.chance(700).then(|| world::short_name(&mut self.random));
-        Donor { person: None, name, email }
+        SeedDonor { person: None, name, email }
     }
 
     fn amount(&mut self) -> Result<Centavos, SeedError> {
@@ -149,7 +149,7 @@ impl<'a> Donations<'a> {
         }
     }
 
-    fn receipt(&mut self, donation: &Donation<'_>) -> Result<Receipt, SeedError> {
+    fn receipt(&mut self, donation: &Donation<'_>) -> Result<SeedReceipt, SeedError> {
         let asked = donation.amount.get();
         let amount = match self.random.below(100) {
             0 => asked - asked / 5,
@@ -170,7 +170,7 @@ impl<'a> Donations<'a> {
             Fate::Refunded => Some(self.refund(at, amount)),
             _ => None,
         };
-        Ok(Receipt { id, amount, evidence, at, movement: self.random.id(at), refund })
+        Ok(SeedReceipt { id, amount, evidence, at, movement: self.random.id(at), refund })
     }
 
     fn end_to_end_id(&mut self, txid: &Txid, at: OffsetDateTime) -> Result<EndToEndId, SeedError> {

@@ -4,7 +4,7 @@ use sqlx::PgConnection;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use super::rows::{Rows, Value};
+use super::rows::{ColumnValue, Rows};
 use super::world::{Campaign, Person};
 use super::{SeedError, legal, words};
 use crate::domain::br_code::StaticCharge;
@@ -51,7 +51,7 @@ impl Fate {
 }
 
 /// Who gives.
-pub(super) struct Donor<'a> {
+pub(super) struct SeedDonor<'a> {
     /// Nobody where a guest gives.
     pub(super) person: Option<&'a Person>,
     pub(super) name: Option<String>,
@@ -59,7 +59,7 @@ pub(super) struct Donor<'a> {
 }
 
 /// Money that arrived for a donation.
-pub(super) struct Receipt {
+pub(super) struct SeedReceipt {
     pub(super) id: EndToEndId,
     pub(super) amount: i64,
     pub(super) evidence: Evidence,
@@ -83,7 +83,7 @@ pub(super) struct Refund {
 pub(super) struct Donation<'a> {
     pub(super) id: Uuid,
     pub(super) campaign: &'a Campaign<'a>,
-    pub(super) donor: Donor<'a>,
+    pub(super) donor: SeedDonor<'a>,
     pub(super) amount: Centavos,
     pub(super) visibility: Visibility,
     pub(super) hides_amount: bool,
@@ -95,7 +95,7 @@ pub(super) struct Donation<'a> {
     pub(super) created: OffsetDateTime,
     pub(super) expires: OffsetDateTime,
     pub(super) fate: Fate,
-    pub(super) receipt: Option<Receipt>,
+    pub(super) receipt: Option<SeedReceipt>,
 }
 
 /// Rows of some donations, by table.
@@ -247,7 +247,7 @@ impl Batch {
             donation.id.into(),
             donation.campaign.id.into(),
             donor.person.map(|person| person.id).into(),
-            Value::Bytes(&key),
+            ColumnValue::Bytes(&key),
             name.as_ref().map(DisplayName::as_str).into(),
             donor.email.as_deref().into(),
             donation.amount.get().into(),
@@ -301,7 +301,7 @@ impl Batch {
         ]);
     }
 
-    fn push_receipt(&mut self, donation: &Donation<'_>, receipt: &Receipt) -> Result<(), SeedError> {
+    fn push_receipt(&mut self, donation: &Donation<'_>, receipt: &SeedReceipt) -> Result<(), SeedError> {
         let declared = is_declared(receipt);
         let reason = declared.then(|| legal("justificativa", Reason::parse(words::DECLARED))).transpose()?;
         self.recebidos.push([
@@ -325,7 +325,7 @@ impl Batch {
         Ok(())
     }
 
-    fn push_refund(&mut self, donation: &Donation<'_>, receipt: &Receipt, refund: &Refund) -> Result<(), SeedError> {
+    fn push_refund(&mut self, donation: &Donation<'_>, receipt: &SeedReceipt, refund: &Refund) -> Result<(), SeedError> {
         self.devolucoes.push([
             refund.id.into(),
             donation.id.into(),
@@ -359,6 +359,6 @@ fn owner(donation: &Donation<'_>) -> Uuid {
     donation.campaign.organisation.owner
 }
 
-fn is_declared(receipt: &Receipt) -> bool {
+fn is_declared(receipt: &SeedReceipt) -> bool {
     receipt.evidence == Evidence::Declarada
 }

@@ -19,7 +19,7 @@ const NULL: [u8; 4] = (-1_i32).to_be_bytes();
 const EPOCH: OffsetDateTime = datetime!(2000-01-01 0:00 UTC);
 
 /// A column's value; the type must be the column's own.
-pub(super) enum Value<'a> {
+pub(super) enum ColumnValue<'a> {
     Null,
     Text(&'a str),
     Bytes(&'a [u8]),
@@ -32,7 +32,7 @@ pub(super) enum Value<'a> {
 
 macro_rules! from {
     ($($source:ty => $variant:ident),+ $(,)?) => {$(
-        impl<'a> From<$source> for Value<'a> {
+        impl<'a> From<$source> for ColumnValue<'a> {
             fn from(value: $source) -> Self {
                 Self::$variant(value)
             }
@@ -42,7 +42,7 @@ macro_rules! from {
 
 from! { &'a str => Text, &'a [u8] => Bytes, Uuid => Uuid, bool => Bool, i32 => Integer, i64 => BigInt, OffsetDateTime => Time }
 
-impl<'a, T: Into<Value<'a>>> From<Option<T>> for Value<'a> {
+impl<'a, T: Into<ColumnValue<'a>>> From<Option<T>> for ColumnValue<'a> {
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Null, Into::into)
     }
@@ -61,18 +61,18 @@ impl Rows {
     }
 
     /// Adds a row.
-    pub(super) fn push<const N: usize>(&mut self, values: [Value<'_>; N]) {
+    pub(super) fn push<const N: usize>(&mut self, values: [ColumnValue<'_>; N]) {
         self.buffer.extend(i16::try_from(N).unwrap_or(i16::MAX).to_be_bytes());
         for value in values {
             match value {
-                Value::Null => self.buffer.extend(NULL),
-                Value::Text(text) => self.field(text.as_bytes()),
-                Value::Bytes(bytes) => self.field(bytes),
-                Value::Uuid(id) => self.field(id.as_bytes()),
-                Value::Bool(yes) => self.field(&[u8::from(yes)]),
-                Value::Integer(number) => self.field(&number.to_be_bytes()),
-                Value::BigInt(number) => self.field(&number.to_be_bytes()),
-                Value::Time(at) => self.field(&micros(at).to_be_bytes()),
+                ColumnValue::Null => self.buffer.extend(NULL),
+                ColumnValue::Text(text) => self.field(text.as_bytes()),
+                ColumnValue::Bytes(bytes) => self.field(bytes),
+                ColumnValue::Uuid(id) => self.field(id.as_bytes()),
+                ColumnValue::Bool(yes) => self.field(&[u8::from(yes)]),
+                ColumnValue::Integer(number) => self.field(&number.to_be_bytes()),
+                ColumnValue::BigInt(number) => self.field(&number.to_be_bytes()),
+                ColumnValue::Time(at) => self.field(&micros(at).to_be_bytes()),
             }
         }
     }
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn fields_carry_their_length_in_network_order() {
         let mut rows = Rows::of("t (a, b, c)");
-        rows.push(["é".into(), Value::Null, 258_i32.into()]);
+        rows.push(["é".into(), ColumnValue::Null, 258_i32.into()]);
         let (_, body) = rows.buffer.split_at(SIGNATURE.len() + HEADER.len());
         assert_eq!(body, [0, 3, 0, 0, 0, 2, 0xc3, 0xa9, 255, 255, 255, 255, 0, 0, 0, 4, 0, 0, 1, 2]);
     }

@@ -8,7 +8,7 @@ use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use super::random::Random;
-use super::rows::{Rows, Value};
+use super::rows::{ColumnValue, Rows};
 use super::words::{self, Cause};
 use super::{SeedError, legal};
 use crate::domain::br_code::{City, ReceiverName};
@@ -199,13 +199,13 @@ fn unique_slug(taken: &mut HashSet<String>, title: &str, fallback: &'static str,
 }
 
 /// The text of a campaign.
-struct Text {
+struct CampaignText {
     cause: &'static Cause,
     title: String,
     description: String,
 }
 
-fn text(random: &mut Random, index: usize) -> Result<Text, SeedError> {
+fn text(random: &mut Random, index: usize) -> Result<CampaignText, SeedError> {
     let cause = words::CAUSES.get(index % words::CAUSES.len()).ok_or(SeedError::Illegal("titulo"))?;
     // A cause that comes again says where.
     let round = index / words::CAUSES.len();
@@ -217,7 +217,7 @@ fn text(random: &mut Random, index: usize) -> Result<Text, SeedError> {
         cause.purpose,
         random.word(words::PROMISES),
     );
-    Ok(Text { cause, title, description })
+    Ok(CampaignText { cause, title, description })
 }
 
 /// The first campaign takes donations, most others do too.
@@ -279,7 +279,7 @@ pub(super) async fn campaigns<'a>(
             (status == CampaignStatus::Encerrada).then_some(CLOSED).into(),
             created.into(),
             changed.into(),
-            Value::Integer(version),
+            ColumnValue::Integer(version),
         ]);
         campaigns.push(campaign);
     }

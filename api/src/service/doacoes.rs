@@ -34,7 +34,7 @@ const MAX_CHARGES: usize = 5;
 
 /// What somebody wants to give.
 #[derive(Clone, Debug)]
-pub struct Order {
+pub struct DonationOrder {
     /// How much.
     pub valor: Centavos,
     /// The name to show.
@@ -148,7 +148,7 @@ pub async fn create(
     core: Arc<Core>,
     slug: String,
     sender: Sender,
-    order: Order,
+    order: DonationOrder,
     attempt: Attempt,
 ) -> Result<Outcome<Donated>, DonationError> {
     let mut change = Change::begin(&core, sender.giver.actor()).await?;
@@ -185,7 +185,7 @@ pub(super) async fn create_within(
     change: &mut Change<'_>,
     slug: &str,
     sender: Sender,
-    order: Order,
+    order: DonationOrder,
     attempt: &Attempt,
 ) -> Result<Outcome<Donated>, DonationError> {
     let target = public_target(change.db(), slug).await?.ok_or(DonationError::NotFound)?;
@@ -193,7 +193,7 @@ pub(super) async fn create_within(
     idempotency::run_within(change, &scope, attempt, |change| Box::pin(donate(change, target, sender, order))).await
 }
 
-async fn donate(change: &mut Change<'_>, target: DonationTarget, sender: Sender, order: Order) -> Result<Donated, DonationError> {
+async fn donate(change: &mut Change<'_>, target: DonationTarget, sender: Sender, order: DonationOrder) -> Result<Donated, DonationError> {
     let (core, now, donor) = (change.core(), change.now(), sender.giver.pessoa());
     let gateway = core.gateways.get(order.provedor).ok_or(DonationError::Provider)?;
     check(&target, &order, gateway, now)?;
@@ -225,7 +225,7 @@ async fn donate(change: &mut Change<'_>, target: DonationTarget, sender: Sender,
     Ok(Donated { doacao, cobranca: payment.stored(now) })
 }
 
-fn check(target: &DonationTarget, order: &Order, gateway: &dyn PaymentGateway, now: OffsetDateTime) -> Result<(), DonationError> {
+fn check(target: &DonationTarget, order: &DonationOrder, gateway: &dyn PaymentGateway, now: OffsetDateTime) -> Result<(), DonationError> {
     if !is_open(target, now) {
         return Err(DonationError::Closed);
     }

@@ -19,7 +19,7 @@ use crate::domain::text::Name;
 use crate::mail::{Mail, Recipient};
 use crate::password::PasswordsError;
 use crate::state::Core;
-use crate::store::members::{self, Member, MemberError};
+use crate::store::members::{self, MemberError, MemberRow};
 use crate::store::organizadoras::{self as store, InsertError, NewPixKey, Organizadora, OrganizadoraRow, StoredPixKey};
 use crate::store::{StoreError, campanhas, ledger, pessoas};
 
@@ -249,7 +249,7 @@ async fn tell_owners(change: &mut Change<'_>, id: OrganizadoraId, mail: &Mail<'_
 }
 
 /// Adds a member and tells them; of a new owner every owner is told.
-pub async fn add_member(core: &Core, id: OrganizadoraId, by: PessoaId, pessoa: PessoaId, role: Role) -> Result<Member, MemberError> {
+pub async fn add_member(core: &Core, id: OrganizadoraId, by: PessoaId, pessoa: PessoaId, role: Role) -> Result<MemberRow, MemberError> {
     let mut change = Change::begin(core, Actor::Pessoa(by)).await?;
     let now = change.now();
     let member = members::insert(change.db(), id, pessoa, role, now).await?;
@@ -269,7 +269,7 @@ pub async fn add_member(core: &Core, id: OrganizadoraId, by: PessoaId, pessoa: P
 }
 
 /// Changes a member's role. Every owner is told where that makes or unmakes one.
-pub async fn change_member(core: &Core, id: OrganizadoraId, by: PessoaId, pessoa: PessoaId, role: Role) -> Result<Member, MemberError> {
+pub async fn change_member(core: &Core, id: OrganizadoraId, by: PessoaId, pessoa: PessoaId, role: Role) -> Result<MemberRow, MemberError> {
     let mut change = Change::begin(core, Actor::Pessoa(by)).await?;
     let now = change.now();
     let was_owner = if role == Role::Dona {

@@ -18,7 +18,7 @@ use crate::state::Core;
 use crate::store::StoreError;
 use crate::store::doacoes::{self as donations, Doacao, DonationStep};
 use crate::store::idempotency::Scope;
-use crate::store::ledger::{self, Entry, Posting};
+use crate::store::ledger::{self, LedgerEntry, Posting};
 use crate::store::pagamentos::{self, Receipt};
 use crate::store::refunds::{self as store, Devolucao, NewRefund};
 use crate::store::totals::{self, Delta, NewDelta};
@@ -135,7 +135,7 @@ async fn record(change: &mut Change<'_>, doacao: DoacaoId, by: PessoaId, order: 
     let posting = Posting {
         id: change.new_id(),
         once: &format!("devolucao:{}", new.id),
-        entry: if surplus { Entry::SurplusRefund } else { Entry::Refund(donation.campanha_id) },
+        entry: if surplus { LedgerEntry::SurplusRefund } else { LedgerEntry::Refund(donation.campanha_id) },
         organizadora: donation.organizadora_id,
         doacao,
         amount,

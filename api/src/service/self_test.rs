@@ -24,7 +24,7 @@ use crate::domain::slug::Slug;
 use crate::domain::text::{Description, DisplayName, Message, Name, Title};
 use crate::domain::text_enum::texts;
 use crate::keys::{random_hex, sha256};
-use crate::service::doacoes::{Donated, Giver, Order, Sender};
+use crate::service::doacoes::{Donated, DonationOrder, Giver, Sender};
 use crate::service::settle::Proof;
 use crate::state::{Core, PRIVACY_NOTICE};
 use crate::store::access_log::{self, Access};
@@ -216,7 +216,7 @@ async fn give(change: &mut Change<'_>, slug: &Slug) -> Result<DoacaoId, SelfTest
 }
 
 async fn give_once(change: &mut Change<'_>, slug: &Slug, attempt: &Attempt) -> Attempted<Outcome<Donated>> {
-    let order = Order {
+    let order = DonationOrder {
         valor: AMOUNT.try_into()?,
         nome_exibicao: Some(DisplayName::parse("Ensaio")?),
         email: Some(Email::parse("ensaio@doacoes.invalid")?),

@@ -19,7 +19,7 @@ use crate::mail::{Mail, Recipient};
 use crate::state::Core;
 use crate::store::doacoes::{self as donations, Doacao, DonationStep, Settlement};
 use crate::store::idempotency::Scope;
-use crate::store::ledger::{self, Entry, Posting};
+use crate::store::ledger::{self, LedgerEntry, Posting};
 use crate::store::pagamentos::{self, NewReceipt, Receipt};
 use crate::store::totals::{self, Delta, NewDelta};
 use crate::store::{StoreError, members};
@@ -256,7 +256,7 @@ async fn credit(change: &mut Change<'_>, charge: &Settlement, proof: &Proof, e2e
     let posting = Posting {
         id: change.new_id(),
         once: &once,
-        entry: Entry::Confirmation(charge.campanha_id),
+        entry: LedgerEntry::Confirmation(charge.campanha_id),
         organizadora: charge.organizadora_id,
         doacao: charge.doacao_id,
         amount: proof.valor,
@@ -278,7 +278,7 @@ async fn hold_surplus(change: &mut Change<'_>, charge: &Settlement, amount: Cent
     let posting = Posting {
         id: change.new_id(),
         once: &once,
-        entry: Entry::Surplus,
+        entry: LedgerEntry::Surplus,
         organizadora: charge.organizadora_id,
         doacao: charge.doacao_id,
         amount,

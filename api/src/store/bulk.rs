@@ -30,18 +30,18 @@ const FACTOR: u64 = 4;
 /// The price: until the transaction ends, nobody else can collect statistics of the tables or vacuum them. Requests do not wait for it.
 #[derive(Debug, Default)]
 pub struct Growth {
-    tables: HashMap<&'static str, Table>,
+    tables: HashMap<&'static str, TableGrowth>,
 }
 
 #[derive(Debug, Default)]
-struct Table {
+struct TableGrowth {
     /// Stored by this transaction.
     rows: u64,
     /// As many rows of it the last plans were made for.
     planned: u64,
 }
 
-impl Table {
+impl TableGrowth {
     fn is_outgrown(&self) -> bool {
         self.rows >= FIRST.max(self.planned.saturating_mul(FACTOR))
     }
@@ -66,7 +66,7 @@ impl Growth {
         for (table, rows) in batch {
             self.tables.entry(table).or_default().rows += rows;
         }
-        let outgrown = self.tables.values().any(Table::is_outgrown);
+        let outgrown = self.tables.values().any(TableGrowth::is_outgrown);
         if outgrown {
             // Statistics are of all tables.
             for table in self.tables.values_mut() {

@@ -133,7 +133,7 @@ pub struct CampaignChanges {
 /// How lists are ordered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Order {
+pub enum SortOrder {
     /// Newest first.
     #[default]
     Recentes,
@@ -164,7 +164,7 @@ pub struct Filter {
     /// One organisation's slug.
     pub organizadora: Option<Slug>,
     /// The order.
-    pub order: Order,
+    pub order: SortOrder,
 }
 
 const COLUMNS: &str = "c.id, c.slug, c.organizadora_id, o.slug AS organizadora_slug, o.nome AS organizadora_nome,
@@ -176,11 +176,11 @@ const LISTED: &str =
     FROM campanhas c JOIN organizadoras o ON o.id = c.organizadora_id JOIN campanha_totais t ON t.campanha_id = c.id";
 
 /// The sort value of a listed row under `order`.
-pub fn position(row: &ListedCampaign, order: Order) -> Position {
+pub fn position(row: &ListedCampaign, order: SortOrder) -> Position {
     let key = match order {
-        Order::Recentes => micros(row.publicada_em),
-        Order::Arrecadado => row.comprovado_centavos,
-        Order::Encerrando => micros(row.fim_em),
+        SortOrder::Recentes => micros(row.publicada_em),
+        SortOrder::Arrecadado => row.comprovado_centavos,
+        SortOrder::Encerrando => micros(row.fim_em),
     };
     Position { key, id: row.id.0 }
 }
@@ -213,21 +213,21 @@ pub async fn list(db: &mut PgConnection, filter: &Filter, after: Option<Position
         query.push(r"), '[%_\\]', '\\\&', 'g') || '%')");
     }
     match (filter.order, after) {
-        (Order::Recentes, Some(at)) => {
+        (SortOrder::Recentes, Some(at)) => {
             query.push(" AND (c.publicada_em, c.id) < (").push_bind(from_micros(at.key)).push(", ").push_bind(at.id).push(")");
         }
-        (Order::Arrecadado, Some(at)) => {
+        (SortOrder::Arrecadado, Some(at)) => {
             query.push(" AND (t.comprovado_centavos, t.campanha_id) < (").push_bind(at.key).push(", ").push_bind(at.id).push(")");
         }
-        (Order::Encerrando, Some(at)) => {
+        (SortOrder::Encerrando, Some(at)) => {
             query.push(" AND (c.fim_em, c.id) > (").push_bind(from_micros(at.key)).push(", ").push_bind(at.id).push(")");
         }
         (_, None) => {}
     }
     query.push(match filter.order {
-        Order::Recentes => " ORDER BY c.publicada_em DESC, c.id DESC",
-        Order::Arrecadado => " ORDER BY t.comprovado_centavos DESC, t.campanha_id DESC",
-        Order::Encerrando => " AND c.fim_em IS NOT NULL ORDER BY c.fim_em, c.id",
+        SortOrder::Recentes => " ORDER BY c.publicada_em DESC, c.id DESC",
+        SortOrder::Arrecadado => " ORDER BY t.comprovado_centavos DESC, t.campanha_id DESC",
+        SortOrder::Encerrando => " AND c.fim_em IS NOT NULL ORDER BY c.fim_em, c.id",
     });
     query.push(" LIMIT ").push_bind(limit);
     Ok(query.build_query_as().fetch_all(db).await?)

@@ -117,7 +117,7 @@ pub enum Part {
 
 /// What a donation adds to the totals of its campaign.
 #[derive(sqlx::FromRow)]
-struct Donation {
+struct BookedDonation {
     campanha_id: Uuid,
     id: Uuid,
     recebido: i64,
@@ -263,7 +263,7 @@ async fn wrong_totals(db: &mut PgConnection, campaigns: &[Uuid], page: i64) -> R
 
 /// The next donations, by campaign and id, after `place` and of campaigns up to `last`. All of them, or one statement would have to pass
 /// over all that were never paid.
-async fn donations_of(db: &mut PgConnection, place: (Uuid, Uuid), last: Uuid, limit: i64) -> Result<Vec<Donation>, StoreError> {
+async fn donations_of(db: &mut PgConnection, place: (Uuid, Uuid), last: Uuid, limit: i64) -> Result<Vec<BookedDonation>, StoreError> {
     // Half of a keyed hash tells donors apart as well as the whole.
     Ok(sqlx::query_as(
         "SELECT campanha_id, id, recebido_centavos AS recebido, devolvido_centavos AS devolvido,

@@ -10,7 +10,7 @@ use crate::domain::money::Centavos;
 
 /// A movement of money between two accounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Entry {
+pub enum LedgerEntry {
     /// A donation was paid: into the bank, for the campaign.
     Confirmation(CampanhaId),
     /// Money came that must go back: into the bank, for nobody's campaign.
@@ -41,7 +41,7 @@ pub struct Posting<'a> {
     /// Its name: the same name is never posted twice.
     pub once: &'a str,
     /// Between which accounts.
-    pub entry: Entry,
+    pub entry: LedgerEntry,
     /// Whose bank account.
     pub organizadora: OrganizadoraId,
     /// For which donation.
@@ -55,10 +55,10 @@ pub async fn post(db: &mut PgConnection, posting: &Posting<'_>, now: OffsetDateT
     let organizadora = posting.organizadora;
     let amount = posting.amount.get();
     let (kind, counterpart, owner, into_bank) = match posting.entry {
-        Entry::Confirmation(campanha) => ("confirmacao", "campanha", campanha.0, amount),
-        Entry::Surplus => ("excedente", "a_devolver", organizadora.0, amount),
-        Entry::Refund(campanha) => ("devolucao", "campanha", campanha.0, -amount),
-        Entry::SurplusRefund => ("devolucao_excedente", "a_devolver", organizadora.0, -amount),
+        LedgerEntry::Confirmation(campanha) => ("confirmacao", "campanha", campanha.0, amount),
+        LedgerEntry::Surplus => ("excedente", "a_devolver", organizadora.0, amount),
+        LedgerEntry::Refund(campanha) => ("devolucao", "campanha", campanha.0, -amount),
+        LedgerEntry::SurplusRefund => ("devolucao_excedente", "a_devolver", organizadora.0, -amount),
     };
     sqlx::query(
         "WITH novo AS (INSERT INTO lancamentos (id, idem, tipo, doacao_id, em) VALUES ($1, $2, $3, $4, $5) RETURNING id)

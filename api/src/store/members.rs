@@ -11,7 +11,7 @@ use crate::domain::role::Role;
 
 /// A member.
 #[derive(Clone, Debug, sqlx::FromRow)]
-pub struct Member {
+pub struct MemberRow {
     /// Who.
     pub pessoa_id: PessoaId,
     /// Their name.
@@ -70,7 +70,12 @@ pub async fn role_in(
 }
 
 /// Members by person id.
-pub async fn list(db: &mut PgConnection, organizadora: OrganizadoraId, after: Option<Uuid>, limit: i64) -> Result<Vec<Member>, StoreError> {
+pub async fn list(
+    db: &mut PgConnection,
+    organizadora: OrganizadoraId,
+    after: Option<Uuid>,
+    limit: i64,
+) -> Result<Vec<MemberRow>, StoreError> {
     Ok(sqlx::query_as(
         "SELECT m.pessoa_id, p.nome, m.papel, m.criado_em FROM organizadora_membros m JOIN pessoas p ON p.id = m.pessoa_id
          WHERE m.organizadora_id = $1 AND m.pessoa_id > $2 ORDER BY m.pessoa_id LIMIT $3",
@@ -89,7 +94,7 @@ pub async fn insert(
     pessoa: PessoaId,
     papel: Role,
     now: OffsetDateTime,
-) -> Result<Member, MemberError> {
+) -> Result<MemberRow, MemberError> {
     let nome: Option<String> = sqlx::query_scalar("SELECT nome FROM pessoas WHERE id = $1 AND apagada_em IS NULL AND situacao = 'ativa'")
         .bind(pessoa)
         .fetch_optional(&mut *db)
@@ -111,7 +116,7 @@ pub async fn insert(
     if done.rows_affected() == 0 {
         return Err(MemberError::AlreadyMember);
     }
-    Ok(Member { pessoa_id: pessoa, nome, papel, criado_em: now })
+    Ok(MemberRow { pessoa_id: pessoa, nome, papel, criado_em: now })
 }
 
 /// Changes a member's role.
@@ -121,11 +126,11 @@ pub async fn update(
     pessoa: PessoaId,
     papel: Role,
     now: OffsetDateTime,
-) -> Result<Member, MemberError> {
+) -> Result<MemberRow, MemberError> {
     if papel != Role::Dona {
         remember_owner(db, organizadora, pessoa, now).await?;
     }
-    let row: Option<Member> = sqlx::query_as(
+    let row: Option<MemberRow> = sqlx::query_as(
         "UPDATE organizadora_membros m SET papel = $3, dona_desde = CASE WHEN $3 = 'dona' THEN coalesce(m.dona_desde, $4) END FROM pessoas p
          WHERE m.organizadora_id = $1 AND m.pessoa_id = $2 AND p.id = m.pessoa_id
          RETURNING m.pessoa_id, p.nome, m.papel, m.criado_em",

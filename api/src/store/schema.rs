@@ -126,7 +126,7 @@ async fn has_table(connection: &mut PgConnection, name: &str) -> Result<bool, St
 
 /// How the database's schema stands to this release.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct SchemaState {
     /// Why this release must not work with it, if it must not.
     pub unsuitable: Option<Unsuitable>,
     /// The versions of this release's migrations that it lacks.
@@ -134,11 +134,11 @@ pub struct Standing {
 }
 
 /// Looks at the database's schema.
-pub async fn standing(connection: &mut PgConnection) -> Result<Standing, StoreError> {
+pub async fn standing(connection: &mut PgConnection) -> Result<SchemaState, StoreError> {
     let applied = applied(connection).await?;
     let has = |version: i64| applied.iter().any(|migration| migration.version == version);
     let pending = MIGRATOR.iter().map(|migration| migration.version).filter(|version| !has(*version)).collect();
-    Ok(Standing { unsuitable: unsuitable(connection, &applied).await?, pending })
+    Ok(SchemaState { unsuitable: unsuitable(connection, &applied).await?, pending })
 }
 
 async fn unsuitable(connection: &mut PgConnection, applied: &[Applied]) -> Result<Option<Unsuitable>, StoreError> {

@@ -31,7 +31,7 @@ pub struct Session {
 
 /// A live session together with its standing in one organizadora.
 #[derive(Clone, Debug, sqlx::FromRow)]
-pub struct Standing {
+pub struct SessionStanding {
     /// The session.
     #[sqlx(flatten)]
     pub session: Session,
@@ -100,7 +100,7 @@ pub async fn find_standing(
     hash: &[u8; 32],
     organizadora: &OrganizadoraRef,
     now: OffsetDateTime,
-) -> Result<Option<Standing>, StoreError> {
+) -> Result<Option<SessionStanding>, StoreError> {
     let statement = match organizadora {
         OrganizadoraRef::Slug(_) => live_session!(
             ", o.id AS organizadora_id, o.situacao AS organizadora_situacao, m.papel AS papel_na_organizadora",

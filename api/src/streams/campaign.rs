@@ -22,7 +22,7 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Why to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cause {
+enum Trigger {
     /// There is a newer answer in this process, or the old one was dropped.
     Told,
     /// It is time.
@@ -59,7 +59,7 @@ pub(super) async fn keep_current<R: Resource + Clone>(streams: Arc<Streams>, sou
     let _keeping = Keeping { streams: &streams, subject: &subject, shown: &shown };
     let mut changes = streams.cache.watch(&subject);
     // What changed before the watch began was not told.
-    let mut cause = Cause::Due;
+    let mut cause = Trigger::Due;
     loop {
         let (looked, heard) = (Instant::now(), streams.cache.hears_since());
         match look(&streams, &source, &resource, &shown, cause).await {
@@ -72,11 +72,11 @@ pub(super) async fn keep_current<R: Resource + Clone>(streams: Arc<Streams>, sou
         }
         cause = loop {
             tokio::select! {
-                () = changes.changed() => break Cause::Told,
+                () = changes.changed() => break Trigger::Told,
                 () = tokio::time::sleep(about(LOOK_INTERVAL_UNHEARD)) => {
                     // Also when others were not heard for a moment only: what they pushed in it is lost.
                     if heard.is_none() || heard != streams.cache.hears_since() || looked.elapsed() >= LOOK_INTERVAL {
-                        break Cause::Due;
+                        break Trigger::Due;
                     }
                 }
                 () = shown.closed() => if streams.leave(&subject, &shown) { return },
@@ -91,12 +91,12 @@ async fn look<R: Resource + Clone>(
     source: &R::Source,
     resource: &R,
     shown: &watch::Sender<Shown>,
-    cause: Cause,
+    cause: Trigger,
 ) -> Look {
     // What was pushed is here; for all else a few go at a time, since thousands of campaigns may have subscribers.
     let _turn = match cause {
-        Cause::Told => None,
-        Cause::Due => streams.looks.acquire().await.ok(),
+        Trigger::Told => None,
+        Trigger::Due => streams.looks.acquire().await.ok(),
     };
     let Ok(answer) = streams.cache.get(source, resource.clone()).await else { return Look::Same };
     let Some(found) = &answer.entry.found else { return Look::Gone };

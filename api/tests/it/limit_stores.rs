@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doacoes_api::keys::Keys;
-use doacoes_api::limits::{Bucket, LimitSubject, Local, Quota, Remote, Rule};
+use doacoes_api::limits::{Bucket, LimitSubject, Local, Quota, RemoteBuckets, Rule};
 use doacoes_api::redis_client::{RedisClient, RedisMetrics};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -56,7 +56,7 @@ fn redis_and_the_process_judge_alike() {
         let prefix = format!("{}:", uuid::Uuid::new_v4());
         let metrics = RedisMetrics::new(&prometheus::Registry::new()).unwrap();
         let client = RedisClient::new(&servers.env("REDIS_URL").into(), &prefix, Duration::from_secs(30), metrics).unwrap();
-        let (remote, local) = (Remote::new(Arc::new(client)), Local::default());
+        let (remote, local) = (RemoteBuckets::new(Arc::new(client)), Local::default());
         let mut quotas = quotas;
         for step in steps {
             let buckets = |quotas: &[Quota; 2], subject: usize, rules: &[usize]| -> Vec<Bucket> {

@@ -96,18 +96,18 @@ pub(super) fn find_template(objects: &[DataObject], tag: u8) -> Option<&[DataObj
 /// The text must be ASCII, so that a byte, a character and the specification's unit of length are
 /// one thing.
 pub(super) fn read(text: &str) -> Result<Vec<DataObject>, BrCodeError> {
-    read_level(text, Level::Root)
+    read_level(text, Nesting::Root)
 }
 
 /// How deep the reader is. The specification nests templates twice at most.
 #[derive(Clone, Copy)]
-enum Level {
+enum Nesting {
     Root,
     Template(u8),
     SystemTemplate(u8),
 }
 
-impl Level {
+impl Nesting {
     const fn field(self, tag: u8) -> FieldId {
         match self {
             Self::Root => FieldId::root(tag),
@@ -127,7 +127,7 @@ impl Level {
     }
 }
 
-fn read_level(text: &str, level: Level) -> Result<Vec<DataObject>, BrCodeError> {
+fn read_level(text: &str, level: Nesting) -> Result<Vec<DataObject>, BrCodeError> {
     let mut objects: Vec<DataObject> = Vec::new();
     let mut rest = text;
     while !rest.is_empty() {

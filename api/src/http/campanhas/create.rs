@@ -26,7 +26,7 @@ use crate::store::campanhas::NewCampaign;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NovaCampanha)]
-pub struct Body {
+pub struct NewCampaignBody {
     /// Slug of the organizadora; it takes the role `dona` or `editora`.
     #[schema(min_length = 3, max_length = 80, pattern = "^[a-z0-9]+(-[a-z0-9]+)*$", example = "casa-do-caminho")]
     organizadora: String,
@@ -70,12 +70,12 @@ pub struct Body {
 /// Make a campaign
 ///
 /// It begins as a draft that only members see.
-#[utoipa::path(post, path = "/campanhas", tag = "campanhas", operation_id = "criarCampanha", request_body = Body, security(("sessao" = [])),
+#[utoipa::path(post, path = "/campanhas", tag = "campanhas", operation_id = "criarCampanha", request_body = NewCampaignBody, security(("sessao" = [])),
     responses((status = 201, description = "O rascunho", body = CampaignBody, headers(("location" = String), ("etag" = String)))))]
 pub async fn create(
     State(state): State<AppState>,
     who: SignedIn,
-    ApiJson(body, _): ApiJson<Body>,
+    ApiJson(body, _): ApiJson<NewCampaignBody>,
 ) -> Result<(StatusCode, [(HeaderName, HeaderValue); 2], Json<CampaignBody>), Problem> {
     let (owner, slug, new) = body.parse()?;
     let organizadora = require::<Editor>(&state, &who, &owner).await?;
@@ -84,7 +84,7 @@ pub async fn create(
     Ok((StatusCode::CREATED, [(header::LOCATION, location), (header::ETAG, etag(CampaignTag::of(&made)))], Json(made.into())))
 }
 
-impl Body {
+impl NewCampaignBody {
     fn parse(self) -> Result<(Slug, Option<Slug>, NewCampaign), Problem> {
         let mut wrong = Violations::default();
         let owner = wrong.check("organizadora", Slug::parse(&self.organizadora));

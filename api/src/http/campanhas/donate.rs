@@ -24,7 +24,7 @@ use crate::http::extract::session::SignedIn;
 use crate::http::notice;
 use crate::http::problem::{Code, Problem, Violations};
 use crate::limits::{Rule, Use};
-use crate::service::doacoes::{self, Donated, Giver, Order, Sender, guest_token};
+use crate::service::doacoes::{self, Donated, DonationOrder, Giver, Sender, guest_token};
 use crate::service::idempotency::Outcome;
 use crate::state::AppState;
 
@@ -32,7 +32,7 @@ use crate::state::AppState;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NovaDoacao)]
-pub struct Body {
+pub struct NewDonationBody {
     /// Amount in whole centavos.
     #[schema(minimum = 1, maximum = 100_000_000, example = 5000)]
     valor_centavos: i64,
@@ -97,7 +97,7 @@ impl FromRequestParts<AppState> for Donating {
 /// Made once per `Idempotency-Key`; sent again with the same key and body, the answer is the same byte for byte. Guests get
 /// the donation's capability token in `Doacao-Token`. A front end sends the `Dispositivo` that it made and keeps, or all of
 /// its donors behind one address and browser name share a limit. Sending a donation again costs nothing of it.
-#[utoipa::path(post, path = "/campanhas/{slug}/doacoes", tag = "campanhas", operation_id = "doar", request_body = Body, security((), ("sessao" = [])),
+#[utoipa::path(post, path = "/campanhas/{slug}/doacoes", tag = "campanhas", operation_id = "doar", request_body = NewDonationBody, security((), ("sessao" = [])),
     params(("slug" = String, Path, description = "O endereço da campanha"),
            ("idempotency-key" = uuid::Uuid, Header, description = "UUID novo por doação; o mesmo só para repetir a mesma requisição"),
            DeviceHeader),
@@ -107,7 +107,7 @@ pub async fn donate(
     _: QueueHasRoom,
     SlugPath(slug): SlugPath,
     Donating { sender, limited_by, key }: Donating,
-    ApiJson(body, bytes): ApiJson<Body>,
+    ApiJson(body, bytes): ApiJson<NewDonationBody>,
 ) -> Result<Response, Problem> {
     let Sender { giver, ip } = sender;
     let order = body.parse(giver.pessoa().is_some())?;
@@ -159,8 +159,8 @@ fn may_look_up(state: &AppState, ip: IpAddr) -> bool {
     state.limits.take_here(Use::from_address(Rule::LookUpIp, ip))
 }
 
-impl Body {
-    fn parse(self, has_account: bool) -> Result<Order, Problem> {
+impl NewDonationBody {
+    fn parse(self, has_account: bool) -> Result<DonationOrder, Problem> {
         let mut wrong = Violations::default();
         let valor = wrong.check("valor_centavos", Centavos::try_from(self.valor_centavos));
         let nome_exibicao = wrong.check_optional("nome_exibicao", self.nome_exibicao, |text| DisplayName::parse(&text));
@@ -172,7 +172,7 @@ impl Body {
         notice::check(&mut wrong, &self.aviso_privacidade, self.consentimento);
         wrong.finish()?;
         let Some(valor) = valor else { return Err(wrong.problem()) };
-        Ok(Order {
+        Ok(DonationOrder {
             valor,
             nome_exibicao,
             email,

@@ -18,13 +18,13 @@ use crate::http::cursor::{DEFAULT_LIMIT, List, Page, PageQuery, rows};
 use crate::http::extract::body::ApiQuery;
 use crate::http::problem::{Problem, Violations};
 use crate::state::AppState;
-use crate::store::campanhas::{self, Filter, ListedCampaign, Order, Position};
+use crate::store::campanhas::{self, Filter, ListedCampaign, Position, SortOrder};
 
 /// What is listed.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub struct Query {
+pub struct CampaignsQuery {
     /// Words of title and text, or a part of the title; accents do not matter.
     #[param(format = "linha", max_length = 100)]
     q: Option<String>,
@@ -39,7 +39,7 @@ pub struct Query {
     organizadora: Option<String>,
     /// The order, `recentes` where it is not given; `encerrando` leaves out campaigns without an end.
     #[param(inline)]
-    ordem: Option<Order>,
+    ordem: Option<SortOrder>,
     /// `proximo_cursor` of the page before.
     #[param(max_length = 1024)]
     cursor: Option<String>,
@@ -110,9 +110,13 @@ impl From<ListedCampaign> for CampaignItem {
 }
 
 /// Campaigns
-#[utoipa::path(get, path = "/campanhas", tag = "campanhas", operation_id = "listarCampanhas", params(Query),
+#[utoipa::path(get, path = "/campanhas", tag = "campanhas", operation_id = "listarCampanhas", params(CampaignsQuery),
     responses((status = 200, description = "Uma página", body = Page<CampaignItem>)))]
-pub async fn list(State(state): State<AppState>, request: HeaderMap, ApiQuery(query): ApiQuery<Query>) -> Result<Response, Problem> {
+pub async fn list(
+    State(state): State<AppState>,
+    request: HeaderMap,
+    ApiQuery(query): ApiQuery<CampaignsQuery>,
+) -> Result<Response, Problem> {
     let (filter, query_string) = query.filter()?;
     let page = PageQuery { cursor: query.cursor, limite: query.limite };
     let (after, limit) = pages(&query_string).start::<Position>(&state, &page)?;
@@ -134,7 +138,7 @@ impl Resource for CampaignsPage {
     type Source = AppState;
 
     fn subject(&self) -> Subject {
-        Subject::campaigns(&self.query_string, self.limit, self.filter.order == Order::Arrecadado)
+        Subject::campaigns(&self.query_string, self.limit, self.filter.order == SortOrder::Arrecadado)
     }
 
     fn is_common(&self) -> bool {
@@ -169,7 +173,7 @@ impl Resource for CampaignsPage {
     }
 }
 
-impl Query {
+impl CampaignsQuery {
     /// The filter, and its query string with sorted names: what a cursor is bound to.
     fn filter(&self) -> Result<(Filter, String), Problem> {
         let mut wrong = Violations::default();
@@ -189,9 +193,9 @@ impl Query {
         text.append_pair(
             "ordem",
             match order {
-                Order::Recentes => "recentes",
-                Order::Arrecadado => "arrecadado",
-                Order::Encerrando => "encerrando",
+                SortOrder::Recentes => "recentes",
+                SortOrder::Arrecadado => "arrecadado",
+                SortOrder::Encerrando => "encerrando",
             },
         );
         if let Some(slug) = &organizadora {

@@ -23,7 +23,7 @@ use crate::store::campanhas::CampaignChanges;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = AlteracaoDeCampanha)]
-pub struct Body {
+pub struct CampaignChangesBody {
     /// Title.
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false, format = "linha", min_length = 3, max_length = 120, example = "Natal solidário 2026")]
@@ -58,7 +58,7 @@ pub struct Body {
 }
 
 /// Change a campaign
-#[utoipa::path(patch, path = "/campanhas/{slug}", tag = "campanhas", operation_id = "alterarCampanha", request_body = Body, security(("sessao" = [])),
+#[utoipa::path(patch, path = "/campanhas/{slug}", tag = "campanhas", operation_id = "alterarCampanha", request_body = CampaignChangesBody, security(("sessao" = [])),
     params(("slug" = String, Path, description = "O endereço da campanha"), ("if-match" = String, Header, description = "ETag da última leitura", pattern = "^\"[0-9]+-[0-9]+\"$", example = "\"3-1\"")),
     responses((status = 200, description = "A campanha alterada", body = CampaignBody, headers(("etag" = String)))))]
 pub async fn update(
@@ -66,13 +66,13 @@ pub async fn update(
     member: Member<OfCampanha, Editor>,
     SlugPath(slug): SlugPath,
     IfMatch(read): IfMatch<CampaignTag>,
-    ApiJson(body, _): ApiJson<Body>,
+    ApiJson(body, _): ApiJson<CampaignChangesBody>,
 ) -> Result<Tagged, Problem> {
     let changes = body.parse()?;
     Ok(tagged(campanhas::update(&state, slug.as_str(), read.campanha, &changes, member.pessoa).await?))
 }
 
-impl Body {
+impl CampaignChangesBody {
     fn parse(self) -> Result<CampaignChanges, Problem> {
         let mut wrong = Violations::default();
         let changes = CampaignChanges {

@@ -26,7 +26,7 @@ use crate::state::AppState;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Confirmacao)]
-pub struct Body {
+pub struct ConfirmationBody {
     /// What the bank statement says, in whole centavos; this is what is credited.
     #[schema(minimum = 1, maximum = 100_000_000, example = 5000)]
     valor_recebido_centavos: i64,
@@ -60,7 +60,7 @@ pub struct ReceiptBody {
 /// Confirm that a payment arrived
 ///
 /// Takes the role `dona` or `financeiro` and a password entered within ten minutes.
-#[utoipa::path(post, path = "/doacoes/{id}/confirmacoes", tag = "doacoes", operation_id = "confirmarPagamento", request_body = Body,
+#[utoipa::path(post, path = "/doacoes/{id}/confirmacoes", tag = "doacoes", operation_id = "confirmarPagamento", request_body = ConfirmationBody,
     security(("sessao" = [])),
     params(("id" = uuid::Uuid, Path, description = "A doação"), ("idempotency-key" = uuid::Uuid, Header, description = "UUID novo por confirmação")),
     responses((status = 201, description = "O recebimento", body = ReceiptBody, headers(("location" = String)))))]
@@ -69,7 +69,7 @@ pub async fn confirm(
     member: Member<OfDoacao, Confirmer>,
     IdPath(id): IdPath,
     key: IdempotencyKey,
-    ApiJson(body, bytes): ApiJson<Body>,
+    ApiJson(body, bytes): ApiJson<ConfirmationBody>,
 ) -> Result<Response, Problem> {
     let mut proof = body.parse()?;
     proof.registrado_por = Some(member.pessoa);
@@ -93,7 +93,7 @@ impl From<Confirmed> for ReceiptBody {
     }
 }
 
-impl Body {
+impl ConfirmationBody {
     fn parse(self) -> Result<Proof, Problem> {
         let mut wrong = Violations::default();
         let valor = wrong.check("valor_recebido_centavos", Centavos::try_from(self.valor_recebido_centavos));

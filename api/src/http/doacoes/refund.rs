@@ -25,7 +25,7 @@ use crate::state::AppState;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NovaDevolucao)]
-pub struct Body {
+pub struct NewRefundBody {
     /// How much, in whole centavos; all that is left where it is not given.
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false, minimum = 1, maximum = 100_000_000, example = 2000)]
@@ -67,7 +67,7 @@ pub struct RefundBody {
 /// Record a refund
 ///
 /// With `pix_estatico` the organizadora returns the money at its bank and records it here.
-#[utoipa::path(post, path = "/doacoes/{id}/devolucoes", tag = "doacoes", operation_id = "devolver", request_body = Body, security(("sessao" = [])),
+#[utoipa::path(post, path = "/doacoes/{id}/devolucoes", tag = "doacoes", operation_id = "devolver", request_body = NewRefundBody, security(("sessao" = [])),
     params(("id" = uuid::Uuid, Path, description = "A doação"), ("idempotency-key" = uuid::Uuid, Header, description = "UUID novo por devolução")),
     responses((status = 201, description = "A devolução", body = RefundBody, headers(("location" = String)))))]
 pub async fn refund(
@@ -75,7 +75,7 @@ pub async fn refund(
     member: Member<OfDoacao, Refunder>,
     IdPath(id): IdPath,
     key: IdempotencyKey,
-    ApiJson(body, bytes): ApiJson<Body>,
+    ApiJson(body, bytes): ApiJson<NewRefundBody>,
 ) -> Result<Response, Problem> {
     let order = body.parse()?;
     let attempt = key.attempt(&id.to_string(), &bytes);
@@ -101,7 +101,7 @@ impl From<Refunded> for RefundBody {
     }
 }
 
-impl Body {
+impl NewRefundBody {
     fn parse(self) -> Result<RefundOrder, Problem> {
         let mut wrong = Violations::default();
         let valor = wrong.check_optional("valor_centavos", self.valor_centavos, Centavos::try_from);

@@ -22,7 +22,7 @@ use crate::store::pagamentos;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = AlteracaoDeDoacao)]
-pub struct Body {
+pub struct DonationChangesBody {
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
     visibilidade: Option<Visibility>,
@@ -37,7 +37,7 @@ pub struct Body {
 }
 
 /// Change who sees a donation, or its message
-#[utoipa::path(patch, path = "/doacoes/{id}", tag = "doacoes", operation_id = "alterarDoacao", request_body = Body,
+#[utoipa::path(patch, path = "/doacoes/{id}", tag = "doacoes", operation_id = "alterarDoacao", request_body = DonationChangesBody,
     security(("sessao" = []), ("doacao" = [])),
     params(("id" = uuid::Uuid, Path, description = "A doação"), ("if-match" = String, Header, description = "ETag da última leitura", pattern = "^\"[0-9]+\"$", example = "\"3\"")),
     responses((status = 200, description = "A doação alterada", body = DoacaoBody, headers(("etag" = String)))))]
@@ -45,7 +45,7 @@ pub async fn update(
     State(state): State<AppState>,
     donor: Donor,
     IfMatch(version): IfMatch,
-    ApiJson(body, _): ApiJson<Body>,
+    ApiJson(body, _): ApiJson<DonationChangesBody>,
 ) -> Result<([(HeaderName, HeaderValue); 1], Json<DoacaoBody>), Problem> {
     let mut wrong = Violations::default();
     let changes = DonorChanges {

@@ -20,7 +20,7 @@ use crate::state::AppState;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = VerificacaoDeEmail)]
-pub struct Body {
+pub struct EmailVerificationBody {
     /// The code; valid for 24 hours, once. Capitals, spaces and line ends in it do not matter.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     codigo: String,
@@ -32,14 +32,14 @@ pub struct Body {
 /// Prove an e-mail address
 ///
 /// Makes the account. Nobody is logged in by it.
-#[utoipa::path(post, path = "/emails/verificacoes", tag = "contas", operation_id = "verificarEmail", request_body = Body,
+#[utoipa::path(post, path = "/emails/verificacoes", tag = "contas", operation_id = "verificarEmail", request_body = EmailVerificationBody,
     responses(
         (status = 201, description = "A conta existe", body = PessoaBody),
         (status = 401, description = "A senha não é a do cadastro", body = crate::http::problem::ProblemBody, content_type = "application/problem+json")))]
 pub async fn verify(
     State(state): State<AppState>,
     ClientIp(ip): ClientIp,
-    ApiJson(body, _): ApiJson<Body>,
+    ApiJson(body, _): ApiJson<EmailVerificationBody>,
 ) -> Result<(StatusCode, Json<PessoaBody>), Problem> {
     let uses = [Use::from_address(Rule::CodeIp, ip)];
     let codigo = pasted::code(&body.codigo);

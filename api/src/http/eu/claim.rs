@@ -21,7 +21,7 @@ use crate::store::pagamentos;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Reivindicacao)]
-pub struct Body {
+pub struct ClaimBody {
     /// The donation.
     doacao_id: DoacaoId,
     /// Its `Doacao-Token`. Without it the donation's e-mail must be the account's proven one.
@@ -31,13 +31,13 @@ pub struct Body {
 }
 
 /// Claim a guest's donation
-#[utoipa::path(post, path = "/eu/doacoes/reivindicacoes", tag = "contas", operation_id = "reivindicarDoacao", request_body = Body, security(("sessao" = [])),
+#[utoipa::path(post, path = "/eu/doacoes/reivindicacoes", tag = "contas", operation_id = "reivindicarDoacao", request_body = ClaimBody, security(("sessao" = [])),
     responses((status = 200, description = "A doação agora é da conta", body = DoacaoBody)))]
 pub async fn claim(
     State(state): State<AppState>,
     who: SignedIn,
     ClientIp(ip): ClientIp,
-    ApiJson(body, _): ApiJson<Body>,
+    ApiJson(body, _): ApiJson<ClaimBody>,
 ) -> Result<Json<DoacaoBody>, Problem> {
     let uses = [Use::from_address(Rule::CodeIp, ip)];
     let token = body.token.as_deref().map(pasted::id);

@@ -18,7 +18,7 @@ use crate::state::AppState;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Reautenticacao)]
-pub struct Body {
+pub struct ReauthenticationBody {
     /// Password.
     #[schema(value_type = String, format = "password", example = "uma frase longa")]
     senha: SecretString,
@@ -27,9 +27,13 @@ pub struct Body {
 /// Enter the password again
 ///
 /// Confirming a payment, refunding one and changing members take a password that was entered within ten minutes. The session gets a new cookie.
-#[utoipa::path(post, path = "/eu/reautenticacao", tag = "contas", operation_id = "reautenticar", request_body = Body, security(("sessao" = [])),
+#[utoipa::path(post, path = "/eu/reautenticacao", tag = "contas", operation_id = "reautenticar", request_body = ReauthenticationBody, security(("sessao" = [])),
     responses((status = 200, description = "A sessão tem um novo cookie", body = OpenedBody, headers(("set-cookie" = String)))))]
-pub async fn reauthenticate(State(state): State<AppState>, who: SignedIn, ApiJson(body, _): ApiJson<Body>) -> Result<WithCookie, Problem> {
+pub async fn reauthenticate(
+    State(state): State<AppState>,
+    who: SignedIn,
+    ApiJson(body, _): ApiJson<ReauthenticationBody>,
+) -> Result<WithCookie, Problem> {
     let uses = [Use::of(Rule::Password, who.pessoa())];
     let work = sessions::reauthenticate(&state, &who.0, body.senha);
     let (_, renewal) = state.limits.count_failures(&uses, work, |error| matches!(error, LogInError::Refused)).await?;

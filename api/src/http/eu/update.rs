@@ -19,7 +19,7 @@ use crate::state::AppState;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = AlteracaoDePessoa)]
-pub struct Body {
+pub struct PersonChangesBody {
     /// New name.
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false, format = "linha", min_length = 1, max_length = 120, example = "Ana Souza Lima")]
@@ -27,14 +27,14 @@ pub struct Body {
 }
 
 /// Change my account
-#[utoipa::path(patch, path = "/eu", tag = "contas", operation_id = "alterarConta", request_body = Body, security(("sessao" = [])),
+#[utoipa::path(patch, path = "/eu", tag = "contas", operation_id = "alterarConta", request_body = PersonChangesBody, security(("sessao" = [])),
     params(("if-match" = String, Header, description = "ETag da última leitura", pattern = "^\"[0-9]+\"$", example = "\"3\"")),
     responses((status = 200, description = "A conta alterada", body = PessoaBody, headers(("etag" = String)))))]
 pub async fn update(
     State(state): State<AppState>,
     who: SignedIn,
     IfMatch(version): IfMatch,
-    ApiJson(body, _): ApiJson<Body>,
+    ApiJson(body, _): ApiJson<PersonChangesBody>,
 ) -> Result<([(HeaderName, HeaderValue); 1], Json<PessoaBody>), Problem> {
     let mut wrong = Violations::default();
     let nome = wrong.check_optional("nome", body.nome, |nome| Name::parse(&nome));

@@ -15,7 +15,7 @@ use crate::http::problem::{Code, Problem};
 use crate::service::sessions::is_recent;
 use crate::state::{AppState, Core};
 use crate::store::members;
-use crate::store::sessions::{self, Session, Standing};
+use crate::store::sessions::{self, Session, SessionStanding};
 
 /// Which roles a route is for.
 pub trait Allowed: Send + Sync {
@@ -175,7 +175,7 @@ fn check_suspension<A: Allowed>(status: Option<OrganizadoraStatus>) -> Result<()
     Ok(())
 }
 
-async fn find(core: &Core, hashes: &[[u8; 32]], organizadora: &OrganizadoraRef) -> Result<Option<Standing>, Problem> {
+async fn find(core: &Core, hashes: &[[u8; 32]], organizadora: &OrganizadoraRef) -> Result<Option<SessionStanding>, Problem> {
     let now = core.clock.now();
     let mut db = core.db.connection().await?;
     for hash in hashes {

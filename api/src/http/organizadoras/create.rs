@@ -22,7 +22,7 @@ use crate::state::AppState;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NovaOrganizadora)]
-pub struct Body {
+pub struct NewOrganizadoraBody {
     /// Name.
     #[schema(format = "linha", min_length = 1, max_length = 120, example = "Casa do Caminho")]
     nome: String,
@@ -42,12 +42,12 @@ pub struct Body {
 /// Make an organizadora
 ///
 /// Whoever makes it becomes its `dona`.
-#[utoipa::path(post, path = "/organizadoras", tag = "organizadoras", operation_id = "criarOrganizadora", request_body = Body, security(("sessao" = [])),
+#[utoipa::path(post, path = "/organizadoras", tag = "organizadoras", operation_id = "criarOrganizadora", request_body = NewOrganizadoraBody, security(("sessao" = [])),
     responses((status = 201, description = "A organizadora", body = OrganizadoraBody, headers(("location" = String), ("etag" = String)))))]
 pub async fn create(
     State(state): State<AppState>,
     who: SignedIn,
-    ApiJson(body, _): ApiJson<Body>,
+    ApiJson(body, _): ApiJson<NewOrganizadoraBody>,
 ) -> Result<(StatusCode, [(HeaderName, HeaderValue); 2], Json<OrganizadoraBody>), Problem> {
     let new = body.parse()?;
     let made = organizadoras::create(&state, who.pessoa(), &new).await?;
@@ -55,7 +55,7 @@ pub async fn create(
     Ok((StatusCode::CREATED, [(header::LOCATION, location), (header::ETAG, etag(made.versao))], Json(made.into())))
 }
 
-impl Body {
+impl NewOrganizadoraBody {
     fn parse(self) -> Result<NewOrganizadora, Problem> {
         let mut wrong = Violations::default();
         let nome = wrong.check("nome", Name::parse(&self.nome));

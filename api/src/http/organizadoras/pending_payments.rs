@@ -19,7 +19,7 @@ use crate::store::pagamentos::{self, PaymentStatus, PendingPayment};
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub struct Query {
+pub struct PendingPaymentsQuery {
     /// Also charges whose time is over: money that comes late still counts.
     #[param(default = false)]
     vencidos: Option<bool>,
@@ -71,12 +71,12 @@ impl From<PendingPayment> for Item {
 
 /// Charges that wait for their payment
 #[utoipa::path(get, path = "/organizadoras/{slug}/pagamentos-pendentes", tag = "organizadoras", operation_id = "listarPagamentosPendentes",
-    params(("slug" = String, Path, description = "O endereço da organizadora"), Query), security(("sessao" = [])),
+    params(("slug" = String, Path, description = "O endereço da organizadora"), PendingPaymentsQuery), security(("sessao" = [])),
     responses((status = 200, description = "Uma página, da mais nova à mais velha", body = Page<Item>)))]
 pub async fn list(
     State(state): State<AppState>,
     member: Member<OfOrganizadora, AnyRole>,
-    ApiQuery(query): ApiQuery<Query>,
+    ApiQuery(query): ApiQuery<PendingPaymentsQuery>,
     uri: OriginalUri,
 ) -> Result<Linked<Item>, Problem> {
     let expired = query.vencidos.unwrap_or_default();

@@ -57,7 +57,7 @@ impl PixKeyInput {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = TrocaDeChavePix)]
-pub struct Body {
+pub struct PixKeyChangeBody {
     /// The new key.
     #[serde(deserialize_with = "object")]
     chave_pix: PixKeyInput,
@@ -114,13 +114,13 @@ pub async fn get(State(state): State<AppState>, member: Member<OfOrganizadora, A
 /// Set the PIX key of an organizadora
 ///
 /// Every `dona` is told by e-mail.
-#[utoipa::path(put, path = "/organizadoras/{slug}/chave-pix", tag = "organizadoras", operation_id = "trocarChavePix", request_body = Body,
+#[utoipa::path(put, path = "/organizadoras/{slug}/chave-pix", tag = "organizadoras", operation_id = "trocarChavePix", request_body = PixKeyChangeBody,
     security(("sessao" = [])), params(("slug" = String, Path, description = "O endereço da organizadora")),
     responses((status = 200, description = "A chave em vigor e as que esperam", body = PixKeysBody)))]
 pub async fn put(
     State(state): State<AppState>,
     member: Member<OfOrganizadora, Owner>,
-    ApiJson(body, _): ApiJson<Body>,
+    ApiJson(body, _): ApiJson<PixKeyChangeBody>,
 ) -> Result<Json<PixKeysBody>, Problem> {
     let mut wrong = Violations::default();
     let Some(key) = body.chave_pix.parse(&mut wrong, "chave_pix.") else { return Err(wrong.problem()) };

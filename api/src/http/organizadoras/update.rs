@@ -19,7 +19,7 @@ use crate::state::AppState;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = AlteracaoDeOrganizadora)]
-pub struct Body {
+pub struct OrganizadoraChangesBody {
     /// New name.
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false, format = "linha", min_length = 1, max_length = 120, example = "Casa do Caminho Novo")]
@@ -27,7 +27,7 @@ pub struct Body {
 }
 
 /// Change an organizadora
-#[utoipa::path(patch, path = "/organizadoras/{slug}", tag = "organizadoras", operation_id = "alterarOrganizadora", request_body = Body,
+#[utoipa::path(patch, path = "/organizadoras/{slug}", tag = "organizadoras", operation_id = "alterarOrganizadora", request_body = OrganizadoraChangesBody,
     security(("sessao" = [])),
     params(("slug" = String, Path, description = "O endereço da organizadora"), ("if-match" = String, Header, description = "ETag da última leitura", pattern = "^\"[0-9]+\"$", example = "\"3\"")),
     responses((status = 200, description = "A organizadora alterada", body = OrganizadoraBody, headers(("etag" = String)))))]
@@ -35,7 +35,7 @@ pub async fn update(
     State(state): State<AppState>,
     member: Member<OfOrganizadora, Owner>,
     IfMatch(version): IfMatch,
-    ApiJson(body, _): ApiJson<Body>,
+    ApiJson(body, _): ApiJson<OrganizadoraChangesBody>,
 ) -> Result<([(HeaderName, HeaderValue); 1], Json<OrganizadoraBody>), Problem> {
     let mut wrong = Violations::default();
     let nome = wrong.check_optional("nome", body.nome, |nome| Name::parse(&nome));

@@ -20,7 +20,7 @@ use crate::state::AppState;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NovaPessoa)]
-pub struct Body {
+pub struct SignUpBody {
     /// Name.
     #[schema(format = "linha", min_length = 1, max_length = 120, example = "Ana Souza")]
     nome: String,
@@ -41,12 +41,12 @@ pub struct Body {
 /// Sign up
 ///
 /// The answer is the same whether the e-mail has an account or not; a code goes to the address.
-#[utoipa::path(post, path = "/pessoas", tag = "contas", operation_id = "criarPessoa", request_body = Body,
+#[utoipa::path(post, path = "/pessoas", tag = "contas", operation_id = "criarPessoa", request_body = SignUpBody,
     responses((status = 202, description = "Um código foi enviado ao e-mail")))]
 pub async fn create(
     State(state): State<AppState>,
     ClientIp(ip): ClientIp,
-    ApiJson(body, _): ApiJson<Body>,
+    ApiJson(body, _): ApiJson<SignUpBody>,
 ) -> Result<(Allowance, StatusCode), Problem> {
     let mut wrong = Violations::default();
     let nome = wrong.check("nome", Name::parse(&body.nome));

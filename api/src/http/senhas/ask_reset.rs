@@ -17,7 +17,7 @@ use crate::state::AppState;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = PedidoDeSenha)]
-pub struct Body {
+pub struct ResetRequestBody {
     /// E-mail of the account.
     #[schema(format = "email", max_length = 254, example = "ana@exemplo.org.br")]
     email: String,
@@ -26,12 +26,12 @@ pub struct Body {
 /// Ask for a new password
 ///
 /// The answer is the same whether the e-mail has an account or not.
-#[utoipa::path(post, path = "/senhas/pedidos", tag = "contas", operation_id = "pedirSenha", request_body = Body,
+#[utoipa::path(post, path = "/senhas/pedidos", tag = "contas", operation_id = "pedirSenha", request_body = ResetRequestBody,
     responses((status = 202, description = "Se houver conta, um código foi enviado")))]
 pub async fn ask_reset(
     State(state): State<AppState>,
     ClientIp(ip): ClientIp,
-    ApiJson(body, _): ApiJson<Body>,
+    ApiJson(body, _): ApiJson<ResetRequestBody>,
 ) -> Result<(Allowance, StatusCode), Problem> {
     let mut wrong = Violations::default();
     let Some(email) = wrong.check("email", Email::parse(&body.email)) else { return Err(wrong.problem()) };

@@ -19,7 +19,7 @@ use crate::state::AppState;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NovaSenha)]
-pub struct Body {
+pub struct PasswordResetBody {
     /// The code from the mail; valid for 30 minutes, once. Capitals, spaces and line ends in it do not matter.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     codigo: String,
@@ -31,9 +31,13 @@ pub struct Body {
 /// Set a new password
 ///
 /// Ends every session of the person and opens none.
-#[utoipa::path(post, path = "/senhas/redefinicoes", tag = "contas", operation_id = "redefinirSenha", request_body = Body,
+#[utoipa::path(post, path = "/senhas/redefinicoes", tag = "contas", operation_id = "redefinirSenha", request_body = PasswordResetBody,
     responses((status = 204, description = "A senha mudou")))]
-pub async fn reset(State(state): State<AppState>, ClientIp(ip): ClientIp, ApiJson(body, _): ApiJson<Body>) -> Result<StatusCode, Problem> {
+pub async fn reset(
+    State(state): State<AppState>,
+    ClientIp(ip): ClientIp,
+    ApiJson(body, _): ApiJson<PasswordResetBody>,
+) -> Result<StatusCode, Problem> {
     let mut wrong = Violations::default();
     let Some(password) = wrong.check("senha", Password::parse(body.senha)) else { return Err(wrong.problem()) };
     let uses = [Use::from_address(Rule::CodeIp, ip)];

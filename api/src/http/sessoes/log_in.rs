@@ -19,7 +19,7 @@ use crate::state::AppState;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Credenciais)]
-pub struct Body {
+pub struct LogInBody {
     /// E-mail.
     #[schema(format = "email", example = "ana@exemplo.org.br")]
     email: String,
@@ -31,7 +31,7 @@ pub struct Body {
 /// Log in
 ///
 /// Opens a new session; the cookie of an earlier one is never taken over.
-#[utoipa::path(post, path = "/sessoes", tag = "contas", operation_id = "entrar", request_body = Body,
+#[utoipa::path(post, path = "/sessoes", tag = "contas", operation_id = "entrar", request_body = LogInBody,
     responses(
         (status = 201, description = "Sessão aberta; o cookie vem em Set-Cookie", body = OpenedBody, headers(("set-cookie" = String))),
         (status = 401, description = "E-mail ou senha incorretos", body = crate::http::problem::ProblemBody, content_type = "application/problem+json")))]
@@ -39,7 +39,7 @@ pub async fn log_in(
     State(state): State<AppState>,
     ClientIp(ip): ClientIp,
     headers: HeaderMap,
-    ApiJson(body, _): ApiJson<Body>,
+    ApiJson(body, _): ApiJson<LogInBody>,
 ) -> Result<(Allowance, WithCookie), Problem> {
     // What is no address has no account either; it is refused alike and as slowly.
     let email = Email::parse(&body.email).ok();

@@ -32,7 +32,7 @@ impl FromRequestParts<AppState> for TxidPath {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = PagamentoSimulado)]
-pub struct Body {
+pub struct SimulatedPaymentBody {
     /// What is paid, in whole centavos; any amount, as with a real bank.
     #[schema(minimum = 1, maximum = 100_000_000, example = 5000)]
     valor_centavos: i64,
@@ -53,13 +53,13 @@ pub struct PaidBody {
 }
 
 /// Pay a charge (Development only)
-#[utoipa::path(post, path = "/simulado/pagamentos/{txid}", tag = "simulado", operation_id = "pagarSimulado", request_body = Body,
+#[utoipa::path(post, path = "/simulado/pagamentos/{txid}", tag = "simulado", operation_id = "pagarSimulado", request_body = SimulatedPaymentBody,
     params(("txid" = String, Path, description = "O txid da cobrança")),
     responses((status = 200, description = "O recebimento", body = PaidBody)))]
 pub async fn pay(
     State(state): State<AppState>,
     TxidPath(txid): TxidPath,
-    ApiJson(body, _): ApiJson<Body>,
+    ApiJson(body, _): ApiJson<SimulatedPaymentBody>,
 ) -> Result<Json<PaidBody>, Problem> {
     let mut wrong = Violations::default();
     let valor = wrong.check("valor_centavos", Centavos::try_from(body.valor_centavos));

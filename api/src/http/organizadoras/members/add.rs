@@ -19,7 +19,7 @@ use crate::state::AppState;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NovoMembro)]
-pub struct Body {
+pub struct NewMemberBody {
     /// The person's `id`, which they see at `GET /eu`. An e-mail would tell whether it has an account.
     pessoa_id: PessoaId,
     /// The role.
@@ -27,13 +27,13 @@ pub struct Body {
 }
 
 /// Add a member
-#[utoipa::path(post, path = "/organizadoras/{slug}/membros", tag = "organizadoras", operation_id = "adicionarMembro", request_body = Body,
+#[utoipa::path(post, path = "/organizadoras/{slug}/membros", tag = "organizadoras", operation_id = "adicionarMembro", request_body = NewMemberBody,
     security(("sessao" = [])), params(("slug" = String, Path, description = "O endereço da organizadora")),
     responses((status = 201, description = "O membro", body = MemberBody)))]
 pub async fn add(
     State(state): State<AppState>,
     member: Member<OfOrganizadora, RecentOwner>,
-    ApiJson(body, _): ApiJson<Body>,
+    ApiJson(body, _): ApiJson<NewMemberBody>,
 ) -> Result<(StatusCode, Json<MemberBody>), Problem> {
     let added = organizadoras::add_member(&state, member.organizadora, member.pessoa, body.pessoa_id, body.papel).await?;
     Ok((StatusCode::CREATED, Json(added.into())))

@@ -19,13 +19,13 @@ use crate::state::AppState;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = AlteracaoDeMembro)]
-pub struct Body {
+pub struct RoleChangeBody {
     /// The role.
     papel: Role,
 }
 
 /// Change a member's role
-#[utoipa::path(patch, path = "/organizadoras/{slug}/membros/{pessoa_id}", tag = "organizadoras", operation_id = "alterarMembro", request_body = Body,
+#[utoipa::path(patch, path = "/organizadoras/{slug}/membros/{pessoa_id}", tag = "organizadoras", operation_id = "alterarMembro", request_body = RoleChangeBody,
     security(("sessao" = [])),
     params(("slug" = String, Path, description = "O endereço da organizadora"), ("pessoa_id" = uuid::Uuid, Path, description = "O membro")),
     responses((status = 200, description = "O membro", body = MemberBody)))]
@@ -33,7 +33,7 @@ pub async fn change(
     State(state): State<AppState>,
     member: Member<OfOrganizadora, RecentOwner>,
     PessoaPath(pessoa): PessoaPath,
-    ApiJson(body, _): ApiJson<Body>,
+    ApiJson(body, _): ApiJson<RoleChangeBody>,
 ) -> Result<Json<MemberBody>, Problem> {
     let changed = organizadoras::change_member(&state, member.organizadora, member.pessoa, PessoaId(pessoa), body.papel).await?;
     Ok(Json(changed.into()))

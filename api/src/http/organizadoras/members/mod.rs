@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use crate::domain::ids::PessoaId;
 use crate::domain::role::Role;
-use crate::store::members::Member;
+use crate::store::members::MemberRow;
 
 /// A member.
 #[derive(Serialize, ToSchema)]
@@ -25,8 +25,8 @@ pub struct MemberBody {
     criado_em: OffsetDateTime,
 }
 
-impl From<Member> for MemberBody {
-    fn from(row: Member) -> Self {
+impl From<MemberRow> for MemberBody {
+    fn from(row: MemberRow) -> Self {
         Self { pessoa_id: row.pessoa_id, nome: row.nome, papel: row.papel, criado_em: row.criado_em }
     }
 }
