@@ -36,7 +36,7 @@ use crate::store::{Database, StoreError};
 /// When requests have ended, whatever else was begun has this long to end. A statement has one second and a mail server ten, so only a
 /// database that hangs takes longer.
 const LAST_WORK_TIMEOUT: Duration = Duration::from_secs(10);
-/// Time that the connections to the database have to close after that.
+/// Time that the connections to the database have to close after [`LAST_WORK_TIMEOUT`].
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why the process did not start.
@@ -149,13 +149,13 @@ impl BoundApp {
         self.app.state()
     }
 
-    /// Background work, of which nothing runs yet.
+    /// The background tasks, none of which run before [`BoundApp::run`].
     pub fn background(&self) -> Arc<Background> {
         Arc::clone(&self.app.background)
     }
 
-    /// Serves until a stop is asked for, finishes what was begun, and closes the pools. What hangs by then is left, so that a stop
-    /// always has an end. With `background` the tasks of [`Background`] run as well.
+    /// Serves until the process is to stop, lets requests and tasks finish, and closes the pools. Each of these has a time limit,
+    /// so it always returns. The tasks of [`Background`] run only if `background` is true.
     pub async fn run(self, background: bool) {
         let Self { app, public, admin, .. } = self;
         let state = app.state;
@@ -190,10 +190,10 @@ async fn check_schema(db: &Database) -> Result<(), StartError> {
     pending.first().map_or(Ok(()), |first| Err(StartError::PendingMigrations(pending.len(), *first)))
 }
 
-/// What background work takes to run.
+/// What is needed to start the background tasks.
 struct BackgroundWork {
     tasks: Arc<Background>,
-    /// Without one letters wait.
+    /// Delivers e-mails; without one they wait in the outbox.
     mailer: Option<Mailer>,
 }
 

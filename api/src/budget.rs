@@ -1,10 +1,10 @@
-//! How long one request may wait for Redis. The budget belongs to the request's task; work that a request starts in another task
-//! takes what is left of it along.
+//! The time that one request may wait for Redis. The budget belongs to the request's task; work that a request starts in another
+//! task begins with what is left of it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// The longest time that one request waits for Redis, all commands together; so also the longest time of one command.
+/// The longest time that one request waits for all of its Redis commands together, and so also for one command.
 pub const REQUEST_BUDGET: Duration = Duration::from_millis(50);
 
 /// The time that the running request may still wait for Redis, in microseconds.

@@ -1,4 +1,5 @@
-//! Asks once a second whether the stores answer, in a task of its own, so that a probe is answered at once also while a store hangs.
+//! Asks the stores once a second whether they answer. It has a task of its own, so that probes are answered at once even while a
+//! store hangs.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use crate::state::Core;
 
 /// Time from one question to the next.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// A store that does not answer within this time has missed; Redis has the time of any command only.
+/// Time within which a store must answer. Redis has less: a ping has the time limit of every other command.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Asks the stores until a stop is asked for.

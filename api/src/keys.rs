@@ -253,8 +253,8 @@ pub fn random_hex() -> String {
     hex::encode(bytes)
 }
 
-/// Writes a file that appears under its name only when it is whole, readable by its owner only. One that is there already, perhaps since a
-/// moment ago, stays as it is: then the result is false.
+/// Writes a file that only its owner can read, and that appears at `path` only once it is complete. If `path` exists already, even
+/// since a moment ago, it stays as it is and the result is false.
 fn write_whole(path: &Path, text: &str) -> std::io::Result<bool> {
     let draft = path.with_extension(format!("{}.new", random_hex()));
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;

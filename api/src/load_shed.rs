@@ -9,29 +9,29 @@ use tokio::sync::{Mutex, MutexGuard, OwnedSemaphorePermit, Semaphore};
 use crate::metrics::{Family, Present, label};
 
 label! {
-    /// Where a bounded number of requests wait their turn, or have a place.
+    /// A bounded queue of requests, or a bounded number of places.
     pub enum WaitQueue {
-        /// For a connection to the database.
+        /// Requests that wait for a connection to the database.
         Database = "database",
-        /// For a password to be hashed.
+        /// Requests that wait for a password to be hashed.
         Passwords = "passwords",
-        /// For a code for a new password to be sent, after the answer.
+        /// Requests for a new password, which are carried out after the answer.
         Resets = "resets",
-        /// Streams of a campaign's total, which are all served at once.
+        /// Streams of campaigns' totals; all that have a place are served at once.
         Streams = "streams",
-        /// Of them, those of one address.
+        /// Streams of totals to one address; all that have a place are served at once.
         StreamsOfAddress = "streams_address",
     }
 }
 
-/// How full the bounded queues are, and what they turned away.
+/// The metrics of the bounded queues: how many wait, and how many were refused.
 pub struct QueueMetrics {
     waiting: Family<WaitQueue, IntGauge>,
     shed: Family<WaitQueue, IntCounter>,
 }
 
 impl QueueMetrics {
-    /// Registers both.
+    /// Registers every metric in `registry`; fails if one of their names is registered already.
     pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         Ok(Self {
             waiting: Family::new(registry, "doacoes_queue_waiting", "Requests that wait in a bounded queue.", ["queue"])?,
@@ -39,18 +39,18 @@ impl QueueMetrics {
         })
     }
 
-    /// The number of requests that wait in `queue`.
+    /// The gauge of the requests that wait in `queue`.
     pub fn waiting(&self, queue: WaitQueue) -> IntGauge {
         self.waiting.get(queue).clone()
     }
 
-    /// The number of requests that found `queue` full.
+    /// The counter of the requests that were refused because `queue` was full.
     pub fn shed(&self, queue: WaitQueue) -> IntCounter {
         self.shed.get(queue).clone()
     }
 }
 
-/// The entrance to a queue of bounded length, or to a bounded number of places.
+/// A bounded number of permits, to wait in a queue or to hold a place.
 #[derive(Clone)]
 pub struct LoadShed {
     permits: Arc<Semaphore>,
@@ -58,24 +58,24 @@ pub struct LoadShed {
     shed: IntCounter,
 }
 
-/// A place in the queue, until it is dropped.
+/// A place in a queue; dropping it frees the place.
 pub struct Permit {
     _permit: OwnedSemaphorePermit,
     _taken: Present,
 }
 
 impl LoadShed {
-    /// A queue in which at most `limit` wait.
+    /// A queue in which at most `limit` wait, with the metrics of `queue`.
     pub fn new(limit: usize, queue: WaitQueue, metrics: &QueueMetrics) -> Self {
         Self::counted(limit, metrics.waiting(queue), metrics.shed(queue))
     }
 
-    /// At most `limit` permits at a time. `taken` shows how many are in use, `shed` counts those who got none.
+    /// Gives out at most `limit` permits at a time. `taken` shows how many are in use, `shed` counts the refusals.
     pub fn counted(limit: usize, taken: IntGauge, shed: IntCounter) -> Self {
         Self { permits: Arc::new(Semaphore::new(limit)), taken, shed }
     }
 
-    /// Whether the queue is full now. If so, the caller is turned away, and counted.
+    /// Whether no permit is left now. If so, this counts a refusal: the caller must turn the request away.
     pub fn is_full(&self) -> bool {
         let full = self.permits.available_permits() == 0;
         if full {
@@ -84,7 +84,7 @@ impl LoadShed {
         full
     }
 
-    /// A permit; `None` where the queue is full, which is counted.
+    /// A permit, without waiting; `None`, which is counted, if none is left.
     pub fn enter(&self) -> Option<Permit> {
         let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
             self.shed.inc();
@@ -106,7 +106,7 @@ impl SerialQueue {
         Self { waiting: LoadShed::new(limit, queue, metrics), turn: Mutex::default() }
     }
 
-    /// A place in the queue; `None` where it is full, which is counted.
+    /// A place in the queue, without waiting; `None`, which is counted, if it is full.
     pub fn enter(&self) -> Option<Permit> {
         self.waiting.enter()
     }

@@ -69,20 +69,20 @@ pub enum Mail<'a> {
         /// From when it is used.
         from: OffsetDateTime,
     },
-    /// To the owners and those who were owners lately: there is a new owner.
+    /// To the owners, present and recent: somebody has become an owner.
     OwnerAdded {
-        /// The name of what she owns.
+        /// The name of the organizadora.
         organizadora: &'a str,
-        /// Her name.
+        /// The name of the new owner.
         owner: &'a str,
-        /// From when she may change the PIX key and remove older owners.
+        /// The time from which the new owner may change the PIX key and remove older owners.
         from: OffsetDateTime,
     },
-    /// To the owners and those who were owners lately: somebody owns it no longer.
+    /// To the owners, present and recent: somebody is no longer an owner.
     OwnerRemoved {
-        /// The name of what she owned.
+        /// The name of the organizadora.
         organizadora: &'a str,
-        /// Her name.
+        /// The name of the former owner.
         owner: &'a str,
     },
     /// To a person: they are a member now.
@@ -92,22 +92,22 @@ pub enum Mail<'a> {
     },
 }
 
-/// The person whom a message is for.
+/// The person that a message is addressed to.
 #[derive(Clone, Copy, Debug)]
 pub struct Recipient<'a> {
-    /// The name, where it is known.
+    /// The person's name, if it is known.
     pub name: Option<&'a str>,
-    /// The e-mail address.
+    /// The person's e-mail address.
     pub address: &'a str,
 }
 
 impl<'a> Recipient<'a> {
-    /// An address whose owner's name is not known.
+    /// A recipient whose name is not known.
     pub const fn unnamed(address: &'a str) -> Self {
         Self { name: None, address }
     }
 
-    /// A person with a name.
+    /// A recipient whose name is known.
     pub const fn named(name: &'a str, address: &'a str) -> Self {
         Self { name: Some(name), address }
     }
@@ -135,7 +135,7 @@ impl Letter {
 }
 
 impl Mail<'_> {
-    /// The message to `to` as the outbox keeps it; `site` is where visitors reach the API.
+    /// Writes the message to `to` and seals it for the outbox. `site`, where visitors reach the API, is named in the text.
     pub fn seal(&self, keys: &KeyRing, site: &PublicUrl, to: Recipient<'_>) -> Vec<u8> {
         let (subject, body) = self.text(site);
         let letter = Letter { name: to.name.map(str::to_owned), address: to.address.to_owned(), subject, body };
@@ -143,7 +143,7 @@ impl Mail<'_> {
         keys.seal(&serde_json::to_vec(&letter).unwrap_or_default(), CONTEXT)
     }
 
-    /// The time after which nobody should get it any more, where there is such a time.
+    /// The time at which the code in the message expires, after which it must not be sent; `None` for messages without a code.
     pub const fn good_until(&self) -> Option<OffsetDateTime> {
         match self {
             Self::VerifyEmail { until, .. } | Self::ResetPassword { until, .. } => Some(*until),

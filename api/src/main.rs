@@ -328,7 +328,7 @@ fn command_line(db: PgPool) -> CommandLine {
     CommandLine { db, clock: Clock::System }
 }
 
-/// For commands, which serve no metrics.
+/// Makes the hashing of passwords for commands, with metrics that nobody reads.
 fn uncounted_passwords() -> Result<Passwords, AnyError> {
     Ok(Passwords::new(&QueueMetrics::new(&Registry::new())?)?)
 }
@@ -437,7 +437,7 @@ async fn reinstate(target: SuspensionTarget) -> Result<(), AnyError> {
     Ok(())
 }
 
-/// An e-mail, or else an id.
+/// Parses a person's e-mail, if `who` contains an `@`, or else their id.
 fn person(who: &str) -> Result<PessoaRef, AnyError> {
     if who.contains('@') {
         return Ok(PessoaRef::Email(Email::parse(who)?));

@@ -1,5 +1,5 @@
-//! What metrics are made of. Labels are closed sets: never an id, a path as sent, or an error's text. Each part of the process owns its
-//! families and registers them; docs/metrics.md tells operators about each, and a test compares.
+//! The building blocks of metrics. Labels are closed sets: never an id, a path as sent, or an error's text. Each part of the
+//! process owns its families and registers them. docs/metrics.md describes each for operators; a test compares it with the code.
 
 use std::marker::PhantomData;
 use std::sync::OnceLock;
@@ -29,19 +29,19 @@ pub(crate) use label;
 
 /// The labels of a family: one [`Label`], or a tuple of them.
 pub trait Labels: Copy {
-    /// A text for each label.
+    /// An array with the value of each label.
     type Texts: AsRef<[&'static str]> + IntoIterator<Item = &'static str>;
 
-    /// The number of combinations of values.
+    /// The number of combinations of the labels' values.
     const COUNT: usize;
 
-    /// The number of this combination, below [`Labels::COUNT`].
+    /// The index of this combination, below [`Labels::COUNT`]; no two combinations have the same.
     fn index(self) -> usize;
 
-    /// The labels' values.
+    /// The value of each label, in the order of the label names.
     fn texts(self) -> Self::Texts;
 
-    /// Every combination.
+    /// Iterates over every combination, [`Labels::COUNT`] of them.
     fn all() -> impl Iterator<Item = Self>;
 }
 
@@ -103,15 +103,15 @@ impl<A: Label, B: Label, C: Label> Labels for (A, B, C) {
     }
 }
 
-/// A kind of metric that a family can be of.
+/// A kind of metric that a [`Family`] can consist of: counter or gauge.
 pub trait Metric: Clone {
-    /// A family of prometheus.
+    /// The prometheus crate's type for a family of this metric.
     type Vec: Collector + Clone + 'static;
 
-    /// Makes a family, which is not registered yet.
+    /// Makes a family with the label names `names`, without registering it. Fails if a name is not valid.
     fn family(opts: Opts, names: &[&str]) -> Result<Self::Vec, prometheus::Error>;
 
-    /// The series of a family with these values.
+    /// The metric of `family` with these label values, made if it is not there yet.
     fn series(family: &Self::Vec, values: &[&str]) -> Self;
 }
 
@@ -143,15 +143,16 @@ pub struct Family<L, M: Metric> {
 }
 
 impl<L: Labels, M: Metric> Family<L, M> {
-    /// Registers a family whose series are all there from the start, at 0. A series that appears with its first event has no rate at that
-    /// moment, and the event is not seen.
+    /// Registers a family whose series all exist from the start, at 0. Prometheus would not see the first event of a series that
+    /// appears with it. Fails if `name` is registered already.
     pub fn new(registry: &Registry, name: &str, help: &str, names: L::Texts) -> Result<Self, prometheus::Error> {
         let family = Self::sparse(registry, name, help, names)?;
         L::all().for_each(|labels| drop(family.get(labels).clone()));
         Ok(family)
     }
 
-    /// Registers a family whose series appear when they are first used: 0 would be a wrong value of them.
+    /// Registers a family whose series appear when they are first used, for metrics of which 0 would be a wrong value. Fails if
+    /// `name` is registered already.
     pub fn sparse(registry: &Registry, name: &str, help: &str, names: L::Texts) -> Result<Self, prometheus::Error> {
         let names: Vec<&str> = names.into_iter().collect();
         let inner = registered(registry, M::family(Opts::new(name, help), &names)?)?;
@@ -165,28 +166,28 @@ impl<L: Labels, M: Metric> Family<L, M> {
     }
 }
 
-/// Registers a metric of any kind.
+/// Registers `metric` and returns it; fails if its name is registered already.
 pub fn registered<C: Collector + Clone + 'static>(registry: &Registry, metric: C) -> Result<C, prometheus::Error> {
     registry.register(Box::new(metric.clone()))?;
     Ok(metric)
 }
 
-/// Registers a counter without labels.
+/// Registers a counter without labels; fails if `name` is registered already.
 pub fn counter(registry: &Registry, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
     registered(registry, IntCounter::new(name, help)?)
 }
 
-/// Registers a gauge without labels.
+/// Registers a gauge without labels; fails if `name` is registered already.
 pub fn gauge(registry: &Registry, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
     registered(registry, IntGauge::new(name, help)?)
 }
 
-/// Registers a histogram of times without labels.
+/// Registers a histogram of seconds, with [`TIME_BUCKETS`] and without labels; fails if `name` is registered already.
 pub fn times(registry: &Registry, name: &str, help: &str) -> Result<Histogram, prometheus::Error> {
     registered(registry, Histogram::with_opts(HistogramOpts::new(name, help).buckets(TIME_BUCKETS.to_vec()))?)
 }
 
-/// A registry with the metrics of the process itself and of its release.
+/// A new registry with the metrics of the process itself and `doacoes_build_info`.
 pub fn registry() -> Result<Registry, prometheus::Error> {
     let registry = Registry::new();
     registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
@@ -195,7 +196,7 @@ pub fn registry() -> Result<Registry, prometheus::Error> {
     Ok(registry)
 }
 
-/// The text that Prometheus reads.
+/// All metrics of `registry` in the text format of Prometheus.
 pub fn render(registry: &Registry) -> Result<Vec<u8>, prometheus::Error> {
     let mut text = Vec::new();
     TextEncoder::new().encode(&registry.gather(), &mut text)?;

@@ -67,8 +67,8 @@ impl Passwords {
         Ok(Self { running: Arc::new(Semaphore::new(1)), hasher: start_hasher(memory)?, queue, argon2, dummy: dummy.into() })
     }
 
-    /// A place in the queue, for [`Passwords::verify`]. It is taken before the database is asked for the stored hash, so that a flood of
-    /// log-ins does not take the connections of those who donate.
+    /// A place in the queue, for [`Passwords::verify`]; fails with [`PasswordsError::Busy`] if it is full. Take it before you ask
+    /// the database for the stored hash, so that a flood of log-ins does not take the connections of those who donate.
     pub fn queue_up(&self) -> Result<Permit, PasswordsError> {
         self.queue.enter().ok_or(PasswordsError::Busy)
     }

@@ -15,16 +15,17 @@ use crate::state::AppState;
 use crate::store::StoreError;
 use crate::telemetry::chain;
 
-/// Connections that run statements against each other, where the pool has as many.
+/// Connections that run statements at the same time; fewer if the pool is smaller.
 const CLIENTS: u32 = 64;
-/// Statements that each of them runs.
+/// Statements that each connection runs.
 const ROUNDS: i32 = 25;
-/// A statement that takes longer counts as mixed up: its answer went to another client.
+/// Time after which a statement counts as mixed up, since its answer may have gone to another client.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
-/// Time until the next check, after one that did not pass.
+/// Time from a check that did not pass to the next one.
 const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Checks until it passes. A mix-up is checked again too: the pooler may be replaced.
+/// Repeats the check until it passes or the process is to stop; a mix-up may end when the pooler is replaced. Without a pooler it
+/// passes at once.
 pub async fn run(state: AppState, pooler: Pooler) {
     if pooler == Pooler::Direct {
         state.readiness.pooler.set(PoolerState::Passed);

@@ -1,7 +1,7 @@
-//! What is known about the fitness of this process, set by tasks that watch it and read by `/readyz`.
+//! Whether this process can serve: set by the tasks that watch it, read by `/readyz`.
 //!
-//! A store that goes away does not make the process unready: it would be unready in every replica at once, and what is served without
-//! the store would be gone as well.
+//! A store that goes away does not make the process unready. Every replica would be unready at once, and then nothing would be
+//! served of what works without the store.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -11,11 +11,11 @@ use prometheus::{IntGauge, Registry};
 use crate::metrics::{Family, label};
 
 label! {
-    /// A store whose loss the process survives.
+    /// A store that may go away while the process serves.
     pub enum Store {
-        /// The database.
+        /// The database. Without it only cached answers are served.
         Postgres = "postgres",
-        /// What is only there to be fast.
+        /// Redis. Without it everything works, only slower.
         Redis = "redis",
     }
 }
@@ -34,18 +34,18 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// Nothing is known yet.
+    /// The state at the start, when nothing has been checked. Registers `doacoes_degraded`; fails if it is registered already.
     pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         Ok(Self { stores: StoreHealth::new(registry)?, pooler: PoolerCheck::default(), self_test: SelfTest::default() })
     }
 }
 
-/// How each store last answered.
+/// Which stores answer, and which have ever answered.
 pub struct StoreHealth {
     degraded: Family<Store, IntGauge>,
     postgres: Answers,
     redis: Answers,
-    /// Whether Redis answers but does not do what is asked of it.
+    /// Whether the last self-test of Redis failed.
     redis_refuses: AtomicBool,
 }
 
@@ -53,14 +53,14 @@ pub struct StoreHealth {
 struct Answers {
     /// Whether it ever answered.
     reached: AtomicBool,
-    /// Misses since its last answer, up to 255.
+    /// Health checks without an answer since its last answer, up to 255.
     missed: AtomicU8,
 }
 
 impl StoreHealth {
-    /// No store was asked yet.
+    /// The state before any store was asked. Registers `doacoes_degraded`; fails if it is registered already.
     pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let degraded = Family::new(registry, "doacoes_degraded", "1 while a store does not answer.", ["store"])?;
+        let degraded = Family::new(registry, "doacoes_degraded", "1 while a store does not answer or failed its self-test.", ["store"])?;
         Ok(Self { degraded, postgres: Answers::default(), redis: Answers::default(), redis_refuses: AtomicBool::default() })
     }
 
@@ -69,12 +69,12 @@ impl StoreHealth {
         self.postgres.reached.load(Ordering::Relaxed)
     }
 
-    /// Notes whether Redis answers but does not do what is asked of it, as the self-test found.
+    /// Notes whether the last self-test of Redis failed, for instance because it answers a ping but refuses commands.
     pub fn note_refusal(&self, refuses: bool) {
         self.redis_refuses.store(refuses, Ordering::Relaxed);
     }
 
-    /// The stores that do not answer now, or not as they should.
+    /// The stores that are away, and Redis if its last self-test failed.
     pub fn degraded(&self) -> Vec<Store> {
         Store::ALL.iter().copied().filter(|store| self.is_away(*store) || self.refuses(*store)).collect()
     }
@@ -83,13 +83,14 @@ impl StoreHealth {
         store == Store::Redis && self.redis_refuses.load(Ordering::Relaxed)
     }
 
-    /// Whether `store` does not answer. A database that was never reached is not away: nothing was ever served with it.
+    /// Whether `store` has missed two health checks in a row. A database that never answered does not count as away, since this
+    /// process has never served with it.
     pub fn is_away(&self, store: Store) -> bool {
         let was_there = store == Store::Redis || self.has_reached_database();
         was_there && self.of(store).missed.load(Ordering::Relaxed) >= MISSES_BEFORE_AWAY
     }
 
-    /// Notes whether `store` has just answered.
+    /// Notes the result of a health check of `store`, and logs when it goes away or comes back.
     pub fn note(&self, store: Store, answers: bool) {
         let of = self.of(store);
         let before = self.is_away(store);
@@ -112,23 +113,23 @@ impl StoreHealth {
     }
 }
 
-/// What the check of the pooler has found so far.
+/// The state of the check that the pooler keeps statements of different clients apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PoolerState {
-    /// It has not finished.
+    /// The check has not finished.
     Pending,
-    /// No statement was mixed up.
+    /// The check finished, and no statement was mixed up.
     Passed,
-    /// A statement failed or returned what another should have.
+    /// A statement failed, or returned the rows of another.
     MixedUp,
 }
 
-/// The result of the check of the pooler.
+/// The state of the check of the pooler, shared by tasks.
 #[derive(Debug, Default)]
 pub struct PoolerCheck(AtomicU8);
 
 impl PoolerCheck {
-    /// The result so far.
+    /// The present state.
     pub fn state(&self) -> PoolerState {
         match self.0.load(Ordering::Acquire) {
             0 => PoolerState::Pending,
@@ -137,7 +138,7 @@ impl PoolerCheck {
         }
     }
 
-    /// Notes a result.
+    /// Replaces the state of the check.
     pub fn set(&self, state: PoolerState) {
         let number = match state {
             PoolerState::Pending => 0,
@@ -148,33 +149,33 @@ impl PoolerCheck {
     }
 }
 
-/// How far the self-test is.
+/// The state of the self-test, shared by tasks.
 #[derive(Debug, Default)]
 pub struct SelfTest(Mutex<SelfTestState>);
 
-/// A state of the self-test.
+/// The state of the self-test, which makes a donation and rolls it back.
 #[derive(Clone, Debug, Default)]
 pub enum SelfTestState {
-    /// It has not finished.
+    /// No run has finished.
     #[default]
     Pending,
-    /// A donation would fail, for this reason.
+    /// The last run failed, for this reason, so donations would fail.
     Failed(String),
-    /// A donation works.
+    /// A run has worked, so donations can be made.
     Passed,
 }
 
 impl SelfTest {
-    /// The reason why the process is not ready; `None` where it is.
+    /// Why the process is not ready as far as the self-test knows; `None` once it has passed.
     pub fn unready(&self) -> Option<String> {
         match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            SelfTestState::Pending => Some("the rehearsal of a donation has not finished".to_owned()),
+            SelfTestState::Pending => Some("the self-test of a donation has not finished".to_owned()),
             SelfTestState::Failed(reason) => Some(reason.clone()),
             SelfTestState::Passed => None,
         }
     }
 
-    /// Notes a state.
+    /// Replaces the state of the self-test.
     pub fn set(&self, state: SelfTestState) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = state;
     }

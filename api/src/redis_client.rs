@@ -44,23 +44,23 @@ pub enum RedisError {
 label! {
     /// How a command to Redis ended.
     pub enum RedisOutcome {
-        /// It was answered.
+        /// Redis answered.
         Ok = "ok",
-        /// It was not, in time or at all.
+        /// Redis refused the command, could not be reached, or did not answer in time.
         Failed = "failed",
-        /// It was not sent: the breaker was open, or the request had waited enough.
+        /// The command was not sent, because the breaker was open or the request's budget was spent.
         Refused = "refused",
     }
 }
 
-/// What is counted about Redis.
+/// The metrics of the client of Redis.
 pub struct RedisMetrics {
     commands: Family<RedisOutcome, IntCounter>,
     breaker_open: IntGauge,
 }
 
 impl RedisMetrics {
-    /// Registers all.
+    /// Registers every metric in `registry`; fails if one of their names is registered already.
     pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         Ok(Self {
             commands: Family::new(

@@ -30,7 +30,7 @@ pub const PASSWORD: &str = "demonstracao";
 
 /// Donations that are held in memory at once.
 const BATCH_DONATIONS: u32 = 5_000;
-/// Donations of the first batch; each of the next ones at most doubles what is stored, see [`Growth`].
+/// Donations of the first batch. Each further batch at most doubles what is stored, see [`Growth`].
 const FIRST_BATCH_DONATIONS: u32 = 100;
 
 /// How much to make.
@@ -179,14 +179,14 @@ pub async fn run(
     Ok(Report { scale, lancamentos: movements, elapsed: start.elapsed() })
 }
 
-/// Makes a second seed wait for the first, however long that takes.
+/// Waits until no other seed runs, however long that takes, and keeps others out until the transaction ends.
 async fn alone(db: &mut PgConnection) -> Result<(), StoreError> {
     sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *db).await?;
     sqlx::query("LOCK TABLE organizadoras IN SHARE ROW EXCLUSIVE MODE").execute(db).await?;
     Ok(())
 }
 
-/// Adds up the totals that the totals roll-up would have reached, without leaving a dead delta behind for every donation.
+/// Stores the totals that the roll-up would compute. Going through deltas would leave a dead row for every donation.
 async fn add_up(db: &mut PgConnection) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO campanha_doadores (campanha_id, doador_chave)

@@ -1,7 +1,8 @@
-//! Tests whether this process is fit to take donations: it makes one, from account to confirmation, and undoes it, before it is ready
-//! for the first time. Once that has worked, an outage is an outage, which [`health`](crate::health) sees.
+//! Tests that this process can take donations, before it becomes ready: makes one, from account to confirmation, and rolls it back.
+//! Once that has worked it is not repeated; [`health`](crate::health) detects later outages.
 //!
-//! Redis is tested likewise, with what limits and caches do. Without it the API works, so a failure is only reported and tested again.
+//! Redis is tested with the commands of limits and caches. The API works without it, so a failure is only reported, and tested
+//! again.
 
 use std::time::Duration;
 
@@ -10,11 +11,11 @@ use crate::service::self_test;
 use crate::state::Core;
 use crate::telemetry::chain;
 
-/// Time until the next test, after one that failed.
+/// Time from a failed test to the next one.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Tests until both have worked, or a stop is asked for. Redis has its first turn before the process is ready, so that what is
-/// wrong with it is known by then.
+/// Tests until a donation and Redis have both worked, or the process is to stop. Redis is tested once before the process becomes
+/// ready, so that `/readyz` can report a failure from the start.
 pub async fn run(core: &Core) {
     let mut redis = redis_works(core, None).await;
     let mut told = None;
@@ -42,7 +43,7 @@ pub async fn run(core: &Core) {
     }
 }
 
-/// Why it does not, where it does not; `before` is what was said last.
+/// Tests Redis and returns why it failed; `None` if it works. Logs the reason if it differs from `before`, the last one.
 async fn redis_works(core: &Core, before: Option<String>) -> Option<String> {
     let failure = core.limits.self_test().await.err().map(|error| chain(&error));
     core.readiness.stores.note_refusal(failure.is_some());

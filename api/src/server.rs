@@ -44,11 +44,11 @@ const LAST_REQUESTS: Duration = Duration::from_secs(10);
 const LAST_MOMENT: Duration = Duration::from_millis(250);
 
 label! {
-    /// A port of the process.
+    /// A port that the process listens on.
     pub enum Listener {
-        /// The API's.
+        /// The port of the API.
         Public = "public",
-        /// That of probes and metrics.
+        /// The port of probes and metrics.
         Admin = "admin",
     }
 }

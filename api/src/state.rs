@@ -28,39 +28,39 @@ pub type AppState = Arc<Core>;
 /// The version of the privacy notice that donors and people agree to.
 pub const PRIVACY_NOTICE: &str = "2026-11";
 
-/// Requests for a new password that are accepted and not yet done. Each takes some milliseconds, so there are many only while the database
+/// Requests for a new password that may wait to be carried out. Each takes some milliseconds, so many wait only while the database
 /// is away.
 const RESETS_WAITING: usize = 64;
 
 /// Everything that lives as long as the process.
 pub struct Core {
-    /// The database.
+    /// The pools of connections to PostgreSQL.
     pub db: Database,
-    /// Redis, for what is only there to be fast.
+    /// The client of Redis. Redis only makes things faster: the process works without it.
     pub redis: Arc<RedisClient>,
-    /// Copies of what many people read.
+    /// The caches of what many people read.
     pub cache: Arc<Cache>,
     /// The streams of campaigns' totals.
     pub streams: Arc<Streams>,
-    /// Limits on how often something may be done.
+    /// The rate limits.
     pub limits: Limits,
-    /// The time.
+    /// The source of the time and of new ids.
     pub clock: Clock,
-    /// Keys that protect data.
+    /// The keys that seal and hash data.
     pub keys: Keys,
-    /// Password hashing.
+    /// The hashing of passwords, behind a bounded queue.
     pub passwords: Passwords,
-    /// Requests for a new password.
+    /// The queue of accepted requests for a new password.
     pub resets: SerialQueue,
-    /// Payment providers.
+    /// The payment providers that are in use.
     pub gateways: Gateways,
-    /// What services count.
+    /// The metrics of the services.
     pub metrics: Metrics,
-    /// Stopping.
+    /// Tells tasks that the process is to stop, and waits for them.
     pub shutdown: Shutdown,
-    /// Whether the process can serve.
+    /// What `/readyz` looks at.
     pub readiness: Readiness,
-    /// Which defaults apply.
+    /// Development or production, which decides defaults.
     pub profile: Profile,
     /// Where visitors reach the API.
     pub public_url: PublicUrl,
@@ -68,42 +68,42 @@ pub struct Core {
     pub trusted_proxies: Vec<IpNet>,
 }
 
-/// What services count.
+/// The metrics of the services.
 pub struct Metrics {
     donations: Family<DonationStatus, IntCounter>,
 }
 
 impl Metrics {
-    /// Registers all.
+    /// Registers every metric in `registry`; fails if one of their names is registered already.
     pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let help = "Donations that reached a state in this process.";
         Ok(Self { donations: Family::new(registry, "doacoes_donations_total", help, ["situacao"])? })
     }
 
-    /// Counts `count` donations that reached a state.
+    /// Counts `count` more donations that reached the state `status`.
     pub fn donations(&self, status: DonationStatus, count: usize) {
         self.donations.get(status).inc_by(u64::try_from(count).unwrap_or(0));
     }
 }
 
-/// What the state is made of, beside the configuration.
+/// What [`Core::new`] makes the state of, beside the configuration.
 pub struct Parts {
-    /// See [`Core::db`].
+    /// Becomes [`Core::db`].
     pub db: Database,
-    /// See [`Core::redis`].
+    /// Becomes [`Core::redis`]; caches and limits use it as well.
     pub redis: Arc<RedisClient>,
-    /// The rules of [`Core::limits`].
+    /// The quotas that [`Core::limits`] enforces.
     pub rules: Rules,
-    /// See [`Core::clock`].
+    /// Becomes [`Core::clock`].
     pub clock: Clock,
-    /// See [`Core::keys`].
+    /// Becomes [`Core::keys`].
     pub keys: Keys,
-    /// See [`Core::passwords`].
+    /// Becomes [`Core::passwords`].
     pub passwords: Passwords,
 }
 
 impl Core {
-    /// Puts the parts together.
+    /// Makes the state and registers its metrics in `registry`; fails if one of their names is registered already. Starts no task.
     pub fn new(config: &Config, parts: Parts, registry: &Registry, queues: &QueueMetrics) -> Result<Self, prometheus::Error> {
         let Parts { db, redis, rules, clock, keys, passwords } = parts;
         let (cache, shutdown) = (Arc::new(Cache::new(Arc::clone(&redis), CacheMetrics::new(registry)?)), Shutdown::default());
@@ -127,7 +127,8 @@ impl Core {
         })
     }
 
-    /// How long a new PIX key waits before it is used. An intruder's change is seen before money goes astray.
+    /// Time until a changed PIX key is used: 24 hours, none in development. It lets owners see an intruder's change before money
+    /// goes astray.
     pub fn pix_key_cool_down(&self) -> Duration {
         match self.profile {
             Profile::Development => Duration::ZERO,

@@ -1,5 +1,5 @@
-//! Connections whose peer must take what is written to it. A client that asks and never reads would otherwise hold its answer, and
-//! its connection, for as long as it likes.
+//! A time limit for writes to a connection. Without it, a client that sends a request and never reads the answer would keep the
+//! answer in memory and its connection open for as long as it likes.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -10,8 +10,8 @@ use tokio_io_timeout::TimeoutWriter;
 /// A stream whose writes have a time limit.
 pub type LimitedWrites<S> = Pin<Box<TimeoutWriter<S>>>;
 
-/// Lets a write to `stream` fail with [`TimedOut`](std::io::ErrorKind::TimedOut) once the peer has taken nothing for `limit`. A peer
-/// that reads slowly is served for as long as it reads.
+/// Wraps `stream` so that a write fails with [`TimedOut`](std::io::ErrorKind::TimedOut) if the peer takes no byte for `limit`. A
+/// peer that reads slowly is served for as long as it reads.
 pub fn limit_writes<S: AsyncRead + AsyncWrite>(stream: S, limit: Duration) -> LimitedWrites<S> {
     let mut stream = TimeoutWriter::new(stream);
     stream.set_timeout(Some(limit));

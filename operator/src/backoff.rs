@@ -1,9 +1,9 @@
 //! The wait of a platform after a failed pass.
 //!
 //! A failure begins a wait of its class ([`ErrorClass::delay`]), and the wait ends with the next try. Passes that events start during a
-//! wait are tries too, but their failures neither count nor extend it: ten events in a second are one cause, not ten. So a wait is
-//! never longer than the platform has been failing, or than the first wait of its class, whichever is longer, and never longer than
-//! the cap of its class.
+//! wait are tries too, but their failures neither count nor extend it: ten events in a second are one cause, not ten. So, but for
+//! the jitter, a wait is at most as long as the platform has been failing plus the first wait of its class. It is never longer than
+//! the cap of its class, unless the API server asks for more.
 //!
 //! Each class counts for itself, so that a minute of lost answers does not lengthen the wait after a refusal. All counts begin again
 //! when a pass succeeds and when the resource's generation changes, because the cause is then gone or another one.
@@ -14,29 +14,29 @@ use std::time::{Duration, Instant};
 
 use crate::error::ErrorClass;
 
-/// The failures of every platform that fails now.
+/// The waits of every platform whose last pass failed.
 #[derive(Debug, Default)]
 pub struct Backoff {
     platforms: Mutex<HashMap<Key, Failing>>,
 }
 
-/// A platform.
+/// The platform that failures belong to.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Key {
-    /// Its namespace.
+    /// Namespace of the platform.
     pub namespace: String,
-    /// Its name.
+    /// Name of the platform.
     pub name: String,
 }
 
-/// A pass that failed.
+/// A failed pass, as [`Backoff::failed`] counts it.
 #[derive(Clone, Copy, Debug)]
 pub struct Failure {
-    /// `metadata.generation` of the resource.
+    /// `metadata.generation` of the resource; another one than before makes all counts begin again.
     pub generation: Option<i64>,
-    /// The error's class.
+    /// Class of the error, which decides the wait.
     pub class: ErrorClass,
-    /// The shortest wait that the API server asks for.
+    /// The shortest wait that the API server asks for; zero if it asks for none.
     pub retry_after: Duration,
     /// From 0 to 1; shortens a new wait as [`ErrorClass::delay`] says.
     pub jitter: f64,
@@ -45,13 +45,13 @@ pub struct Failure {
 /// The wait after a failure.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Retry {
-    /// Failures of this class in a row that count, from 1.
+    /// Number of counted failures of this class in a row, from 1.
     pub failures: u32,
     /// The time that is left of the wait.
     pub delay: Duration,
 }
 
-/// A platform that fails.
+/// The waits of one platform, for one generation of its resource.
 #[derive(Debug, Default)]
 struct Failing {
     generation: Option<i64>,
@@ -66,7 +66,8 @@ struct Wait {
 }
 
 impl Backoff {
-    /// Counts a failure at the time `now`, unless the wait after the one before still lasts, and says when to try again.
+    /// Returns when to try again after a failure at the time `now`. Counts the failure, unless a wait of its class is still going
+    /// on.
     pub fn failed(&self, key: Key, failure: Failure, now: Instant) -> Retry {
         let Failure { generation, class, retry_after, jitter } = failure;
         let mut platforms = self.platforms.lock().unwrap_or_else(PoisonError::into_inner);

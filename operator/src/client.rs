@@ -19,7 +19,7 @@ use crate::metrics::Metrics;
 use crate::names::FIELD_MANAGER;
 use crate::verb::Verb;
 
-/// Time in which a write whose result something else changed is not tried again.
+/// Time for which a contested write, see [`Contest`], is not tried again.
 const CONTEST_BACKOFF: Duration = Duration::from_mins(10);
 /// Longest that a request may take. Watches have a limit of their own.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -29,7 +29,7 @@ const READ_RETRY_PAUSES: [Duration; 3] = [Duration::from_millis(100), Duration::
 /// Longest pause that the API server can ask for within a pass; a longer one is left to the wait between passes.
 const READ_RETRY_PAUSE_MAX: Duration = Duration::from_secs(2);
 
-/// A write whose result something else changed.
+/// A contested write: the object that it returned differs from what was written, because something else changed it on its way.
 #[derive(Clone)]
 struct Contest {
     /// `resourceVersion` of the object that the write returned.
@@ -58,8 +58,8 @@ impl ApiClient {
         self.client.clone()
     }
 
-    /// Records what a write returned. `wanted`: the hash of what was written, if `object` differs from it because something changes
-    /// it on its way, such as a webhook; none if `object` is as it was written.
+    /// Records what a write returned. `wanted` is the hash of what was written, if `object` differs from it because something
+    /// changed it on its way, such as a webhook; `None` if `object` is as it was written.
     pub fn record_write_result(&self, object: &DynamicObject, wanted: Option<&str>) {
         let (Some(uid), Some(version)) = (object.uid(), object.resource_version()) else { return };
         let mut contests = self.contests.lock().unwrap_or_else(PoisonError::into_inner);
@@ -73,8 +73,8 @@ impl ApiClient {
         }
     }
 
-    /// Whether the last write of the same content returned `object` as it is now, changed by something else. Another write would
-    /// return the same, and its event would ask for the next one, without end. After ten minutes it is tried again.
+    /// Whether a write of the content `wanted` returned exactly this `object`, changed by something else, less than ten minutes
+    /// ago. Another write would be changed likewise, and its event would start the next pass, without end.
     pub fn is_contested(&self, object: &DynamicObject, wanted: &str) -> bool {
         let contests = self.contests.lock().unwrap_or_else(PoisonError::into_inner);
         object.uid().and_then(|uid| contests.get(&uid).cloned()).is_some_and(|contest| {
@@ -163,7 +163,7 @@ impl ApiClient {
     }
 }
 
-/// A patch for this very object, by its UID, and for no other of its name: `fields` of its metadata and `data`, and nothing else.
+/// A patch of `fields` of the metadata and of `data`. It has the UID of `live`, so it fails for another object of the same name.
 pub fn patch_of(resource: &ApiResource, live: &ObjectMeta, fields: ObjectMeta, data: Value) -> DynamicObject {
     DynamicObject {
         types: Some(TypeMeta { api_version: resource.api_version.clone(), kind: resource.kind.clone() }),
@@ -172,7 +172,7 @@ pub fn patch_of(resource: &ApiResource, live: &ObjectMeta, fields: ObjectMeta, d
     }
 }
 
-/// Tries a failed read again a few times: a pass has many reads, and one lost answer would waste them all.
+/// Reads, and tries again up to three times if that fails: a pass has many reads, and one lost answer would waste them all.
 async fn read<T, F>(verb: Verb, kind: &str, name: &str, request: impl Fn() -> F) -> Result<T, Error>
 where
     F: Future<Output = Result<T, kube::Error>>,

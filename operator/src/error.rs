@@ -10,25 +10,25 @@ pub enum Error {
     /// The API server refused a request or could not be reached.
     #[error("cannot {} {kind} {name}", verb.as_str())]
     Request {
-        /// Verb of the request.
+        /// Verb of the request that failed.
         verb: Verb,
         /// Kind of the object.
         kind: String,
         /// Name of the object; empty for a list.
         name: String,
-        /// The cause.
+        /// The answer of the API server, or why there is none.
         source: Box<kube::Error>,
     },
     /// The API server did not answer in time.
     #[error("cannot {} {kind} {name}: no answer within {} s", verb.as_str(), after.as_secs())]
     Timeout {
-        /// Verb of the request.
+        /// Verb of the request that was not answered.
         verb: Verb,
         /// Kind of the object.
         kind: String,
         /// Name of the object; empty for a list.
         name: String,
-        /// The time limit.
+        /// The time limit that the request exceeded.
         after: Duration,
     },
     /// An object is not what its kind promises, or could not be written as JSON.
@@ -38,7 +38,7 @@ pub enum Error {
         kind: String,
         /// Name of the object.
         name: String,
-        /// The cause.
+        /// Why the object could not be read or written as JSON.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// An object of that name exists and is not the operator's.
@@ -54,7 +54,7 @@ pub enum Error {
     Invalid(String),
 }
 
-/// Errors after which the same wait applies.
+/// A class of errors. The wait after a failure depends on the class only.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum ErrorClass {
     /// Only a change of the resource, or of what it names, helps.
@@ -84,8 +84,8 @@ impl ErrorClass {
         }
     }
 
-    /// The wait after the `failures`-th failure in a row, from 1: it doubles from the first wait of the class up to its cap. `jitter` is
-    /// from 0 to 1 and shortens the wait by up to a fifth, so that many platforms do not come back at the same moment.
+    /// The wait after the `failures`-th failure in a row, from 1: min(first · 2^(`failures` − 1), cap) · (1 − 0.2 · `jitter`), with
+    /// the first wait and the cap of the class. `jitter`, from 0 to 1, keeps platforms from coming back at the same moment.
     pub fn delay(self, failures: u32, jitter: f64) -> Duration {
         let (first, cap) = match self {
             // Changes of the resource wake it; the wait is for what it names, such as a Secret of another team.
@@ -102,7 +102,8 @@ impl ErrorClass {
 }
 
 impl Error {
-    /// The text for a status: which request failed and how, without parts that differ from one time to the next.
+    /// The text for the status: which request failed and how. It is the same each time, so that the same failure does not change
+    /// the status.
     pub fn summary(&self) -> String {
         match self {
             Self::Request { source, .. } => match &**source {

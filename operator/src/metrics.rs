@@ -9,7 +9,7 @@ use prometheus::{Encoder as _, Histogram, HistogramOpts, IntCounterVec, IntGauge
 use crate::error::ErrorClass;
 use crate::verb::Verb;
 
-/// Result of a reconcile.
+/// How a reconcile ended; a metric's label.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ReconcileResult {
     /// Everything is as the resource says.

@@ -136,7 +136,7 @@ struct DefaultResources {
     limit: &'static str,
 }
 
-/// The node affinity alone, without the affinity to other pods.
+/// `affinity` reduced to its rules about nodes, without those about other pods; `None` if it has none.
 fn nodes_of(affinity: &Affinity) -> Option<Affinity> {
     affinity.node_affinity.clone().map(|nodes| Affinity { node_affinity: Some(nodes), ..Affinity::default() })
 }

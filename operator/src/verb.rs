@@ -3,7 +3,7 @@
 /// Verb of a request. In a role's rules [`Self::Apply`] is a `patch` and [`Self::Replace`] an `update`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Verb {
-    /// Reads one object.
+    /// Reads one object by its name.
     Get,
     /// Reads all objects of a kind.
     List,
@@ -13,7 +13,7 @@ pub enum Verb {
     Apply,
     /// Writes a whole object in place of the one that was read.
     Replace,
-    /// Removes an object.
+    /// Deletes one object.
     Delete,
 }
 

@@ -6,7 +6,7 @@ use crate::service::invalidation;
 use crate::state::Core;
 use crate::store::{StoreError, outbox};
 
-/// Messages of tags that one turn carries out at most.
+/// Messages in the outbox, each with tags to drop, that one turn carries out at most.
 const BATCH_MESSAGES: i64 = 500;
 
 pub(super) async fn turn(core: &Core) -> Result<Option<Turn>, StoreError> {

@@ -1,4 +1,4 @@
-//! What is counted about background work.
+//! The metrics of background work.
 
 use prometheus::{Gauge, IntCounter, IntGauge, IntGaugeVec, Opts, Registry};
 
@@ -8,33 +8,33 @@ use crate::metrics::{Family, label, registered};
 label! {
     /// How a run of a background task ended.
     pub enum BackgroundResult {
-        /// It did its work.
+        /// The task did its work.
         Done = "done",
-        /// Another replica has the lock.
+        /// Another replica has the task's lock, so nothing was done.
         Idle = "idle",
-        /// It failed and comes again.
+        /// The task failed; it is tried again after its interval.
         Failed = "failed",
     }
 }
 
 label! {
-    /// What can lag.
+    /// A queue whose oldest entry has an age.
     pub enum Queue {
-        /// `totais_delta`.
+        /// Deltas that are not yet in the totals (`totais_delta`).
         Totals = "totals",
-        /// E-mails in `caixa_saida`.
+        /// E-mails in the outbox (`caixa_saida`).
         Mail = "mail",
-        /// Names of cached answers to drop in `caixa_saida`.
+        /// Tags in the outbox (`caixa_saida`) whose cached answers are to be dropped.
         Drops = "drops",
     }
 }
 
 label! {
-    /// Whether an e-mail in the outbox is still tried.
+    /// The state of an e-mail in the outbox.
     pub enum MailState {
-        /// It is.
+        /// The e-mail is still tried.
         Pending = "pending",
-        /// It was given up and waits for a person.
+        /// The last try failed; the e-mail waits for a person to look at it.
         Parked = "parked",
     }
 }
@@ -42,18 +42,18 @@ label! {
 label! {
     /// How an attempt to deliver an e-mail ended.
     pub enum Delivery {
-        /// It was taken.
+        /// The mail server took the e-mail.
         Sent = "sent",
-        /// It was not, and is tried again.
+        /// The attempt failed and will be repeated.
         Failed = "failed",
-        /// It was not, and is given up.
+        /// The last attempt failed, and the e-mail is given up.
         Parked = "parked",
-        /// Its code was no longer good, so it was not sent.
+        /// The code in the e-mail had expired, so it was deleted without an attempt.
         Late = "late",
     }
 }
 
-/// The families of background work. Lag, outbox and findings are told by the replica that had the turn, so they begin with its first.
+/// The metrics of background work. The replica that has a turn sets lag, outbox and findings, so these appear with its first turn.
 pub struct BackgroundMetrics {
     runs: Family<(Task, BackgroundResult), IntCounter>,
     last_success: Family<Task, Gauge>,
@@ -64,7 +64,7 @@ pub struct BackgroundMetrics {
 }
 
 impl BackgroundMetrics {
-    /// Registers all.
+    /// Registers every metric in `registry`; fails if one of their names is registered already.
     pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let findings = "Rows that break a rule of the books in the last full pass; anything but 0 needs a person.";
         Ok(Self {
@@ -96,13 +96,13 @@ impl BackgroundMetrics {
             mail: Family::new(
                 registry,
                 "doacoes_mail_deliveries_total",
-                "Attempts to deliver an e-mail: sent, failed or parked.",
+                "Attempts to deliver an e-mail: sent, failed, parked, or late: given up because its code is no longer good.",
                 ["result"],
             )?,
         })
     }
 
-    /// A background task ran.
+    /// Counts a run of `task`. If it did its work, `unix_seconds` becomes the time of the last success.
     pub(super) fn run(&self, task: Task, result: BackgroundResult, unix_seconds: i64) {
         self.runs.get((task, result)).inc();
         if result == BackgroundResult::Done {
@@ -110,22 +110,22 @@ impl BackgroundMetrics {
         }
     }
 
-    /// What a full pass of a check found; one of [`CHECKS`](crate::store::consistency::CHECKS).
+    /// Sets the number of rows that a full pass of `check` found; `check` is one of [`CHECKS`](crate::store::consistency::CHECKS).
     pub(super) fn findings(&self, check: &'static str, rows: usize) {
         self.findings.with_label_values(&[check]).set(i64::try_from(rows).unwrap_or(i64::MAX));
     }
 
-    /// The age of the oldest entry of a queue, in seconds.
+    /// Sets the age in seconds of the oldest entry of `queue`; 0 if it is empty.
     pub(super) fn lag(&self, queue: Queue, seconds: f64) {
         self.lag.get(queue).set(seconds);
     }
 
-    /// The number of e-mails in a state.
+    /// Sets the number of e-mails in `state`.
     pub(super) fn outbox(&self, state: MailState, messages: i64) {
         self.outbox.get(state).set(messages);
     }
 
-    /// Attempts to deliver an e-mail ended.
+    /// Counts `count` deliveries that ended with `result`.
     pub(super) fn mail(&self, result: Delivery, count: u64) {
         self.mail.get(result).inc_by(count);
     }

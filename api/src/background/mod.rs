@@ -34,30 +34,30 @@ pub enum Turn {
     More,
 }
 
-/// What became of one turn that a test asked for.
+/// The result of [`Background::run_once`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SingleTurn {
-    /// The task had its turn here.
+    /// The task had a turn in this process.
     Ran(Turn),
-    /// Another replica has the task's turn.
+    /// Another replica holds the task's lock, so nothing was done.
     Elsewhere,
-    /// The task keeps something between its turns and only runs as a whole.
+    /// The task keeps state between its turns and cannot run a single one, so nothing was done.
     Continuous,
 }
 
-/// Background work: what it works on, and what is counted about it.
+/// The background tasks of a process, with the state they work on and their metrics.
 pub struct Background {
     core: AppState,
     metrics: BackgroundMetrics,
 }
 
 impl Background {
-    /// Nothing runs yet.
+    /// Registers the metrics and starts no task; fails if one of their names is registered already.
     pub fn new(core: AppState, registry: &Registry) -> Result<Self, prometheus::Error> {
         Ok(Self { core, metrics: BackgroundMetrics::new(registry)? })
     }
 
-    /// Starts every task. They stop when a stop is asked for. Without a `mailer` letters wait.
+    /// Starts every task. They run until the process is to stop. Without a `mailer` e-mails wait in the outbox.
     pub fn spawn_all(self: &Arc<Self>, mailer: Option<Mailer>) {
         let shutdown = &self.core.shutdown;
         shutdown.spawn(every(Arc::clone(self), Task::TotalsRollup, |work| Box::pin(totals_rollup::turn(work))));
@@ -69,7 +69,7 @@ impl Background {
         shutdown.spawn(outbox::watch(Arc::clone(self), mailer));
     }
 
-    /// One turn of a task, now: for tests, which do not wait.
+    /// Runs one turn of a task now, for tests, which cannot wait for its time. Fails if a statement of the turn fails.
     pub async fn run_once(&self, task: Task) -> Result<SingleTurn, StoreError> {
         let turn = match task {
             Task::TotalsRollup => totals_rollup::turn(self).await?,
@@ -82,7 +82,7 @@ impl Background {
         Ok(turn.map_or(SingleTurn::Elsewhere, SingleTurn::Ran))
     }
 
-    /// Counts and logs how a turn ended.
+    /// Counts the turn and logs a failure. Returns what the turn did; `None` if it failed or another replica had the lock.
     fn note(&self, task: Task, result: &Result<Option<Turn>, StoreError>) -> Option<Turn> {
         let (outcome, turn) = match result {
             Ok(Some(turn)) => (BackgroundResult::Done, Some(*turn)),
@@ -110,7 +110,7 @@ async fn every(work: Arc<Background>, task: Task, turn: for<'a> fn(&'a Backgroun
     }
 }
 
-/// A transaction that holds the task's lock; nothing where another replica has it.
+/// A transaction that holds the task's lock until it ends; `None` if another replica has the lock.
 async fn take_turn(core: &Core, task: Task) -> Result<Option<Transaction<'static, Postgres>>, StoreError> {
     let mut tx = core.db.begin_in_background().await?;
     Ok(if try_lock(&mut tx, LockClass::Background, task.lock()).await? { Some(tx) } else { None })

@@ -13,9 +13,9 @@ use crate::telemetry::chain;
 
 /// Messages that one turn delivers at most.
 const BATCH_MESSAGES: i64 = 20;
-/// Messages with expired codes that one turn deletes at most: all of an outage, unless it was a very long one.
+/// Messages with expired codes that one turn deletes at most. It is enough for those of any but a very long outage.
 const BATCH_LATE_MESSAGES: i64 = 1_000;
-/// Time after which a message that a process took and did not deliver is taken again.
+/// Time after which a message that a process took and did not deliver may be taken again.
 const DELIVERY_LEASE: Duration = Duration::minutes(5);
 /// Tries over some six hours; then the message is parked for a person to look at.
 const MAX_TRIES: i32 = 12;

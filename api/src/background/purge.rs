@@ -10,7 +10,7 @@ use crate::store::{StoreError, access_log, idempotency, members, pessoas, sessio
 /// Rows of a table that one turn deletes at most.
 const BATCH_ROWS: i64 = 1_000;
 const BATCH_ROWS_I32: i32 = 1_000;
-/// Time for which a repeated request gets its answer.
+/// Time for which a repeated request gets the result of the first.
 const KEPT_RESULT_LIFE: Duration = Duration::hours(72);
 /// Access records are kept for six months (Marco Civil da Internet, art. 15); the database holds the exact bound.
 const ACCESS_RECORD_LIFE: Duration = Duration::days(180);

@@ -4,20 +4,20 @@ use std::time::Duration;
 
 use crate::domain::text_enum::texts;
 
-/// The tasks, by lock number and metric label.
+/// The background tasks. Each has a lock number, an interval and a metric label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {
-    /// Adds up totals.
+    /// Moves deltas into the totals of campaigns and publishes them.
     TotalsRollup,
-    /// Delivers the outbox.
+    /// Delivers the e-mails in the outbox.
     Outbox,
-    /// Expires donations.
+    /// Expires donations whose time to pay is over.
     Expiry,
-    /// Closes campaigns that are over.
+    /// Closes campaigns whose end has come.
     CampaignEnd,
-    /// Deletes what is no longer needed.
+    /// Deletes rows that are no longer needed.
     Purge,
-    /// Checks the books.
+    /// Checks that donations, receipts, ledger and totals agree.
     Books,
     /// Drops cached answers that Redis has not acknowledged.
     Drops,

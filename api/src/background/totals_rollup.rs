@@ -1,4 +1,4 @@
-//! Moves deltas into the totals, and shows the totals to everyone.
+//! Moves deltas into the totals, and publishes the new totals to Redis and to every process.
 
 use time::Duration;
 
@@ -7,9 +7,10 @@ use crate::store::{StoreError, totals};
 
 /// Deltas that one turn adds up at most.
 const BATCH_DELTAS: i64 = 2_000;
-/// Totals that one turn publishes at most; the next turn publishes the rest. More than one fold moves, whose totals all have one time.
+/// Totals that one turn publishes at most; the next turn publishes the rest. It must be more than one fold can change, since all
+/// totals of a fold have the same time and the next turn goes on from the time of the last one.
 const MAX_PUBLISHED_TOTALS: i64 = 2 * BATCH_DELTAS;
-/// By so much the clocks of two processes may differ that fold in turn.
+/// The most by which the clocks of two processes may differ.
 const CLOCK_SKEW: Duration = Duration::seconds(10);
 
 pub(super) async fn turn(work: &Background) -> Result<Option<Turn>, StoreError> {

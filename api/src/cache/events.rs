@@ -70,12 +70,12 @@ fn parse_totals(text: &str) -> Option<Stored> {
     Some(Stored { seq: seq.parse().ok()?, ..stored })
 }
 
-/// Listens to other processes until a stop is asked for, and says every second that it does.
+/// Listens to what other processes drop and push, until a stop is asked for. Publishes a heartbeat every second.
 pub async fn listen(cache: Arc<Cache>, shutdown: Shutdown) {
     while !shutdown.has_begun() {
         tokio::select! {
             () = attend(&cache) => {}
-            // The last requests are answered without listening.
+            // The requests that are still running are answered without listening.
             () = shutdown.begun() => {}
         }
         cache.note_connected(false);

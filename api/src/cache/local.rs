@@ -39,7 +39,7 @@ pub(super) struct LocalCache {
     /// One replacement at a time, or an older one could come last.
     replacing: tokio::sync::Mutex<()>,
     away: AtomicBool,
-    /// When each subject was last tried while the database was away.
+    /// When the loading of each subject was last tried while the database was away.
     tried: moka::sync::Cache<Subject, Instant>,
 }
 
@@ -149,11 +149,12 @@ impl LocalCache {
         self.away.load(Ordering::Relaxed)
     }
 
-    /// Whether to try this subject again while the database is away: once per `RETRY`, however many ask.
+    /// Whether the caller is to try again to load this subject while the database is away: true once per [`RETRY`], however many
+    /// ask.
     pub(super) fn may_retry(&self, subject: &Subject) -> bool {
         let now = Instant::now();
         let is_recent = |last: Instant| now.duration_since(last) < RETRY;
-        // Most readers of an outage end here, without a lock.
+        // During an outage most readers return here, without taking a lock.
         if self.tried.get(subject).is_some_and(is_recent) {
             return false;
         }

@@ -1,4 +1,4 @@
-//! What is counted about the caches.
+//! The metrics of the caches.
 
 use prometheus::{IntCounter, IntGauge, Registry};
 
@@ -6,44 +6,44 @@ use super::subject::CacheClass;
 use crate::metrics::{self, Family, label};
 
 label! {
-    /// Where an answer was looked for.
+    /// The place where an answer was looked up.
     pub enum CacheLayer {
-        /// This process.
+        /// The cache in this process.
         Local = "local",
-        /// Redis.
+        /// The cache in Redis.
         Redis = "redis",
-        /// The database.
+        /// The database, which is asked if no cache has the answer.
         Postgres = "postgres",
     }
 }
 
 label! {
-    /// What was found.
+    /// The result of a look-up.
     pub enum CacheOutcome {
-        /// The answer.
+        /// The place had an answer, even if it was that there is nothing for the public.
         Hit = "hit",
-        /// Nothing.
+        /// The place had no answer.
         Miss = "miss",
-        /// An old answer, served because neither store could be asked.
+        /// The place had an old answer, which was served because neither store could be asked.
         Stale = "stale",
-        /// The layer did not answer.
+        /// The place could not be asked.
         Failed = "failed",
     }
 }
 
 label! {
-    /// What became of an answer given to Redis.
+    /// The result of storing an answer in Redis.
     pub enum Fill {
-        /// It is there.
+        /// Redis has stored the answer.
         Stored = "stored",
-        /// What it was made of has changed meanwhile.
+        /// The answer was dropped or replaced while it was loaded, so it was not stored.
         Outdated = "outdated",
         /// Redis did not answer.
         Failed = "failed",
     }
 }
 
-/// The families of the caches.
+/// The metrics of the caches.
 pub struct CacheMetrics {
     requests: Family<(CacheLayer, CacheClass, CacheOutcome), IntCounter>,
     fills: Family<(CacheClass, Fill), IntCounter>,
@@ -51,7 +51,7 @@ pub struct CacheMetrics {
 }
 
 impl CacheMetrics {
-    /// Registers all.
+    /// Registers every metric in `registry`; fails if one of their names is registered already.
     pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         Ok(Self {
             requests: Family::new(
@@ -70,17 +70,17 @@ impl CacheMetrics {
         })
     }
 
-    /// A layer of the cache was asked.
+    /// Counts a look-up in `layer`.
     pub(super) fn request(&self, layer: CacheLayer, class: CacheClass, outcome: CacheOutcome) {
         self.requests.get((layer, class, outcome)).inc();
     }
 
-    /// An answer was given to Redis.
+    /// Counts an attempt to store an answer in Redis.
     pub(super) fn fill(&self, class: CacheClass, fill: Fill) {
         self.fills.get((class, fill)).inc();
     }
 
-    /// Whether drops by other processes are heard.
+    /// Sets whether this process hears what other processes drop.
     pub(super) fn connected(&self, connected: bool) {
         self.connected.set(i64::from(connected));
     }

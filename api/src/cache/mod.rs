@@ -76,21 +76,22 @@ impl LoadError {
 
 /// Something public that can be cached.
 pub trait Resource: Send + Sync + 'static {
-    /// What it is loaded from; cheap to clone.
+    /// What the resource is loaded from, for instance the shared state; cheap to clone.
     type Source: Clone + Send + Sync + 'static;
 
-    /// The name that it is cached under.
+    /// The name under which the resource is cached.
     fn subject(&self) -> Subject;
 
-    /// Reads it from the database; `None` where the public may not see it.
+    /// Loads the resource from the database; `None` if it does not exist for the public.
     fn load(&self, from: &Self::Source) -> impl Future<Output = Result<Option<Stored>, LoadError>> + Send;
 
-    /// Whether many readers ask for exactly this. A rare resource is kept in this process only, so that Redis does not fill up with them.
+    /// Whether many readers ask for this resource. If not, only this process caches it, so that Redis does not fill up with rare
+    /// ones.
     fn is_common(&self) -> bool {
         true
     }
 
-    /// Brings up to date the part of an answer that is newer than Redis's copy.
+    /// Updates the parts of an answer from Redis that change more often than the copy there, for instance totals in a list.
     fn freshen(&self, _from: &Self::Source, stored: Stored) -> impl Future<Output = Result<Stored, LoadError>> + Send {
         async { Ok(stored) }
     }
@@ -117,7 +118,7 @@ pub struct Cache {
     interruptions: AtomicU64,
     /// The `seq` of totals that Redis has taken from this process.
     published: moka::sync::Cache<String, i64>,
-    /// The `seq` of totals that this process was told, by its own totals roll-up or another's.
+    /// The `seq` of the newest totals that this process got, from its own totals roll-up or from another process.
     told: moka::sync::Cache<Tag, i64>,
     /// Up to when Redis has taken all that moved, in microseconds of Unix time.
     published_until: AtomicI64,
@@ -142,7 +143,8 @@ impl Cache {
         }
     }
 
-    /// The answer for `resource`: from this process, from Redis, or from `source`. Readers who come together load once.
+    /// The answer for `resource`, from this process, from Redis, or loaded from `source`. Readers who ask at the same time share
+    /// one load. If the load fails for a passing reason, the last answer is returned as stale; the error means that there is none.
     pub async fn get<R: Resource>(self: &Arc<Self>, source: &R::Source, resource: R) -> Result<Answer, Arc<LoadError>> {
         let subject = resource.subject();
         let class = subject.class();
@@ -165,7 +167,7 @@ impl Cache {
         // In a task of its own: a reader who leaves does not stop the load that others wait for.
         let loaded = spawn_budgeted(load(Arc::clone(self), source.clone(), subject.clone(), resource)).await;
         match (loaded.unwrap_or_else(|_| Err(Arc::new(LoadError::Stopped))), kept) {
-            // While it was loaded, something newer may have been pushed, which others were shown already.
+            // Newer totals may have been pushed during the load, and other readers may have seen them.
             (Ok(entry), _) => match self.local.fresh(&subject).await.filter(|pushed| pushed.seq() > entry.seq()) {
                 Some(pushed) => Ok(Answer { entry: pushed, stale: false }),
                 None => Ok(Answer { entry, stale: false }),
@@ -265,8 +267,8 @@ impl Cache {
         self.remote.read(&subjects).await.unwrap_or_else(|_| vec![None; slugs.len()])
     }
 
-    /// Takes over the totals of campaign `slug` that Redis has; whether it has any. A push comes a moment later here than elsewhere, and a
-    /// reader may have been shown elsewhere what it brings.
+    /// Takes the totals of campaign `slug` from Redis into this process, and returns whether Redis has any. Pushed totals reach
+    /// processes at different moments, so a reader may have seen newer ones from another process.
     pub async fn catch_up(&self, slug: &str) -> bool {
         let Some(stored) = self.totals_in_redis(&[slug]).await.pop().flatten() else { return false };
         self.take_totals(vec![(slug.to_owned(), stored)]).await;
@@ -321,12 +323,12 @@ impl Cache {
         self.metrics.connected(connected);
     }
 
-    /// Loads from `source`, and notes whether the database answered.
+    /// Loads the resource from `source`, and notes whether the database answered.
     async fn load_from<R: Resource>(&self, source: &R::Source, resource: &R) -> Result<Option<Stored>, LoadError> {
         let loaded = resource.load(source).await;
         match &loaded {
             Ok(_) => self.note_database(true),
-            // A statement that took too long, or no free connection, is no reason to show everyone old answers.
+            // Only a lost connection counts: a slow statement or a lack of connections is no reason to show everyone old answers.
             Err(LoadError::Store(error)) if error.is_cut_off() => self.note_database(false),
             Err(_) => {}
         }
@@ -352,7 +354,7 @@ async fn load<R: Resource>(cache: Arc<Cache>, source: R::Source, subject: Subjec
         .await
 }
 
-/// Reads from Redis, else from `source` into Redis.
+/// Returns the answer from Redis; if there is none, loads it from `source` and stores it in Redis.
 async fn load_stored<R: Resource>(
     cache: &Arc<Cache>,
     source: &R::Source,

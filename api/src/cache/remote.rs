@@ -40,42 +40,42 @@ const ONLY: &str = "0";
 /// An answer as Redis keeps it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Stored {
-    /// Strong tag, with its quotes.
+    /// The strong `ETag`, with its quotes.
     #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,
-    /// `Link` header.
+    /// The value of the header `Link`, which names the next page.
     #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
-    /// JSON.
+    /// The body, as JSON.
     #[serde(rename = "b")]
     pub body: Box<RawValue>,
-    /// For what has an order of its own: only a higher number replaces it.
+    /// The version of totals, of which only a higher one replaces what is stored; 0 for everything else.
     #[serde(skip)]
     pub seq: i64,
 }
 
 impl Stored {
-    /// An answer of `body` with its version as tag.
+    /// An answer with `body` as JSON and `version`, if given, as its `ETag`. Fails if `body` cannot be serialised.
     pub fn new(version: Option<String>, body: &impl Serialize) -> Result<Self, serde_json::Error> {
         Ok(Self { etag: version.map(|version| format!("\"{version}\"")), link: None, body: serde_json::value::to_raw_value(body)?, seq: 0 })
     }
 
-    /// The answer of `totals`, whose `seq` is both its tag and its order.
+    /// The answer for `totals`, with their `seq` as `ETag` and as version.
     pub fn totals(totals: &Totals) -> Result<Self, serde_json::Error> {
         Ok(Self { seq: totals.seq, ..Self::new(Some(totals.seq.to_string()), totals)? })
     }
 }
 
-/// What Redis knows of a subject.
+/// What Redis has for a subject.
 #[derive(Clone, Debug)]
 pub enum Known {
-    /// The answer.
+    /// Redis has this answer.
     Answer(Stored),
-    /// That there is no answer for the public.
+    /// Redis has noted that the database has nothing to show.
     Absent,
-    /// Nothing.
+    /// Redis has no value for the subject, or one of another release or generation.
     Nothing,
-    /// Redis did not say.
+    /// Redis could not be asked, or its answer cannot be relied on.
     Failed,
 }
 
@@ -83,7 +83,7 @@ pub enum Known {
 #[derive(Debug)]
 pub struct Looked {
     known: Known,
-    /// The right to fill.
+    /// The lock that gives the right to fill; `None` if somebody else has it or none is needed.
     lock: Option<Lock>,
 }
 
@@ -95,7 +95,7 @@ struct Lock {
 }
 
 impl Looked {
-    /// Takes what Redis knows out of it; the right to fill stays.
+    /// Returns what Redis has and leaves [`Known::Nothing`]; the right to fill stays.
     pub const fn take(&mut self) -> Known {
         std::mem::replace(&mut self.known, Known::Nothing)
     }
@@ -303,7 +303,7 @@ fn write(generation: &str, value: Option<&Stored>) -> String {
     format!("{FORMAT} {generation} {}\n{json}", value.map_or(0, |stored| stored.seq))
 }
 
-/// [`Known::Nothing`] where the text is of another release or damaged: then it counts as not there.
+/// Parses a value of Redis. A text that is damaged or from another release gives [`Known::Nothing`].
 fn read(text: &str) -> Known {
     match parse(text) {
         Some((seq, Some(stored))) => Known::Answer(Stored { seq, ..stored }),
@@ -312,7 +312,7 @@ fn read(text: &str) -> Known {
     }
 }
 
-/// The `seq` and the JSON of a text of this release.
+/// The `seq` and the answer in a text of this release; `None` for any other text.
 fn parse(text: &str) -> Option<(i64, Option<Stored>)> {
     let (head, json) = text.split_once('\n')?;
     let mut words = head.split(' ');

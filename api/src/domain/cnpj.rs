@@ -31,8 +31,8 @@ impl Cnpj {
         if is_register_number(&values, LENGTH, HEAVIEST) { Ok(Self(bare)) } else { Err(CnpjError) }
     }
 
-    /// The CNPJ of twelve characters of `[0-9A-Za-z]`, without punctuation: adds the two check digits. Fails where there are more, fewer or
-    /// other characters, and where they are one character repeated, since nobody has such a CNPJ.
+    /// Adds the two check digits to `base`, twelve characters of `[0-9A-Za-z]`. Fails for any other text, and if the twelve
+    /// are one character repeated, since nobody has such a CNPJ.
     pub fn with_check_digits(base: &str) -> Result<Self, CnpjError> {
         let mut bare = base.to_ascii_uppercase();
         for _ in 0..2 {
@@ -48,7 +48,7 @@ impl Cnpj {
     }
 }
 
-/// For columns that hold a CNPJ.
+/// Reads a CNPJ from a column of the database.
 impl TryFrom<String> for Cnpj {
     type Error = CnpjError;
 

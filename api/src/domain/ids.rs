@@ -21,8 +21,8 @@ macro_rules! ids {
 
 /// Parses a UUID that a client made, in its 36-character form.
 ///
-/// `None` for any other text, and for UUIDs that cannot be one client's alone: nil and max (RFC 9562 §5.9 and §5.10) and those that
-/// repeat one byte, which stand in code samples and in fields that nobody set.
+/// `None` for any other text, and for UUIDs that several clients are likely to send: nil and max (RFC 9562 §5.9 and §5.10) and
+/// those that repeat one byte, as in code samples and in fields that nobody set.
 pub fn client_uuid(text: &str) -> Option<Uuid> {
     if text.len() != 36 {
         return None;

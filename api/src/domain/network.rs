@@ -1,17 +1,18 @@
-//! IP networks.
+//! IP networks: those of trusted proxies, and those by which clients are counted.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-/// The network that `text` names: `10.0.0.0/8`, `fd00::/8`, or one address.
+/// Parses a network like `10.0.0.0/8` or `fd00::/8`, or one address. The error is a message for the operator.
 pub fn parse_network(text: &str) -> Result<IpNet, String> {
     let text = text.trim();
     let network = if text.contains('/') { text.parse().ok() } else { text.parse().ok().map(|address: IpAddr| IpNet::from(address)) };
     network.ok_or_else(|| format!("{text:?} is no network like 10.0.0.0/8 or fd00::/8"))
 }
 
-/// The network of the customer behind `address`: of IPv6, providers give each customer 64 bits.
+/// The network that one customer has: an IPv4 address itself, and the /64 of an IPv6 address, since providers give each customer
+/// one.
 pub fn customer_network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,

@@ -1,4 +1,4 @@
-//! Organisations: how far the platform trusts one.
+//! Organisations: how requests name one, and how far the platform trusts it.
 
 use super::ids::DoacaoId;
 use super::slug::Slug;
@@ -7,11 +7,11 @@ use super::text_enum::text_enum;
 /// How a request names an organizadora.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OrganizadoraRef {
-    /// By its own slug.
+    /// The organizadora with this slug.
     Slug(Slug),
-    /// By the slug of one of its campaigns.
+    /// The organizadora of the campaign with this slug.
     OfCampanha(Slug),
-    /// By a donation to one of its campaigns.
+    /// The organizadora whose campaign this donation went to.
     OfDoacao(DoacaoId),
 }
 

@@ -1,18 +1,18 @@
-//! Codes and ids that people copy from a letter, a statement or a chat. What comes along with them is left out: line ends, spaces of
-//! every kind, zero-width characters, the `>` of a quoted letter, the `=` of a soft line break.
+//! Codes and ids that people copy from a letter, a statement or a chat. Characters that get copied along are removed: line ends,
+//! spaces of every kind, zero-width characters, the `>` of a quoted letter, the `=` of a soft line break.
 
-/// The ASCII letters and digits of a code, in lower case: enough for codes that have nothing else in them.
+/// The ASCII letters and digits of `input`, in lower case, for codes that consist of nothing else.
 pub fn code(input: &str) -> String {
     input.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
 
-/// The printable ASCII characters of an id in which case and punctuation matter, without space and without the `>` before a quoted
-/// line. What is not ASCII stays if it can be seen, so that an id with it is refused.
+/// `input` without spaces, controls, zero-width characters and `>`, for ids in which case and punctuation matter. Visible
+/// characters outside of ASCII stay, so that an id that contains one is refused.
 pub fn id(input: &str) -> String {
     input.chars().filter(|c| *c != '>' && !c.is_whitespace() && !c.is_control() && !is_zero_width(*c)).collect()
 }
 
-/// Characters that take no room (Unicode `Default_Ignorable_Code_Point`, those that texts are pasted with).
+/// Whether `c` is invisible: the characters of Unicode's `Default_Ignorable_Code_Point` that occur in pasted texts.
 fn is_zero_width(c: char) -> bool {
     matches!(c, '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
         | '\u{2060}'..='\u{206F}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}')
@@ -39,7 +39,7 @@ mod tests {
         ] {
             assert_eq!(code(pasted), "0a1b2c", "{pasted:?}");
         }
-        // What can be seen and is no digit of ours is not taken for one.
+        // A digit outside of ASCII is removed, not converted.
         assert_eq!(code("\u{ff10}a"), "a");
     }
 

@@ -134,7 +134,7 @@ impl PixKey {
     }
 }
 
-/// A CNPJ is a legal key of its owner.
+/// Makes the PIX key of kind `cnpj`; every CNPJ has the form of such a key.
 impl From<&Cnpj> for PixKey {
     fn from(cnpj: &Cnpj) -> Self {
         Self { kind: PixKeyType::Cnpj, text: cnpj.as_str().to_owned() }

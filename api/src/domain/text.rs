@@ -1,5 +1,5 @@
-//! Text that people type or paste: cleaned of how their system writes line ends and tabs, bounded, and without characters that
-//! could hide or reorder what is shown. One rule for all of it, by what a character is.
+//! Text that people type or paste. Line ends and tabs of every system become the same characters, the length is bounded, and
+//! characters that could hide or reorder what is shown are refused. The same rules hold for all texts.
 
 /// One line of `MIN` to `MAX` characters.
 pub type Line<const MIN: usize, const MAX: usize> = Text<MIN, MAX, false>;
@@ -42,10 +42,11 @@ pub enum TextError {
 }
 
 impl<const MIN: usize, const MAX: usize, const BREAKS: bool> Text<MIN, MAX, BREAKS> {
-    /// Cleans `input` and checks it. The length is that of the cleaned text, in characters.
+    /// Cleans `input` and checks it.
     ///
     /// # Errors
-    /// A character that hides or reorders others, or another number of characters than the field takes.
+    /// [`TextError::Control`] if `input` has a control or a character that hides or reorders others; [`TextError::Length`] if the
+    /// cleaned text has fewer than `MIN` or more than `MAX` characters.
     pub fn parse(input: &str) -> Result<Self, TextError> {
         let text = clean(input, BREAKS)?;
         if !(MIN..=MAX).contains(&text.chars().count()) {
@@ -60,21 +61,21 @@ impl<const MIN: usize, const MAX: usize, const BREAKS: bool> Text<MIN, MAX, BREA
     }
 }
 
-/// Whether `input` is empty or white space only, which forms send for an empty field.
+/// Whether `input` is empty or only white space, which forms send for an empty field.
 pub fn is_blank(input: &str) -> bool {
     input.trim().is_empty()
 }
 
-/// What a character is to a text.
+/// How a text treats a character.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum CharKind {
-    /// The end of a line, however a system writes it (Unicode Line Breaking Algorithm, UAX #14, classes BK, CR, LF and NL).
+    /// A line end of any system (Unicode Line Breaking Algorithm, UAX #14, classes BK, CR, LF and NL); becomes `\n`.
     Break,
-    /// A tab: a space.
+    /// A tab; becomes a space.
     Tab,
-    /// Controls, and marks that reorder or hide what follows (Unicode TR36, bidirectional spoofing).
+    /// A control, or a mark that reorders or hides what follows (Unicode TR36, bidirectional spoofing); is refused.
     Hidden,
-    /// Everything else.
+    /// Any other character; stays as it is.
     Shown,
 }
 
@@ -91,8 +92,8 @@ impl CharKind {
     }
 }
 
-/// `input` with `\n` for each line end and a space for each tab, without space at its ends. Without `breaks` a line end, with the
-/// space beside it, is one space.
+/// `input` with `\n` for each line end and a space for each tab, trimmed. If `breaks` is false, line ends and the spaces around
+/// them become one space. Fails if `input` has a [`CharKind::Hidden`] character.
 fn clean(input: &str, breaks: bool) -> Result<String, TextError> {
     let mut text = String::with_capacity(input.len());
     let mut chars = input.chars().peekable();

@@ -1,22 +1,22 @@
 //! Closed sets that are written the same way in JSON, SQL and metrics.
 
-/// A closed set of values, each with a text that is the same in metrics, logs and the API.
+/// A closed set of values. Each has a text, which is the same in metrics, logs and the API.
 pub trait Label: Copy + PartialEq + 'static {
-    /// Every value.
+    /// Every value of the set, in the order of their definition.
     const ALL: &'static [Self];
 
-    /// The value's text.
+    /// The text that stands for the value.
     fn as_str(self) -> &'static str;
 }
 
-/// Gives an enum all of its values and each one's text, and makes it a [`Label`].
+/// Implements [`Label`] for an enum, with its values and their texts as associated functions as well.
 macro_rules! texts {
     ($name:ident { $($variant:ident = $text:tt),+ $(,)? }) => {
         impl $name {
-            /// Every value.
+            /// Every value of the set, in the order of their definition.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            /// The value's text.
+            /// The text that stands for the value.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text),+ }
             }

@@ -25,8 +25,8 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// What is left and does not rest on the organizadora's word alone, in centavos. Campaigns are ranked by it (the column
-    /// `comprovado_centavos`).
+    /// The sum by which campaigns are ranked, in centavos (column `comprovado_centavos`): what was confirmed, less what went back,
+    /// less what rests on the organizadora's word alone.
     pub const fn proven(&self) -> i64 {
         self.arrecadado_centavos - self.devolvido_centavos - self.declarado_centavos
     }

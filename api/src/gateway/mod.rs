@@ -93,7 +93,7 @@ impl Gateways {
     }
 }
 
-/// A static BR Code that pays `receiver`.
+/// A charge with a static BR Code that pays the requested amount to `receiver`.
 fn static_charge(request: &ChargeRequest<'_>, receiver: &PixReceiver) -> Charge {
     let txid = Txid::from_uuid(request.id.0.as_u128());
     let PixReceiver { key, name, city } = receiver;

@@ -34,7 +34,7 @@ impl PaymentGateway for Simulado {
     }
 }
 
-/// The receiver of an organizadora without a PIX key: its CNPJ, which is a legal key.
+/// The receiver for an organizadora without a PIX key: its CNPJ as the key, with an invented name and city.
 fn stand_in(cnpj: &Cnpj) -> PixReceiver {
     PixReceiver { key: cnpj.into(), name: ReceiverName::simulated(), city: City::simulated() }
 }

@@ -14,7 +14,7 @@ use crate::metrics::{gauge, render};
 use crate::readiness::{PoolerState, Store};
 use crate::state::{AppState, Core};
 
-/// What the admin listener shows.
+/// The state of the handlers of the admin listener.
 #[derive(Clone)]
 struct Admin {
     core: AppState,
@@ -22,7 +22,7 @@ struct Admin {
     ready: IntGauge,
 }
 
-/// The admin router. `/metrics` shows what is in `registry`.
+/// The router of the admin listener, whose `/metrics` shows `registry`. Fails if `doacoes_ready` is registered already.
 pub fn router(core: AppState, registry: Registry) -> Result<Router, prometheus::Error> {
     let ready = gauge(&registry, "doacoes_ready", "1 while the readiness probe answers 200.")?;
     let router = Router::new().route("/livez", get(|| async { "ok\n" })).route("/readyz", get(readyz)).route("/metrics", get(metrics));

@@ -13,9 +13,10 @@ use super::problem::Problem;
 use crate::cache::{Found, LoadError, Resource};
 use crate::state::AppState;
 
-/// What caches may do with an answer that is the same for everyone.
+/// `Cache-Control` of an answer that is the same for everyone: caches may use it for a second, and for another while they renew it.
 const FOR_A_SECOND: HeaderValue = HeaderValue::from_static("public, max-age=1, stale-while-revalidate=1");
-/// What they may do where two caches must not disagree: keep it, and ask before each use whether it still holds.
+/// `Cache-Control` of an answer on which two caches must not disagree: caches may keep it, but must ask before each use whether it
+/// holds.
 const ASKED_EACH_TIME: HeaderValue = HeaderValue::from_static("public, no-cache");
 
 /// Lets shared caches keep an answer for a second, where nothing in the request says who asked.
@@ -26,7 +27,8 @@ pub fn public(request: &HeaderMap, answer: &mut HeaderMap) {
     }
 }
 
-/// Has shared caches ask for a [`public`] answer each time: a reader behind several of them would see it go back.
+/// Makes shared caches ask before each use of a [`public`] answer. Otherwise a reader who is served by several of them could see an
+/// older answer after a newer one.
 pub fn ask_each_time(answer: &mut HeaderMap) {
     if let Some(value) = answer.get_mut(header::CACHE_CONTROL) {
         *value = ASKED_EACH_TIME;
@@ -79,8 +81,8 @@ pub fn respond(request: &HeaderMap, found: &Found) -> Response {
         }
     };
     let headers = response.headers_mut();
-    // Also where it is too short to be compressed: that it was may change with its next version, and a cache that was not told
-    // takes what it has for everyone's.
+    // Also on an answer that is too short to be compressed: its next version may be longer, and without the header a cache would
+    // give the version it has to readers who take only the other.
     headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
     for (name, value) in [(header::ETAG, etag), (header::LINK, found.link.as_ref())] {
         if let Some(value) = value {

@@ -15,7 +15,7 @@ use crate::cache::Stored;
 use crate::keys::KeyRing;
 use crate::state::Core;
 
-/// Time for which a cursor opens its page.
+/// Time for which a cursor is accepted.
 const CURSOR_LIFE: Duration = Duration::hours(24);
 /// Items of a page where nobody says how many.
 pub const DEFAULT_LIMIT: u8 = 20;
@@ -112,7 +112,7 @@ pub struct Linked<T> {
 }
 
 impl<R> Linked<R> {
-    /// The page with each row as its item.
+    /// Maps each row of the page by `item`; the cursor and the link stay.
     pub fn map<T>(self, item: impl FnMut(R) -> T) -> Linked<T> {
         let Page { itens, tem_mais, proximo_cursor } = self.page;
         Linked { link: self.link, page: Page { itens: itens.into_iter().map(item).collect(), tem_mais, proximo_cursor } }

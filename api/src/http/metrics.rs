@@ -1,4 +1,4 @@
-//! What is counted about requests.
+//! The metrics of requests.
 
 use std::time::Duration;
 
@@ -8,23 +8,23 @@ use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Reg
 use crate::metrics::{Present, TIME_BUCKETS, gauge, label, registered};
 
 label! {
-    /// A request's method. Clients send what they like.
+    /// The method of a request. Clients may send any word, so unknown ones share one value.
     pub enum Method {
-        /// Reads.
+        /// GET, which reads.
         Get = "GET",
-        /// Reads the headers alone.
+        /// HEAD, which reads only the headers.
         Head = "HEAD",
-        /// Makes something.
+        /// POST, which makes something.
         Post = "POST",
-        /// Replaces something.
+        /// PUT, which replaces something.
         Put = "PUT",
-        /// Changes something.
+        /// PATCH, which changes something.
         Patch = "PATCH",
-        /// Ends something.
+        /// DELETE, which removes or ends something.
         Delete = "DELETE",
-        /// Asks what another site's page may do.
+        /// OPTIONS, by which browsers ask what a page of another site may do.
         Options = "OPTIONS",
-        /// Anything else.
+        /// Any other method.
         Other = "other",
     }
 }
@@ -44,7 +44,8 @@ impl From<&http::Method> for Method {
     }
 }
 
-/// The families of requests. Routes and status codes are closed sets, but no enum lists them, so their series begin with the first request.
+/// The metrics of requests. No enum lists the routes and the status codes, so a series appears with the first request that has its
+/// labels.
 pub struct HttpMetrics {
     requests: IntCounterVec,
     durations: HistogramVec,
@@ -52,7 +53,7 @@ pub struct HttpMetrics {
 }
 
 impl HttpMetrics {
-    /// Registers all.
+    /// Registers every metric in `registry`; fails if one of their names is registered already.
     pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let requests = IntCounterVec::new(Opts::new("doacoes_http_requests_total", "Answered requests."), &["method", "route", "status"])?;
         let durations = HistogramOpts::new("doacoes_http_request_duration_seconds", "Time from request head to response head.");
@@ -63,13 +64,13 @@ impl HttpMetrics {
         })
     }
 
-    /// A request is being answered until the value is dropped.
+    /// Counts one request in flight until the returned value is dropped.
     #[must_use]
     pub fn in_flight(&self) -> Present {
         Present::of(self.in_flight.clone())
     }
 
-    /// A request was answered. `route` is a template of the router's, never a path as sent.
+    /// Counts an answered request. `route` is a template of the router, never the path that the client sent.
     pub fn request(&self, method: Method, route: &str, status: StatusCode, took: Duration) {
         self.requests.with_label_values(&[method.as_str(), route, status.as_str()]).inc();
         self.durations.with_label_values(&[method.as_str(), route]).observe(took.as_secs_f64());

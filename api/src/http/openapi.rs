@@ -62,8 +62,8 @@ pub fn document(profile: crate::config::Profile) -> OpenApi {
     document
 }
 
-/// Adds what is true of all operations: the errors that each can answer with, by what it takes, and that a body's optional
-/// addresses and timestamps may be empty.
+/// Adds to the document what applies to all operations: the errors that follow from what an operation takes, and that optional
+/// e-mail addresses and timestamps in request bodies may be empty.
 pub fn finish(document: &mut OpenApi) {
     document.servers = Some(vec![Server::new("/")]);
     for schema in document.components.iter_mut().flat_map(|components| components.schemas.values_mut()) {
@@ -85,11 +85,11 @@ pub fn finish(document: &mut OpenApi) {
     }
 }
 
-/// Says of a request body that an optional e-mail address or timestamp may be an empty text, which counts as absent: forms send
-/// one for a field that nobody filled in. Optional texts without a format have no rule that an empty one would break.
+/// Allows an empty text for each optional e-mail address and timestamp of a request body, since forms send one for a field that
+/// nobody filled in. Optional texts without a format already allow it.
 fn allow_empty_texts(schema: &mut RefOr<Schema>) {
     let RefOr::T(Schema::Object(body)) = schema else { return };
-    // Only bodies of requests refuse unknown fields.
+    // Request bodies are recognised by their refusal of unknown fields.
     if !matches!(body.additional_properties.as_deref(), Some(AdditionalProperties::FreeForm(false))) {
         return;
     }

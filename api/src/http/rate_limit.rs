@@ -1,4 +1,4 @@
-//! The headers that tell a client how a limit stands.
+//! The headers that tell a client how much of a limit is left.
 
 use std::convert::Infallible;
 

@@ -9,7 +9,7 @@ use super::{Bucket, LimitSubject, Rule};
 
 /// Buckets that are remembered at most, about 5 MiB. Of more, those that are used least are forgotten.
 const MAX_BUCKETS: usize = 100_000;
-/// Buckets from which on the full ones are looked for; fewer are not worth the time.
+/// Number of buckets from which on those that are full again are removed; with fewer it is not worth the time.
 const MIN_BUCKETS_TO_SWEEP: usize = 1_000;
 
 /// Buckets in memory. The lock is held for some comparisons; reads of the API never come here.

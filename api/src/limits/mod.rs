@@ -90,21 +90,21 @@ pub struct Allowance {
     taken: Option<(LimitStore, Vec<Bucket>)>,
 }
 
-/// How much of a limit is left.
+/// How much of a limit is left, for the answer's headers.
 #[derive(Clone, Debug)]
 pub struct QuotaState {
-    /// The limit's rule.
+    /// The rule that sets the limit.
     pub rule: Rule,
-    /// What the rule allows.
+    /// The number of uses and the period that the rule allows.
     pub quota: Quota,
-    /// Further uses that are allowed now.
+    /// The number of further uses that are allowed now.
     pub remaining: u32,
-    /// Time until the whole quota is there again.
+    /// Time until the whole quota is available again.
     pub reset: Duration,
 }
 
 impl Allowance {
-    /// How the nearest limit stands; `None` where nothing is limited.
+    /// The state of the limit of which the smallest share is left; `None` if no rule applies.
     pub const fn standing(&self) -> Option<&QuotaState> {
         self.standing.as_ref()
     }
@@ -125,7 +125,7 @@ impl Exceeded {
         self.standing.rule
     }
 
-    /// How the limit stands.
+    /// The state of the limit that was reached.
     pub const fn standing(&self) -> &QuotaState {
         &self.standing
     }
@@ -137,23 +137,23 @@ impl Exceeded {
 }
 
 label! {
-    /// Where it is counted how often something is done.
+    /// The store in which uses are counted.
     pub enum LimitStore {
-        /// In Redis, for all processes together.
+        /// Redis, in which all processes count together.
         Redis = "redis",
-        /// In this process.
+        /// The memory of this process, which counts alone while Redis does not answer.
         Local = "local",
     }
 }
 
-/// What is counted about limits.
+/// The metrics of the limits.
 pub struct LimitMetrics {
     refused: Family<Rule, IntCounter>,
     checks: Family<LimitStore, IntCounter>,
 }
 
 impl LimitMetrics {
-    /// Registers all.
+    /// Registers every metric in `registry`; fails if one of their names is registered already.
     pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         Ok(Self {
             refused: Family::new(

@@ -103,7 +103,7 @@ impl RemoteBuckets {
         self.run(&GIVE_BACK, buckets).await
     }
 
-    /// Takes one from each bucket in a self-test, which does not look at the answer.
+    /// Runs the script that takes one from each bucket, to test that Redis can run it; the verdicts are ignored.
     pub async fn self_test(&self, id: &str, buckets: &[Bucket]) -> Result<(), redis::RedisError> {
         self.redis.self_test(id, &self.call(&TAKE, buckets)).await
     }

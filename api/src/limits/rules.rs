@@ -114,7 +114,7 @@ impl Default for Rules {
 }
 
 impl Rules {
-    /// The quota of each rule by its name, in the form of a file for [`Rules::load`].
+    /// The quotas by the names of their rules, which serialise to a file that [`Rules::load`] reads.
     pub fn by_name(&self) -> BTreeMap<&'static str, Quota> {
         self.0.iter().map(|(rule, quota)| (rule.as_str(), *quota)).collect()
     }

@@ -186,7 +186,7 @@ impl<'a> Donations<'a> {
     }
 }
 
-/// What becomes of a donation.
+/// Chooses how a donation ends.
 fn fate(random: &mut Random) -> Fate {
     match random.below(1_000) {
         0..850 => Fate::Paid,

@@ -1,24 +1,24 @@
-//! How far the donations are, how fast they are stored, and how long the rest takes.
+//! Progress lines of the seed: how many donations are stored, how many per second, and how long the rest takes.
 
 use std::time::{Duration, Instant};
 
-/// The shortest time between two lines.
+/// The shortest time between two lines, except before the last.
 const INTERVAL: Duration = Duration::from_secs(2);
 
-/// Lines about a count that grows.
+/// Makes progress lines about a count that grows to `total`.
 pub(super) struct Progress {
     total: u32,
-    /// When the last line was due, and what had been made by then.
+    /// The time of the last line, and the count at that time.
     last: (Instant, u32),
 }
 
 impl Progress {
-    /// Begins to count now.
+    /// Begins at a count of 0, with the present time.
     pub(super) fn new(total: u32) -> Self {
         Self { total, last: (Instant::now(), 0) }
     }
 
-    /// A line, if one is due. Its rate is that of the time since the line before, so that a stall shows at once.
+    /// A line for the count `made`, if one is due. Its rate is that since the last line, so that a stall shows at once.
     pub(super) fn line(&mut self, made: u32) -> Option<String> {
         let (since, before) = self.last;
         let elapsed = since.elapsed();
@@ -30,9 +30,9 @@ impl Progress {
     }
 }
 
-/// `made` of `total` donations, the last `new` of them within `elapsed`.
+/// The line for `made` of `total` donations, of which `new` were stored within `elapsed`.
 fn line(made: u32, new: u32, total: u32, elapsed: Duration) -> String {
-    // Less than a millisecond measures nothing.
+    // At least a millisecond, so that nothing is divided by zero.
     let millis = elapsed.as_millis().max(1);
     let rate = u128::from(new) * 1_000 / millis;
     let head = format!("{} of {} donations, {}/s", grouped(made.into()), grouped(total.into()), grouped(rate));
@@ -43,7 +43,7 @@ fn line(made: u32, new: u32, total: u32, elapsed: Duration) -> String {
     }
 }
 
-/// A number with a comma between each three digits.
+/// `number` with a comma between groups of three digits.
 fn grouped(number: u128) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);

@@ -37,7 +37,7 @@ pub(super) enum Fate {
 }
 
 impl Fate {
-    /// What happens to the donation after it was made.
+    /// The events of the donation after it was made, in order.
     pub(super) const fn events(self) -> &'static [DonationEvent] {
         match self {
             Self::Paid => &[DonationEvent::Charge, DonationEvent::Settle],
@@ -50,32 +50,32 @@ impl Fate {
     }
 }
 
-/// Who gives.
+/// The donor of a seeded donation.
 pub(super) struct SeedDonor<'a> {
-    /// Nobody where a guest gives.
+    /// The person; `None` for a guest.
     pub(super) person: Option<&'a Person>,
     pub(super) name: Option<String>,
     pub(super) email: Option<String>,
 }
 
-/// Money that arrived for a donation.
+/// The receipt of a seeded donation.
 pub(super) struct SeedReceipt {
     pub(super) id: EndToEndId,
     pub(super) amount: i64,
     pub(super) evidence: Evidence,
     pub(super) at: OffsetDateTime,
-    /// Its movement in the ledger.
+    /// The id of the receipt's movement in the ledger.
     pub(super) movement: Uuid,
     pub(super) refund: Option<Refund>,
 }
 
-/// Money that went back.
+/// The refund of a seeded receipt.
 pub(super) struct Refund {
     pub(super) id: Uuid,
     pub(super) amount: i64,
     pub(super) reason: &'static str,
     pub(super) at: OffsetDateTime,
-    /// Its movement in the ledger.
+    /// The id of the refund's movement in the ledger.
     pub(super) movement: Uuid,
 }
 
@@ -109,17 +109,17 @@ pub(super) struct Batch {
     partidas: Rows,
 }
 
-/// The table of movements of money.
+/// The table of the ledger's movements.
 const LEDGER: &str = "lancamentos";
 
-/// How many rows a batch had.
+/// The numbers of rows that a batch stored.
 pub(super) struct StoredDonations {
-    /// By table.
+    /// The name of each table with its number of rows.
     pub(super) tables: [(&'static str, u64); 7],
 }
 
 impl StoredDonations {
-    /// Movements of money.
+    /// The number of movements in the ledger.
     pub(super) fn movements(&self) -> u64 {
         self.tables.iter().filter(|(table, _)| *table == LEDGER).map(|(_, rows)| rows).sum()
     }
@@ -132,9 +132,9 @@ struct Last {
     at: OffsetDateTime,
 }
 
-/// What led to an event.
+/// The cause of an event.
 struct EventCause<'a> {
-    /// The state before; `None` before the first event.
+    /// The state before the event; `None` for the first event.
     from: Option<DonationStatus>,
     actor: &'a str,
     reason: Option<&'a str>,
@@ -171,7 +171,7 @@ impl Batch {
         }
     }
 
-    /// Stores the rows, each table after those it refers to.
+    /// Stores the rows, table by table, each after the tables that it refers to.
     pub(super) async fn store(self, db: &mut PgConnection) -> Result<StoredDonations, StoreError> {
         Ok(StoredDonations {
             tables: [

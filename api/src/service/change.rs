@@ -13,12 +13,12 @@ use crate::state::Core;
 use crate::store::audit::{self, AuditTarget, Deed};
 use crate::store::{StoreError, outbox};
 
-/// Where changes are made: in a process that serves, or at the command line.
+/// The process that makes a change: one that serves, or a command.
 pub trait Site: Sync {
-    /// The time, and new ids.
+    /// The clock that gives the time of a change and its new ids.
     fn clock(&self) -> &Clock;
 
-    /// Drops what a committed change made obsolete.
+    /// Drops the cached answers that a committed change made obsolete. Cannot fail: what is not dropped now stays in the outbox.
     fn carry_out(&self, invalidation: Invalidation) -> impl Future<Output = ()> + Send;
 }
 
@@ -32,12 +32,12 @@ impl Site for Core {
     }
 }
 
-/// The command line: a database and a clock.
+/// A process that carries out one command and does not serve. It has no Redis and no caches.
 #[derive(Clone, Debug)]
 pub struct CommandLine {
-    /// The database.
+    /// Connections to the database.
     pub db: PgPool,
-    /// The time.
+    /// The clock that gives the time of a change and its new ids.
     pub clock: Clock,
 }
 
@@ -46,11 +46,13 @@ impl Site for CommandLine {
         &self.clock
     }
 
-    /// The command line does not speak to Redis: a process that serves drops what was announced within a second.
+    /// Does nothing, since a command does not speak to Redis: a process that serves reads the outbox within a second and drops the
+    /// answers.
     async fn carry_out(&self, _: Invalidation) {}
 }
 
-/// A change in the making. Without [`Change::commit`] nothing of it happens: neither its rows nor its mail.
+/// A transaction with its actor, its time and the cached answers it makes obsolete. Unless [`Change::commit`] is called, none of
+/// its rows and none of its mail are kept.
 pub struct Change<'a, S = Core> {
     site: &'a S,
     tx: Transaction<'static, Postgres>,
@@ -60,22 +62,22 @@ pub struct Change<'a, S = Core> {
 }
 
 impl<'a> Change<'a> {
-    /// A change that a request makes.
+    /// Begins a change of a request. Fails where the database cannot be reached or too many requests wait for it.
     pub async fn begin(core: &'a Core, actor: Actor) -> Result<Self, StoreError> {
         Ok(Self::on(core, core.db.begin().await?, actor))
     }
 
-    /// A change that no request waits for.
+    /// Begins a change that no request waits for, on a connection of background work.
     pub async fn begin_in_background(core: &'a Core, actor: Actor) -> Result<Self, StoreError> {
         Ok(Self::on(core, core.db.begin_in_background().await?, actor))
     }
 
-    /// What the process works with.
+    /// The state of the process that makes the change.
     pub const fn core(&self) -> &'a Core {
         self.site
     }
 
-    /// Puts a message into the outbox, sealed.
+    /// Puts a sealed message into the outbox. It is sent only if the change is committed.
     pub async fn mail(&mut self, to: Recipient<'_>, mail: &Mail<'_>) -> Result<(), StoreError> {
         let sealed = mail.seal(&self.site.keys.body, &self.site.public_url, to);
         outbox::push_email(&mut self.tx, &sealed, mail.good_until(), self.now).await
@@ -83,7 +85,7 @@ impl<'a> Change<'a> {
 }
 
 impl<'a> Change<'a, CommandLine> {
-    /// A change that somebody makes at the command line.
+    /// Begins a change that somebody makes at the command line.
     pub async fn begin_at_command_line(site: &'a CommandLine) -> Result<Self, StoreError> {
         Ok(Self::on(site, site.db.begin().await?, Actor::Cli))
     }
@@ -94,32 +96,32 @@ impl<'a, S: Site> Change<'a, S> {
         Self { site, tx, actor, now: site.clock().now(), obsolete: Vec::new() }
     }
 
-    /// The transaction's connection.
+    /// The connection on which statements run inside the transaction.
     pub fn db(&mut self) -> &mut PgConnection {
         &mut self.tx
     }
 
-    /// The time of the whole change.
+    /// The time at which the change began; everything that it stores has this time.
     pub const fn now(&self) -> OffsetDateTime {
         self.now
     }
 
-    /// The one who makes it.
+    /// The actor on whose behalf the change is made.
     pub const fn actor(&self) -> Actor {
         self.actor
     }
 
-    /// The same transaction, where `actor` acts from now on.
+    /// Makes `actor` the one who acts in the rest of the transaction.
     pub const fn act_as(&mut self, actor: Actor) {
         self.actor = actor;
     }
 
-    /// A new id.
+    /// A new UUIDv7.
     pub fn new_id(&self) -> Uuid {
         self.site.clock().new_id()
     }
 
-    /// Records in the audit what the actor did to `target`; `detail` is without personal data.
+    /// Records in the audit that the actor did `action` to `target`. `detail` must contain no personal data.
     pub async fn audit(
         &mut self,
         action: &'static str,
@@ -131,17 +133,18 @@ impl<'a, S: Site> Change<'a, S> {
         audit::record(&mut self.tx, id, &deed, now).await
     }
 
-    /// Notes cached answers that the change makes obsolete.
+    /// Notes tags whose cached answers are to be dropped once the change is committed.
     pub fn invalidate(&mut self, tags: impl IntoIterator<Item = Tag>) {
         self.obsolete.extend(tags);
     }
 
-    /// Writes what was noted by [`Change::invalidate`] into the transaction.
+    /// Writes the tags noted by [`Change::invalidate`] to the outbox, inside the transaction, and forgets them.
     pub(super) async fn announce(&mut self) -> Result<Invalidation, StoreError> {
         Invalidation::announce(&mut self.tx, std::mem::take(&mut self.obsolete), self.now).await
     }
 
-    /// Commits, and then drops the cached answers that are obsolete.
+    /// Commits, and then drops the cached answers whose tags were noted. An error means that nothing was stored, unless the
+    /// connection broke during COMMIT: then the change may have been stored.
     pub async fn commit(mut self) -> Result<(), StoreError> {
         if self.obsolete.is_empty() {
             return crate::store::commit(self.tx).await;
@@ -153,7 +156,7 @@ impl<'a, S: Site> Change<'a, S> {
         Ok(())
     }
 
-    /// Rolls back, before the answer goes out.
+    /// Rolls back and waits until the database has done so.
     pub async fn roll_back(self) -> Result<(), StoreError> {
         Ok(self.tx.rollback().await?)
     }

@@ -51,12 +51,12 @@ pub struct DonationOrder {
     pub provedor: Option<Provider>,
 }
 
-/// Who gives.
+/// The donor of a new donation.
 #[derive(Clone, Copy, Debug)]
 pub enum Giver {
-    /// A person with an account.
+    /// A person who is logged in to an account.
     Pessoa(PessoaId),
-    /// Somebody without one.
+    /// A donor who is not logged in.
     Guest {
         /// SHA-256 of the device's id, where the device named one.
         device: Option<[u8; 32]>,
@@ -64,7 +64,7 @@ pub enum Giver {
 }
 
 impl Giver {
-    /// The person, where it is one.
+    /// The id of the person; `None` for a guest.
     pub const fn pessoa(self) -> Option<PessoaId> {
         match self {
             Self::Pessoa(pessoa) => Some(pessoa),
@@ -72,7 +72,7 @@ impl Giver {
         }
     }
 
-    /// Who acts in its events.
+    /// The actor that the donation's first events are recorded with.
     const fn actor(self) -> Actor {
         match self {
             Self::Pessoa(pessoa) => Actor::Pessoa(pessoa),
@@ -80,8 +80,8 @@ impl Giver {
         }
     }
 
-    /// The owner of the idempotency keys that make donations to `campanha`. A guest's key is the device's own where it names one; else
-    /// all guests of a campaign who name none share theirs.
+    /// The owner of the idempotency keys that make donations to `campanha`: the person, or the guest's device. Guests whose devices
+    /// name no id share the keys of the campaign.
     fn key_owner(self, campanha: CampanhaId) -> String {
         match self {
             Self::Pessoa(pessoa) => person_owner(pessoa),
@@ -91,21 +91,21 @@ impl Giver {
     }
 }
 
-/// Where the request for a donation comes from.
+/// The sender of a request for a donation.
 #[derive(Clone, Copy, Debug)]
 pub struct Sender {
-    /// Who gives.
+    /// The donor.
     pub giver: Giver,
-    /// The address of the client, for the access record.
+    /// The client's IP address, for the access record that the Marco Civil requires.
     pub ip: IpAddr,
 }
 
-/// A donation that was made.
+/// A donation as it was made, kept as the result of its idempotency key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Donated {
-    /// The donation.
+    /// The donation, which awaits its payment.
     pub doacao: Doacao,
-    /// Its first charge.
+    /// The first charge of the donation.
     pub cobranca: Pagamento,
 }
 
@@ -135,15 +135,16 @@ pub enum DonationError {
     /// No charge can be made.
     #[error(transparent)]
     Charge(#[from] ChargeError),
-    /// The idempotency key cannot be used.
+    /// The idempotency key cannot be used; nothing was stored.
     #[error(transparent)]
     Idempotency(#[from] IdempotencyError),
-    /// A statement failed.
+    /// A statement of the donation failed; nothing was stored, unless the connection broke during COMMIT.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Makes a donation with its first charge, once per key. Updates no row that another donation touches.
+/// Makes a donation with its first charge, once per key. It updates no row that another donation touches, so donations do not wait
+/// for each other.
 pub async fn create(
     core: Arc<Core>,
     slug: String,
@@ -160,7 +161,8 @@ pub async fn create(
     Ok(donated)
 }
 
-/// The donation that was made with this key and body, if it was. Two look-ups by key, no transaction, no lock.
+/// The donation that was made with this key and body; `None` where there is none, or no such public campaign. Runs two look-ups by
+/// key, without a transaction or a lock.
 pub async fn kept_donation(core: &Core, slug: &str, giver: Giver, attempt: &Attempt) -> Result<Option<Donated>, DonationError> {
     let mut db = core.db.connection().await?;
     let Some(target) = public_target(&mut db, slug).await? else { return Ok(None) };
@@ -171,7 +173,7 @@ pub async fn kept_donation(core: &Core, slug: &str, giver: Giver, attempt: &Atte
     }
 }
 
-/// Where the result of making a donation is kept.
+/// The scope in which the result of making a donation is kept.
 fn creation(giver: Giver, campanha: CampanhaId, attempt: &Attempt) -> Scope {
     Scope { owner: giver.key_owner(campanha), route: "POST /campanhas/{slug}/doacoes", key: attempt.key }
 }
@@ -180,7 +182,7 @@ async fn public_target(db: &mut PgConnection, slug: &str) -> Result<Option<Donat
     Ok(campanhas::donation_target(db, slug).await?.filter(DonationTarget::is_public))
 }
 
-/// Makes a donation in a transaction that the caller ends.
+/// Like [`create`], in a transaction that the caller commits or rolls back.
 pub(super) async fn create_within(
     change: &mut Change<'_>,
     slug: &str,
@@ -305,13 +307,13 @@ pub enum DonorError {
     /// The provider cannot keep the donor as hidden as asked, with the reason for the donor.
     #[error("the provider refuses the visibility")]
     Visibility(&'static str),
-    /// The stored amount of the donation is none that a charge can have.
+    /// The stored amount of the donation is outside the bounds of [`Centavos`], so no further charge can be made.
     #[error("the donation has an amount that no charge can have")]
     Amount(#[source] AmountError),
-    /// The idempotency key cannot be used.
+    /// The idempotency key cannot be used; nothing was changed.
     #[error(transparent)]
     Idempotency(#[from] IdempotencyError),
-    /// A statement failed.
+    /// A statement failed; nothing was changed, unless the connection broke during COMMIT.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -379,7 +381,7 @@ pub async fn update(core: &Core, donation: &Doacao, version: i32, changes: &Dono
     Ok(changed)
 }
 
-/// The owner of the idempotency keys that a donor uses on an existing donation.
+/// The owner of the idempotency keys that a donor uses on an existing donation: the person, or else the donation itself.
 fn donor_owner(donation: &Doacao) -> String {
     donation.pessoa_id.map_or_else(|| format!("doacao:{}", donation.id), person_owner)
 }
@@ -442,7 +444,7 @@ mod tests {
         assert_eq!(serde_json::from_slice::<Donated>(&kept).unwrap(), donated);
     }
 
-    /// Builds before this one kept the HTTP answer. It must not be taken for another result.
+    /// Earlier releases kept the HTTP answer instead of the result. Such a row must not be read as a result.
     #[test]
     fn the_kept_answer_of_an_earlier_build_is_no_result() {
         let kept = r#"{"subject":"00000000-0000-0000-0000-000000000001","location":"/api/v1/doacoes/1","body":"{}"}"#;

@@ -1,4 +1,4 @@
-//! Requests that may be sent again: one effect, and the same result each time.
+//! Requests that clients may send again: the first has the effect, and every repetition gets the result of the first.
 
 use std::pin::Pin;
 
@@ -12,10 +12,10 @@ use crate::state::Core;
 use crate::store::idempotency::{self as store, Scope};
 use crate::store::{LockClass, StoreError, try_lock};
 
-/// An `Idempotency-Key` with what it was sent with.
+/// An `Idempotency-Key` with the hash of the body that it was sent with.
 #[derive(Clone, Copy, Debug)]
 pub struct Attempt {
-    /// The key.
+    /// The value of the header.
     pub key: Uuid,
     /// SHA-256 of the canonical body.
     pub fingerprint: [u8; 32],
@@ -24,14 +24,14 @@ pub struct Attempt {
 /// The result of an operation that has one effect per key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome<T> {
-    /// This request had the effect.
+    /// The result of this request, which had the effect.
     New(T),
-    /// An earlier request with the same key and body had it; this is the result that was kept.
+    /// The kept result of an earlier request with the same key and body.
     Repeated(T),
 }
 
 impl<T> Outcome<T> {
-    /// The result, where this request had the effect.
+    /// The result if this request had the effect; `None` for a repetition.
     pub const fn as_new(&self) -> Option<&T> {
         match self {
             Self::New(result) => Some(result),
@@ -39,7 +39,7 @@ impl<T> Outcome<T> {
         }
     }
 
-    /// The result.
+    /// The result, whether new or repeated.
     pub fn into_result(self) -> T {
         match self {
             Self::New(result) | Self::Repeated(result) => result,
@@ -50,28 +50,29 @@ impl<T> Outcome<T> {
 /// Why a key cannot be used now.
 #[derive(Debug, thiserror::Error)]
 pub enum IdempotencyError {
-    /// A request with the same key is being worked on.
+    /// Another request with the same key is in progress, or one whose key shares its lock.
     #[error("a request with this key is in flight")]
     InFlight,
-    /// The key was used with another body.
+    /// An earlier request used the key with another body.
     #[error("the key was used with another body")]
     Reused,
-    /// The kept result cannot be read: its key is gone, or a release with another form of it wrote it.
+    /// The kept result cannot be read: the key that sealed it is no longer in the key ring, or another release wrote it in another
+    /// form.
     #[error("the kept result cannot be read with the keys and the code of this process")]
     Sealed,
-    /// The result cannot be written to be kept.
+    /// The result cannot be serialised to JSON, so it cannot be kept. The caller must roll the effect back.
     #[error("the result cannot be written")]
     Unwritable(#[source] serde_json::Error),
-    /// A statement failed.
+    /// The lock could not be taken, or the kept result could not be read or stored.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// An operation at work in a change. On the heap, since the future is large and those around it would each hold a copy.
+/// The future of an operation inside a change. It is boxed because it is large and each future around it would hold a copy.
 pub type Work<'c, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'c>>;
 
-/// Does `work` once per key in the transaction of `change`, keeps its result there, and ends the transaction: it commits a success and
-/// rolls a failure back.
+/// Runs `work` if the key has no kept result, and keeps the result in the same transaction. Then commits if that worked, and rolls
+/// back if it failed.
 pub async fn run<'a, T, E>(
     mut change: Change<'a>,
     scope: &Scope,
@@ -86,7 +87,7 @@ where
     change.conclude(outcome).await
 }
 
-/// Like [`run`], in a transaction that the caller ends.
+/// Like [`run`], in a transaction that the caller commits or rolls back.
 pub async fn run_within<'a, T, E>(
     change: &mut Change<'a>,
     scope: &Scope,
@@ -105,9 +106,10 @@ where
     Ok(Outcome::New(result))
 }
 
-/// Takes the key for the rest of the transaction: the kept result, or nothing where the effect is still to be made.
+/// Locks the key until the transaction ends and returns its kept result; `None` means that the effect is still to be made.
 ///
-/// The lock is tried, not waited for. The row is read under the lock, so an effect that was committed a moment before is seen.
+/// Does not wait for the lock: if another request has it, the error is [`IdempotencyError::InFlight`]. The result is read under the
+/// lock, so one that was committed a moment before is found.
 async fn claim<T: DeserializeOwned>(change: &mut Change<'_>, scope: &Scope, attempt: &Attempt) -> Result<Option<T>, IdempotencyError> {
     if !try_lock(change.db(), LockClass::Idempotency, scope.lock_id()).await? {
         return Err(IdempotencyError::InFlight);
@@ -115,7 +117,7 @@ async fn claim<T: DeserializeOwned>(change: &mut Change<'_>, scope: &Scope, atte
     kept(change.core(), change.db(), scope, attempt).await
 }
 
-/// The kept result of a key, for looking only: a request in flight may be about to keep one.
+/// The kept result of a key, without a lock: `None` may also mean that another request is about to keep one.
 pub async fn kept<T: DeserializeOwned>(
     core: &Core,
     db: &mut PgConnection,
@@ -130,7 +132,7 @@ pub async fn kept<T: DeserializeOwned>(
     serde_json::from_slice(&plain).map(Some).map_err(|_| IdempotencyError::Sealed)
 }
 
-/// Keeps the result in the transaction of its effect.
+/// Stores the sealed result in the transaction of its effect.
 async fn keep(change: &mut Change<'_>, scope: &Scope, attempt: &Attempt, result: &impl Serialize) -> Result<(), IdempotencyError> {
     let plain = serde_json::to_vec(result).map_err(IdempotencyError::Unwritable)?;
     let sealed = change.core().keys.body.seal(&plain, &context(scope));

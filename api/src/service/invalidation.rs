@@ -1,5 +1,5 @@
-//! Telling the caches that something changed: written with the change, carried out right after it, and by a background task
-//! until Redis has acknowledged it.
+//! Tells the caches that something changed. The tags are written to the outbox in the transaction of the change and dropped right
+//! after COMMIT; a background task drops them again until Redis has acknowledged it.
 
 use sqlx::PgConnection;
 use time::OffsetDateTime;
@@ -12,25 +12,26 @@ use crate::store::{StoreError, outbox};
 #[must_use = "what is not carried out is noticed a moment later only"]
 #[derive(Debug)]
 pub struct Invalidation {
-    /// Nothing where there is nothing to drop.
+    /// The number of the outbox message; `None` if there are no tags.
     message: Option<i64>,
     tags: Vec<Tag>,
 }
 
 impl Invalidation {
-    /// Writes them in the change's own transaction.
+    /// Writes `tags` to the outbox in the transaction of the change.
     pub async fn announce(db: &mut PgConnection, tags: Vec<Tag>, now: OffsetDateTime) -> Result<Self, StoreError> {
         let message = if tags.is_empty() { None } else { Some(outbox::push_drops(db, &write(&tags), now).await?) };
         Ok(Self { message, tags })
     }
 
-    /// Invalidation them everywhere, after the commit. What Redis does not take in time stays in the outbox.
+    /// Drops the tags in every process and in Redis, after COMMIT. If Redis does not acknowledge it, the message stays in the
+    /// outbox.
     pub async fn carry_out(self, core: &Core) {
         if let Some(message) = self.message
             && core.cache.drop_tags(&self.tags).await
             && let Ok(mut db) = core.db.connection().await
         {
-            // Where this fails they are dropped once more, which harms nobody.
+            // If this fails, the tags are dropped once more, which does no harm.
             let _ = outbox::finish(&mut db, message).await;
         }
     }

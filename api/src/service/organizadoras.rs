@@ -56,10 +56,10 @@ pub enum CreateOrganizadoraError {
     /// The slug is taken.
     #[error("the slug is taken")]
     SlugTaken,
-    /// The person who makes it cannot be made its owner.
+    /// The person who makes it cannot become its owner, for instance because the account was suspended meanwhile.
     #[error("the owner cannot become a member")]
     Owner(#[source] MemberError),
-    /// A statement failed.
+    /// A statement failed; no organisation was made, unless the connection broke during COMMIT.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -85,7 +85,8 @@ impl From<InsertError> for CreateOrganizadoraError {
     }
 }
 
-/// Makes an organisation; whoever makes it owns it. Development verifies it at once, production leaves that to a person.
+/// Makes an organisation that `owner` owns. In development it is verified at once; in production a person verifies it later. A slug
+/// made from the name gets a suffix if it is taken.
 pub async fn create(core: &Core, owner: PessoaId, new: &NewOrganizadora) -> Result<Organizadora, CreateOrganizadoraError> {
     let situacao = match core.profile {
         Profile::Development => OrganizadoraStatus::Verificada,
@@ -107,7 +108,7 @@ pub async fn create(core: &Core, owner: PessoaId, new: &NewOrganizadora) -> Resu
         store::insert_pix_key(change.db(), &pix_key_row(core, id, owner, key, now), now).await?;
     }
     change.audit("organizadora.criada", id, serde_json::json!({})).await?;
-    // Nobody may have looked for it before it was there, but the list is another.
+    // An earlier look-up may have cached that there is no such organisation; the list has one more.
     change.invalidate([Tag::organizadora(&made.slug), Tag::organizadoras()]);
     change.commit().await?;
     Ok(made)
@@ -128,15 +129,15 @@ fn pix_key_row<'a>(core: &Core, id: OrganizadoraId, by: PessoaId, new: &'a NewKe
 /// Why an organisation did not change.
 #[derive(Debug, thiserror::Error)]
 pub enum UpdateOrganizadoraError {
-    /// It was changed by somebody else.
+    /// The organisation has another version than the caller named: somebody else changed it.
     #[error("the organizadora has another version")]
     Stale,
-    /// A statement failed.
+    /// A statement failed; nothing was changed, unless the connection broke during COMMIT.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Changes an organisation where `version` is still the current one.
+/// Renames an organisation if `version` is still its current version; without `nome` only the version is raised.
 pub async fn update(
     core: &Core,
     id: OrganizadoraId,
@@ -163,16 +164,16 @@ pub enum SetPixKeyError {
     /// The password is not the person's.
     #[error("wrong password")]
     WrongPassword,
-    /// Who asks became an owner too recently.
+    /// The person who asks became an owner too recently to change the key.
     #[error("a recent dona cannot change the key before {until}")]
     RecentOwner {
-        /// When she can.
+        /// The time from which she may change it.
         until: OffsetDateTime,
     },
-    /// Hashing was refused.
+    /// The password could not be checked, for instance because too many wait for it.
     #[error(transparent)]
     Passwords(#[from] PasswordsError),
-    /// A statement failed.
+    /// A statement failed; the key was not set, unless the connection broke during COMMIT.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -187,8 +188,8 @@ impl From<AccountError> for SetPixKeyError {
     }
 }
 
-/// Sets the PIX key, after the password was entered once more. The first key counts at once; a change waits out the
-/// cool-down, and every owner is told, former ones of the last 30 days included.
+/// Sets the PIX key, if `password` is the password of `by`, and returns the key in force and those that wait. The first key counts
+/// at once; a later one after the cool-down. Every owner gets a letter, and everyone who was one in the last 30 days.
 pub async fn set_pix_key(
     core: &Core,
     id: OrganizadoraId,
@@ -216,19 +217,19 @@ pub async fn set_pix_key(
     Ok(keys)
 }
 
-/// For how long somebody who was an owner still hears of what happens to owners and the PIX key.
+/// Time for which a former owner still gets letters about the owners and the PIX key.
 pub const FORMER_OWNERS: Duration = Duration::days(30);
 
-/// Until when `pessoa` may neither remove older owners nor change the PIX key: the cool-down after she became an owner beside or after
-/// others, who by then have read the letter about her. `None` where she may, and for the first owner.
+/// The time until which `pessoa` may neither remove older owners nor change the PIX key; `None` where she may. It is the cool-down
+/// after she became an owner, so that the other owners have time to read the letter about her. The first owner has no such time.
 async fn restricted_until(change: &mut Change<'_>, id: OrganizadoraId, pessoa: PessoaId) -> Result<Option<OffsetDateTime>, StoreError> {
     let (core, now) = (change.core(), change.now());
     let since = members::later_owner_since(change.db(), id, pessoa, now - FORMER_OWNERS).await?;
     Ok(since.map(|since| since + core.pix_key_cool_down()).filter(|until| *until > now))
 }
 
-/// Refuses to take the role `dona` of `pessoa` away where `by` is a recent owner and `pessoa` has been one for longer. Whether `pessoa` is an
-/// owner now.
+/// Checks that `by` may take the role `dona` from `pessoa`, and returns whether `pessoa` has it. The error is
+/// [`MemberError::RecentOwner`] if `by` is a recent owner and `pessoa` has been one for longer.
 async fn guard_owner(change: &mut Change<'_>, id: OrganizadoraId, by: PessoaId, pessoa: PessoaId) -> Result<bool, MemberError> {
     let Some(theirs) = members::owner_since(change.db(), id, pessoa).await? else { return Ok(false) };
     if let Some(until) = restricted_until(change, id, by).await?
@@ -239,7 +240,7 @@ async fn guard_owner(change: &mut Change<'_>, id: OrganizadoraId, by: PessoaId, 
     Ok(true)
 }
 
-/// Writes to every owner, and to those who were owners lately.
+/// Sends `mail` to every owner, and to everyone who was one in the last 30 days ([`FORMER_OWNERS`]).
 async fn tell_owners(change: &mut Change<'_>, id: OrganizadoraId, mail: &Mail<'_>) -> Result<(), StoreError> {
     let now = change.now();
     for (name, address) in members::owners_to_tell(change.db(), id, now - FORMER_OWNERS).await? {
@@ -248,7 +249,7 @@ async fn tell_owners(change: &mut Change<'_>, id: OrganizadoraId, mail: &Mail<'_
     Ok(())
 }
 
-/// Adds a member and tells them; of a new owner every owner is told.
+/// Adds a member and sends them a letter. If the role is `dona`, every owner gets a letter as well.
 pub async fn add_member(core: &Core, id: OrganizadoraId, by: PessoaId, pessoa: PessoaId, role: Role) -> Result<MemberRow, MemberError> {
     let mut change = Change::begin(core, Actor::Pessoa(by)).await?;
     let now = change.now();
@@ -268,7 +269,7 @@ pub async fn add_member(core: &Core, id: OrganizadoraId, by: PessoaId, pessoa: P
     Ok(member)
 }
 
-/// Changes a member's role. Every owner is told where that makes or unmakes one.
+/// Changes a member's role. Every owner gets a letter if the member becomes an owner or ceases to be one.
 pub async fn change_member(core: &Core, id: OrganizadoraId, by: PessoaId, pessoa: PessoaId, role: Role) -> Result<MemberRow, MemberError> {
     let mut change = Change::begin(core, Actor::Pessoa(by)).await?;
     let now = change.now();
@@ -293,7 +294,7 @@ pub async fn change_member(core: &Core, id: OrganizadoraId, by: PessoaId, pessoa
     Ok(member)
 }
 
-/// Removes a member. Every owner is told where she was one, herself included.
+/// Removes a member. If she was an owner, every owner gets a letter, herself included.
 pub async fn remove_member(core: &Core, id: OrganizadoraId, by: PessoaId, pessoa: PessoaId) -> Result<(), MemberError> {
     let mut change = Change::begin(core, Actor::Pessoa(by)).await?;
     let now = change.now();

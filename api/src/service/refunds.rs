@@ -1,4 +1,4 @@
-//! Money that goes back. Under `pix_estatico` this records what the organizadora did at its bank.
+//! Refunds. Under `pix_estatico` no money moves here: a refund records what the organizadora did at its bank.
 
 use std::sync::Arc;
 
@@ -40,13 +40,13 @@ pub struct RefundOrder {
 /// A refund that was recorded, and what became of the donation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refunded {
-    /// The refund.
+    /// The refund as it was stored.
     pub devolucao: Devolucao,
-    /// The donation's state afterwards.
+    /// The state of the donation after the refund.
     pub situacao: DonationStatus,
-    /// What went back of the donation so far, in centavos.
+    /// The sum of what went back of the donation so far, in centavos; surplus is not part of it.
     pub devolvido_centavos: i64,
-    /// Whether it is of a surplus payment, which changes neither the donation nor the campaign's total.
+    /// Whether the refunded receipt is surplus. Then neither the donation nor the campaign's totals change.
     pub excedente: bool,
 }
 
@@ -71,13 +71,13 @@ pub enum RefundError {
     /// The payment is too long ago.
     #[error("the refund window is over")]
     TooLate,
-    /// The donation is in a state in which nothing goes back.
+    /// The donation is in a state in which nothing can be refunded.
     #[error("not legal in state {0:?}")]
     Transition(DonationStatus),
     /// The idempotency key cannot be used.
     #[error(transparent)]
     Idempotency(#[from] IdempotencyError),
-    /// A statement failed.
+    /// A statement of the refund failed; nothing was recorded, unless the connection broke during COMMIT.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

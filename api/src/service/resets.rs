@@ -1,5 +1,5 @@
-//! Asking for a new password. The answer comes before anybody has looked whether there is an account, so what was accepted is not
-//! given up because the database is busy or away.
+//! Requests for a new password. The client is answered before the account is looked up, so a request that was accepted is tried
+//! again while the database is busy or away.
 
 use std::time::{Duration, Instant};
 
@@ -14,12 +14,13 @@ use crate::telemetry::chain;
 
 /// Time for which a code is valid.
 const RESET_CODE_LIFE: time::Duration = time::Duration::minutes(30);
-/// Time after which a request is given up: the person has given up too, or asked again.
+/// Time after which a request is given up; by then the person has given up too, or has asked again.
 const GIVE_UP_AFTER: Duration = Duration::from_mins(15);
-/// Time between two tries.
+/// Time between two tries to prepare the message of one request.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Accepts a request, or refuses it where too many wait, alike whether the address has an account or not.
+/// Accepts a request, to be carried out after the answer. Fails with [`StoreError::Crowded`] if too many wait. The result does not
+/// tell whether the address has an account.
 pub fn accept(state: &AppState, email: Email) -> Result<(), StoreError> {
     let permit = state.resets.enter().ok_or(StoreError::Crowded)?;
     let core = AppState::clone(state);
@@ -30,8 +31,8 @@ pub fn accept(state: &AppState, email: Email) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Tries until it is done, and once more when a stop is asked for. A commit of which nobody knows whether it happened is repeated:
-/// two messages help, none does not.
+/// Tries until the message is in the outbox, and gives up after [`GIVE_UP_AFTER`], on a fault, or after one more try when the
+/// process is to stop. After a COMMIT without an answer it tries again: two messages are better than none.
 async fn carry_out(core: &Core, email: &Email) {
     let began = Instant::now();
     loop {
@@ -47,7 +48,8 @@ async fn carry_out(core: &Core, email: &Email) {
     }
 }
 
-/// Sends a code to set a new password, where the address has an account. Of background work, since nobody waits for it.
+/// Puts a message with a code to set a new password into the outbox, if the address has an active account. Uses a connection of
+/// background work, since no request waits for it.
 pub async fn send(core: &Core, email: &Email) -> Result<(), StoreError> {
     let token = random_hex();
     let mut change = Change::begin_in_background(core, Actor::Guest).await?;

@@ -1,5 +1,5 @@
-//! A donation from sign-up to confirmation in one transaction that is rolled back: whether every statement works here, with the
-//! rights of this role, through this pooler, on this schema.
+//! Makes a donation, from sign-up to confirmation, in one transaction and rolls it back. This tests that every statement works with
+//! the rights of this role, through this pooler and on this schema.
 
 use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr};
@@ -33,7 +33,7 @@ use crate::store::organizadoras::{self, NewPixKey, OrganizadoraRow};
 use crate::store::pessoas::{self, NewSignUp};
 use crate::store::{check_deferred, ledger, members, pagamentos, totals};
 
-/// The steps of the self-test, each of which can fail.
+/// The steps of the self-test, in the order in which they run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SelfTestStep {
     /// Reaching the database.
@@ -50,7 +50,7 @@ pub enum SelfTestStep {
     Repetition,
     /// The payment arrives.
     Confirmation,
-    /// What is checked at COMMIT only.
+    /// The constraints that are otherwise checked at COMMIT hold.
     Balance,
     /// The totals are read.
     Totals,
@@ -73,14 +73,14 @@ texts!(SelfTestStep {
 
 /// Why a donation would not work here.
 #[derive(Debug, thiserror::Error)]
-#[error("the rehearsal of a donation failed at {}", step.as_str())]
+#[error("the self-test of a donation failed at {}", step.as_str())]
 pub struct SelfTestError {
-    /// Where.
+    /// The step that failed.
     pub step: SelfTestStep,
     source: Box<dyn Error + Send + Sync>,
 }
 
-/// Something that works elsewhere gave another answer than it does there.
+/// A statement succeeded, but its answer was not the one that the self-test expects.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Unexpected(&'static str);
@@ -99,7 +99,7 @@ fn holds(what: bool, otherwise: &'static str) -> Result<(), Unexpected> {
     if what { Ok(()) } else { Err(Unexpected(otherwise)) }
 }
 
-/// Runs everything once and undoes it. What is left are gaps in sequences of row numbers that nobody is shown.
+/// Runs every step once and rolls back. What remains are gaps in the sequences of row numbers, which nobody is shown.
 pub async fn run(core: &Core) -> Result<(), SelfTestError> {
     let mut change = Change::begin_in_background(core, Actor::Guest).await.at(SelfTestStep::Connection)?;
     let donated = donate(&mut change).await;
@@ -108,7 +108,7 @@ pub async fn run(core: &Core) -> Result<(), SelfTestError> {
 }
 
 async fn donate(change: &mut Change<'_>) -> Result<(), SelfTestError> {
-    // Of its own in each process: two that test at once must not wait for each other's unique rows.
+    // Each run has its own id: two processes that test at once must not wait for each other's unique rows.
     let id = change.new_id();
     let slug = Slug::parse(&format!("ensaio-{}", id.simple())).at(SelfTestStep::Connection)?;
     let owner = sign_up(change, id).await.at(SelfTestStep::Account)?;
@@ -134,7 +134,7 @@ async fn sign_up(change: &mut Change<'_>, id: Uuid) -> Attempted<PessoaId> {
         pessoa_id: PessoaId(id),
         nome: Name::parse("Ensaio")?,
         email: Email::parse(&format!("ensaio-{}@doacoes.invalid", id.simple()))?,
-        // Nothing hashes to it.
+        // No password hashes to this.
         senha_hash: "-".to_owned(),
         aviso_privacidade: PRIVACY_NOTICE.to_owned(),
     };
@@ -171,7 +171,7 @@ async fn organise(change: &mut Change<'_>, slug: &Slug, owner: PessoaId) -> Atte
     Ok(id)
 }
 
-/// A number drawn at random, with its check digits.
+/// A random CNPJ with valid check digits, so that no two runs use the same.
 fn cnpj() -> Result<Cnpj, CnpjError> {
     Cnpj::with_check_digits(random_hex().get(..12).unwrap_or_default())
 }
@@ -194,16 +194,16 @@ async fn publish(change: &mut Change<'_>, slug: &Slug, organizadora: Organizador
     ledger::open_campanha(change.db(), id).await?;
     let published = campanhas::advance(change.db(), id, CampaignStatus::Rascunho, CampaignStatus::Publicada, now).await?;
     holds(published, "the campaign cannot be published")?;
-    // Announced only: nobody has seen what is about to be undone.
+    // Written to the outbox to test that; nothing is dropped, since nobody has seen what is about to be rolled back.
     change.invalidate([Tag::campaign(slug.as_str())]);
     let _ = change.announce().await?;
     Ok(())
 }
 
-/// How much is given.
+/// The amount of the donation, in centavos.
 const AMOUNT: i64 = 100;
 
-/// A guest's donation with its charge, records and kept result, and the same request once more.
+/// Makes a guest's donation and sends the same request once more, which must give the same result.
 async fn give(change: &mut Change<'_>, slug: &Slug) -> Result<DoacaoId, SelfTestError> {
     let attempt = Attempt { key: change.new_id(), fingerprint: sha256(slug.as_str().as_bytes()) };
     let Outcome::New(first) = give_once(change, slug, &attempt).await.at(SelfTestStep::Donation)? else {

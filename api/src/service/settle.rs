@@ -1,4 +1,4 @@
-//! Money that arrived. Whatever says so, the same transaction credits it once.
+//! Payments that arrived. Whether a provider or a member says so, one transaction records and credits each of them once.
 
 use std::sync::Arc;
 
@@ -29,42 +29,42 @@ const CLOCK_SKEW: Duration = Duration::minutes(5);
 /// People often know only the day of a payment.
 const DAY: Duration = Duration::days(1);
 
-/// What says that money arrived.
+/// A statement by a provider or a member that a payment arrived.
 #[derive(Clone, Debug)]
 pub struct Proof {
-    /// How much.
+    /// The amount that arrived.
     pub valor: Centavos,
-    /// When.
+    /// When it arrived.
     pub horario: OffsetDateTime,
     /// The bank's name for the payment, where it is known.
     pub e2eid: Option<EndToEndId>,
     /// What kind of proof it is.
     pub evidencia: Evidence,
-    /// Why somebody declares it.
+    /// The reason that a member gave for declaring it.
     pub justificativa: Option<Reason>,
-    /// Who declares it.
+    /// The member who declares it; `None` for a provider.
     pub registrado_por: Option<PessoaId>,
 }
 
-/// What became of it.
+/// The result of a proof.
 #[derive(Clone, Debug)]
 pub struct Settled {
     /// The donation afterwards.
     pub doacao: Doacao,
-    /// The receipt.
+    /// The receipt as it is stored.
     pub recebimento: Receipt,
-    /// False where the same receipt was told before.
+    /// False if the same payment was recorded before; then nothing was credited.
     pub fresh: bool,
 }
 
 /// A receipt that a member confirmed, and what became of the donation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confirmed {
-    /// The donation.
+    /// The id of the donation.
     pub doacao: DoacaoId,
-    /// Its state afterwards.
+    /// The state of the donation after the confirmation.
     pub situacao: DonationStatus,
-    /// The receipt.
+    /// The receipt as it was stored.
     pub recebimento: Receipt,
 }
 
@@ -74,33 +74,34 @@ pub enum SettleError {
     /// There is no such charge or donation.
     #[error("no such charge")]
     NotFound,
-    /// The end-to-end id belongs to another charge, or to this one with another amount; or a member tells what was told before.
+    /// The end-to-end id is recorded for another charge or with another amount, or a member confirms a payment that is recorded.
     #[error("the end-to-end id is taken")]
     ReceiptTaken,
-    /// A member typed an end-to-end id that differs from a recorded one in nothing but the case of letters.
+    /// A member typed an end-to-end id that differs from a recorded one only in the case of letters.
     #[error("the end-to-end id differs from a recorded one only in letter case")]
     ReceiptCase {
-        /// The recorded one.
+        /// The recorded end-to-end id.
         known: String,
     },
-    /// A member confirms a paid donation without the end-to-end id that would tell the payments apart.
+    /// The donation is paid and the proof has no end-to-end id, so this payment cannot be told from the recorded one.
     #[error("the donation has a receipt, and the confirmation has no end-to-end id")]
     ReceiptUnnamed,
     /// The donation is in a state in which money cannot arrive.
     #[error("not legal in state {0:?}")]
     Transition(DonationStatus),
-    /// The receipt lies in the future, or before the donation.
+    /// The payment is more than 5 minutes in the future, or more than a day older than the donation.
     #[error("the time of the receipt cannot be")]
     Time,
     /// The idempotency key cannot be used.
     #[error(transparent)]
     Idempotency(#[from] IdempotencyError),
-    /// A statement failed.
+    /// A statement failed; nothing was credited, unless the connection broke during COMMIT.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Takes the provider's word for the charge of `txid`. The same receipt told twice counts once and answers the same.
+/// Records a payment that the provider reports for the charge of `txid`. A payment that is reported twice counts once and gives the
+/// same result.
 pub async fn by_provider(core: Arc<Core>, txid: Txid, proof: Proof) -> Result<Settled, SettleError> {
     let mut change = Change::begin(&core, Actor::Psp).await?;
     let settled = settle_txid(&mut change, &txid, &proof).await;
@@ -116,7 +117,7 @@ async fn settle_txid(change: &mut Change<'_>, txid: &Txid, proof: &Proof) -> Res
     settle(change, payment, proof).await
 }
 
-/// Takes the word of a member of the organizadora, once per key.
+/// Records a payment that a member of the organizadora confirms for the newest charge of a donation, once per key.
 pub async fn by_member(
     core: Arc<Core>,
     doacao: DoacaoId,
@@ -144,14 +145,15 @@ async fn confirm(change: &mut Change<'_>, doacao: DoacaoId, proof: Proof) -> Res
     Ok(Confirmed { doacao, situacao: settled.doacao.situacao, recebimento: settled.recebimento })
 }
 
-/// Counts a confirmation. A surplus confirms nothing.
+/// Counts a confirmed donation in the metrics. A surplus payment confirms none.
 fn count(core: &Core, receipt: &Receipt) {
     if receipt.conciliacao != Reconciliation::Duplicada {
         core.metrics.donations(DonationStatus::Confirmada, 1);
     }
 }
 
-/// Credits a receipt: the donation's first one confirms it, every further one is held to be returned.
+/// Records a payment for a charge. The first payment of a donation confirms it; every further one is surplus and held to be
+/// returned. A payment that is recorded already changes nothing (`fresh` is false).
 pub(super) async fn settle(change: &mut Change<'_>, payment: PagamentoId, proof: &Proof) -> Result<Settled, SettleError> {
     let now = change.now();
     let charge = donations::lock_for_settlement(change.db(), payment).await?.ok_or(SettleError::NotFound)?;
@@ -173,7 +175,7 @@ pub(super) async fn settle(change: &mut Change<'_>, payment: PagamentoId, proof:
         if proof.evidencia == Evidence::Declarada {
             return Err(SettleError::ReceiptTaken);
         }
-        // The bank tells what a member confirmed before without its id: one payment.
+        // A member confirmed this payment before, without its id; now the bank gives the id. It is one payment.
         let told = pagamentos::Told { e2eid: &e2eid, horario: proof.horario, evidencia: proof.evidencia };
         pagamentos::identify_receipt(change.db(), &declared.e2eid, &told, now).await?;
         return Ok(Settled { doacao: before, recebimento: Receipt { e2eid: e2eid.as_str().to_owned(), ..declared }, fresh: false });
@@ -192,7 +194,7 @@ pub(super) async fn settle(change: &mut Change<'_>, payment: PagamentoId, proof:
         registrado_por: proof.registrado_por,
     };
     if !pagamentos::insert_receipt(change.db(), &receipt, now).await? {
-        // Another charge's receipt with the same id was committed since it was looked up.
+        // Since the look-up above, a receipt of another charge with the same id was committed.
         return Err(SettleError::ReceiptTaken);
     }
     if first {
@@ -213,8 +215,8 @@ pub(super) async fn settle(change: &mut Change<'_>, payment: PagamentoId, proof:
     Ok(Settled { doacao, recebimento, fresh: true })
 }
 
-/// What a receipt that is recorded already means for `proof`: the same payment, told again, or an error. `None` where it is another
-/// payment.
+/// Compares `proof` with a recorded receipt: the result if both are the same payment, `None` if they are two payments, and an error
+/// if they contradict each other.
 fn same_payment(
     known: Receipt,
     e2eid: &EndToEndId,

@@ -1,7 +1,8 @@
 //! Stopping a fraud from the command line: suspending a person or an organisation, and hiding a message; each with its way back.
 //!
-//! Each is one transaction with its audit record (state before and after, and the reason) and the announcement to the caches. A
-//! process that serves carries the announcement out within a second, since the command line does not speak to Redis.
+//! Each operation is one transaction. It changes the state, records the states before and after with the reason in the audit, and
+//! writes to the outbox which cached answers are obsolete. The command line does not speak to Redis, so a process that serves drops
+//! them, within a second.
 
 use super::change::{Change, CommandLine};
 use crate::cache::Tag;
@@ -19,22 +20,22 @@ type CliChange<'a> = Change<'a, CommandLine>;
 
 const SUSPENDED_ORGANIZADORA: &str = "organizadora.suspensa";
 
-/// What became of a change of state.
+/// The result of a change of state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatusChange<S> {
-    /// It changed.
+    /// The state was changed.
     Changed {
-        /// The state before.
+        /// The state before the change.
         from: S,
-        /// The state after.
+        /// The state after the change.
         to: S,
     },
-    /// It was in this state already; nothing was written.
+    /// The target was in this state already; nothing was written, not even to the audit.
     Already(S),
 }
 
 impl<S> StatusChange<S> {
-    /// The same change with each state mapped.
+    /// Maps each state by `tell`.
     pub fn map<T>(self, tell: impl Fn(S) -> T) -> StatusChange<T> {
         match self {
             Self::Changed { from, to } => StatusChange::Changed { from: tell(from), to: tell(to) },
@@ -43,22 +44,22 @@ impl<S> StatusChange<S> {
     }
 }
 
-/// Why nothing changed.
+/// Why a suspension, a reinstatement or a change of a message failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SuspensionError {
-    /// There is nothing of this name.
+    /// There is no such person, organizadora or donation; the text names which of them was looked for.
     #[error("there is no such {0}")]
     NotFound(&'static str),
-    /// The donation has no message.
+    /// The donation whose message is to be hidden has none.
     #[error("the donation has no message")]
     NoMessage,
-    /// A statement failed.
+    /// A statement of the suspension failed; nothing was changed, unless the connection broke during COMMIT.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Ends every session of a person and lets them open no other; their reset codes are worth nothing any more. Their donations, and
-/// what they are a member of, stay as they are.
+/// Ends every session of a person, stops them from logging in, and voids their codes to reset the password. Their donations and
+/// memberships stay as they are.
 pub async fn suspend_person(site: &CommandLine, who: &PessoaRef, reason: &Reason) -> Result<StatusChange<PessoaStatus>, SuspensionError> {
     set_person(site, who, PessoaStatus::Suspensa, reason).await
 }
@@ -94,8 +95,8 @@ async fn set_person(
     Ok(StatusChange::Changed { from, to })
 }
 
-/// Hides an organisation with all of its campaigns, which take no donations and are not published meanwhile. Payments that arrive
-/// all the same are recorded, and can be confirmed and refunded.
+/// Hides an organisation and all of its campaigns. While it is suspended they take no donations and none can be published. Payments
+/// that arrive all the same are recorded, and can be confirmed and refunded.
 pub async fn suspend_organizadora(
     site: &CommandLine,
     slug: &Slug,
@@ -112,7 +113,7 @@ pub async fn suspend_organizadora(
     Ok(outcome)
 }
 
-/// Gives a suspended organisation the state that it had before; `pendente` where nothing says which that was.
+/// Gives a suspended organisation back the state that the audit says it had before; `pendente` where the audit has no record.
 pub async fn reinstate_organizadora(
     site: &CommandLine,
     slug: &Slug,
@@ -136,7 +137,7 @@ async fn find_organizadora(change: &mut CliChange<'_>, slug: &Slug) -> Result<or
     organizadoras::lock(change.db(), slug.as_str()).await?.ok_or(SuspensionError::NotFound("organizadora"))
 }
 
-/// What changes of an organisation.
+/// A change of the state of a locked organisation, with the audit's name for it.
 struct OrganizadoraStep<'a> {
     slug: &'a Slug,
     locked: organizadoras::LockedOrganizadora,
@@ -158,7 +159,7 @@ impl OrganizadoraStep<'_> {
     }
 }
 
-/// Hides the message of a donation from the feed, and each that its donor puts in its place. The donor still sees it.
+/// Hides the message of a donation from the feed, as well as every message that its donor replaces it by. The donor still sees it.
 pub async fn hide_message(site: &CommandLine, id: DoacaoId, reason: &Reason) -> Result<StatusChange<MessageStatus>, SuspensionError> {
     set_message(site, id, MessageStatus::Oculta, reason).await
 }
@@ -194,7 +195,7 @@ async fn set_message(
     Ok(StatusChange::Changed { from: locked.situacao, to })
 }
 
-/// Records `action` on `target` with the states before and after.
+/// Records `action` on `target` in the audit, with the states before and after and the reason.
 async fn record(
     change: &mut CliChange<'_>,
     (action, target): (&'static str, AuditTarget),

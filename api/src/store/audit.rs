@@ -7,21 +7,21 @@ use uuid::Uuid;
 use super::StoreError;
 use crate::domain::ids::{CampanhaId, DoacaoId, OrganizadoraId, PessoaId};
 
-/// What a deed was done to.
+/// The thing or person that an audited action was done to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuditTarget {
-    /// A campaign.
+    /// A campaign, by id.
     Campanha(CampanhaId),
-    /// A donation.
+    /// A donation, by id.
     Doacao(DoacaoId),
-    /// An organisation.
+    /// An organisation, by id.
     Organizadora(OrganizadoraId),
-    /// A person.
+    /// A person, by id.
     Pessoa(PessoaId),
 }
 
 impl AuditTarget {
-    /// The text of the column `alvo_tipo`.
+    /// The value of the column `alvo_tipo`.
     const fn kind(self) -> &'static str {
         match self {
             Self::Campanha(_) => "campanha",
@@ -65,20 +65,20 @@ impl From<PessoaId> for AuditTarget {
     }
 }
 
-/// A deed to record.
+/// An action to record in the audit.
 #[derive(Clone, Debug)]
 pub struct Deed<'a> {
-    /// `pessoa:{id}` or `cli`.
+    /// The column `ator`: `pessoa:{id}` or `cli`.
     pub actor: &'a str,
-    /// What was done.
+    /// The column `acao`, for instance `pessoa.suspensa`.
     pub action: &'static str,
-    /// The thing it was done to.
+    /// What the action was done to.
     pub target: AuditTarget,
-    /// More, without personal data.
+    /// Details of the action, without personal data.
     pub detail: serde_json::Value,
 }
 
-/// The detail of the newest `action` on a target; nothing where it was never done.
+/// The detail of the newest `action` on a target; `None` if it was never done.
 pub async fn last_detail(
     db: &mut PgConnection,
     action: &'static str,
@@ -92,7 +92,7 @@ pub async fn last_detail(
         .await?)
 }
 
-/// Records a deed.
+/// Appends an action to the audit.
 pub async fn record(db: &mut PgConnection, id: Uuid, deed: &Deed<'_>, now: OffsetDateTime) -> Result<(), StoreError> {
     sqlx::query("INSERT INTO auditoria (id, em, ator, acao, alvo_tipo, alvo_id, detalhe) VALUES ($1, $2, $3, $4, $5, $6, $7)")
         .bind(id)

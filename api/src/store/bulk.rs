@@ -1,4 +1,4 @@
-//! Transactions that store so many rows that the tables are other tables at their end: demo data, imports.
+//! Transactions that store so many rows that the plans made at their beginning no longer fit at their end: demo data, imports.
 
 use std::collections::HashMap;
 
@@ -7,27 +7,30 @@ use sqlx::PgConnection;
 use super::StoreError;
 use super::consistency::collect_statistics;
 
-/// Rows of a table at which plans are made for the first time; to read fewer of them for each row takes no time that matters.
+/// Stored rows of a table at which plans are made for the first time. Below it, a plan that reads the whole table still takes
+/// little time.
 const FIRST: u64 = 500;
-/// By this factor a table grows before plans are made again.
+/// Factor by which the stored rows of a table grow before plans are made again.
 const FACTOR: u64 = 4;
 
-/// Keeps the plans of one transaction fitting while it fills tables. A transaction that stores more than some hundreds of rows reports each
-/// batch to it, and begins with small batches: one that at most doubles what the transaction has stored before is safe.
+/// Has PostgreSQL make new plans while one transaction fills tables. A transaction that stores more than some hundreds of rows
+/// reports each batch here. It begins with small batches: a batch that at most doubles what the transaction has stored before is
+/// safe.
 ///
-/// `PostgreSQL` plans the queries of foreign keys and triggers at their first use in a session, for the tables as they are at that time, and
-/// keeps the plans. Where a table was analysed while it was empty (`relpages` 1, `reltuples` 0: what a rolled-back rehearsal and the next
-/// round of autovacuum leave), every plan for it costs the same, and what is chosen is whichever index comes first: the check that a
-/// donation exists, `WHERE id = $1`, goes through `doacoes_da_campanha`, whose first column is another. Kept, that plan walks through the
-/// whole index for each row that is stored, and the time grows with the square of the rows. Nothing from outside ends that, since autovacuum
-/// does not see the rows before COMMIT.
+/// `PostgreSQL` plans the queries of foreign keys and triggers at their first use in a session, for the tables as they are at that
+/// time, and keeps the plans. Where a table was analysed while it was empty (`relpages` 1, `reltuples` 0: what a rolled-back
+/// self-test and the next round of autovacuum leave), every plan for it costs the same, and what is chosen is whichever index comes
+/// first: the check that a donation exists, `WHERE id = $1`, goes through `doacoes_da_campanha`, whose first column is another.
+/// Kept, that plan walks through the whole index for each row that is stored, and the time grows with the square of the rows.
+/// Nothing from outside ends that, since autovacuum does not see the rows before COMMIT.
 ///
-/// ANALYZE inside the transaction ends it: it counts the transaction's own rows, and a changed count makes the session plan again whatever
-/// reads the table. This also replaces plans that an earlier transaction left on the connection, which a pooler may have lent to others
-/// before. The alternatives do less: `enable_seqscan = off` does not choose between indexes that cost the same, and DISCARD PLANS makes the
-/// same plans again; commits in between leave a part of the rows behind when the process is stopped.
+/// ANALYZE inside the transaction ends it: it counts the transaction's own rows, and a changed count makes the session plan again
+/// whatever reads the table. This also replaces plans that an earlier transaction left on the connection, which a pooler may have
+/// lent to others before. The alternatives do less: `enable_seqscan = off` does not choose between indexes that cost the same, and
+/// DISCARD PLANS makes the same plans again; commits in between leave a part of the rows behind when the process is stopped.
 ///
-/// The price: until the transaction ends, nobody else can collect statistics of the tables or vacuum them. Requests do not wait for it.
+/// The price: until the transaction ends, nobody else can collect statistics of the tables or vacuum them. Requests do not wait for
+/// it.
 #[derive(Debug, Default)]
 pub struct Growth {
     tables: HashMap<&'static str, TableGrowth>,
@@ -35,9 +38,9 @@ pub struct Growth {
 
 #[derive(Debug, Default)]
 struct TableGrowth {
-    /// Stored by this transaction.
+    /// Rows that this transaction has stored.
     rows: u64,
-    /// As many rows of it the last plans were made for.
+    /// The value of `rows` when plans were last made.
     planned: u64,
 }
 
@@ -48,13 +51,13 @@ impl TableGrowth {
 }
 
 impl Growth {
-    /// For a transaction that has stored nothing yet. Its statements have no time limit until its end.
+    /// Begins to count in a transaction that has stored nothing yet, and lifts the time limit of its statements until it ends.
     pub async fn begin(db: &mut PgConnection) -> Result<Self, StoreError> {
         sqlx::query("SET LOCAL statement_timeout = 0").execute(db).await?;
         Ok(Self::default())
     }
 
-    /// Adds a batch, as table names with numbers of rows, and has plans made again if a table has outgrown them.
+    /// Counts a batch, given as table names with numbers of rows, and has plans made again if a table has outgrown them.
     pub async fn stored(&mut self, db: &mut PgConnection, batch: &[(&'static str, u64)]) -> Result<(), StoreError> {
         if self.outgrow(batch) {
             collect_statistics(db).await?;
@@ -68,7 +71,7 @@ impl Growth {
         }
         let outgrown = self.tables.values().any(TableGrowth::is_outgrown);
         if outgrown {
-            // Statistics are of all tables.
+            // Statistics are collected of all tables at once.
             for table in self.tables.values_mut() {
                 table.planned = table.rows;
             }

@@ -71,26 +71,26 @@ pub struct ListedCampaign {
 /// What a donation needs to know about its campaign.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct DonationTarget {
-    /// Which campaign.
+    /// The id of the campaign.
     pub id: CampanhaId,
-    /// Whose.
+    /// The organisation that the campaign belongs to.
     pub organizadora_id: OrganizadoraId,
-    /// Its title, for the receipt mail.
+    /// The campaign's title, for the receipt mail.
     pub titulo: String,
-    /// Its state.
+    /// The campaign's state.
     pub situacao: CampaignStatus,
     /// The organisation's state.
     pub organizadora_situacao: OrganizadoraStatus,
     /// The organisation's CNPJ.
     #[sqlx(try_from = "String")]
     pub cnpj: Cnpj,
-    /// The least amount.
+    /// The least amount of a donation, in centavos.
     pub minimo_centavos: i64,
-    /// The largest amount.
+    /// The largest amount of a donation, in centavos.
     pub maximo_centavos: i64,
-    /// From when donations are taken.
+    /// The time from which donations are taken.
     pub inicio_em: Option<OffsetDateTime>,
-    /// Until when donations are taken.
+    /// The time until which donations are taken, exclusive.
     pub fim_em: Option<OffsetDateTime>,
 }
 
@@ -276,20 +276,20 @@ pub async fn donation_target(db: &mut PgConnection, slug: &str) -> Result<Option
     .await?)
 }
 
-/// A draft to store.
+/// The row of a draft to store.
 #[derive(Clone, Copy, Debug)]
 pub struct CampaignRow<'a> {
-    /// Its id.
+    /// The id that the campaign gets.
     pub id: CampanhaId,
     /// The organisation that it belongs to.
     pub organizadora_id: OrganizadoraId,
-    /// Its slug.
+    /// The slug that the campaign gets, if it is free.
     pub slug: &'a Slug,
-    /// The rest of it.
+    /// The columns that its organisation chose.
     pub campaign: &'a NewCampaign,
 }
 
-/// Stores a draft with its empty totals and returns whether the slug was free.
+/// Stores a draft with totals of 0. Returns false, and stores nothing, if another campaign has the slug.
 pub async fn insert(db: &mut PgConnection, row: &CampaignRow<'_>, now: OffsetDateTime) -> Result<bool, StoreError> {
     let new = row.campaign;
     let done = sqlx::query(

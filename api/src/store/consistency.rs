@@ -62,8 +62,9 @@ const RULES: [BookRule; 6] = [
                   FROM lancamentos l JOIN partidas p ON p.lancamento_id = l.id JOIN contas c ON c.id = p.conta_id
                   WHERE l.doacao_id = d.id AND c.tipo = 'campanha' AND c.dono = d.campanha_id)",
     },
-    // One payment recorded as two receipts: by hand without the bank's id and with one, or with ids that differ in letter case alone
-    // of which people typed one. A receipt that went back whole takes no part, so refunding the one that never came settles it.
+    // Finds one payment that is recorded as two receipts: one without the bank's id and one with it, or two whose ids differ only
+    // in letter case and of which a member typed one. Receipts that were refunded whole are ignored, so refunding the wrong one
+    // settles it.
     BookRule {
         name: "um_recibo_por_pagamento",
         sql: "WITH recibos AS (

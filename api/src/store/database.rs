@@ -1,4 +1,4 @@
-//! The pools of connections to PostgreSQL, and who may wait for one of them.
+//! The pools of connections to PostgreSQL, and the queue of requests for one of them.
 
 use std::time::Instant;
 
@@ -11,23 +11,23 @@ use super::{StoreError, consistency};
 use crate::load_shed::{LoadShed, QueueMetrics, WaitQueue};
 use crate::metrics::{self, Family, label};
 
-/// Requests that may wait for each connection of the pool. Where a transaction takes 40 ms the last of them has its turn within a
-/// second, which is as long as any waits; the rest are turned away and come back, which costs the processor less than to keep them.
+/// Requests that may wait per connection of the pool. If a transaction takes 40 ms, the last of 20 gets its connection after 0.8 s,
+/// within the second that a request may wait. Further ones are refused and come back, which costs less than letting them wait.
 const WAITING_PER_CONNECTION: u32 = 20;
-/// Connections of background work: one for the task that has its turn, one for what another task does meanwhile.
+/// Connections for background work: one for the task that has its turn, one for what another task does meanwhile.
 const BACKGROUND_CONNECTIONS: u32 = 2;
 
 label! {
-    /// What a connection to the database does.
+    /// The state of a pooled connection to the database.
     pub enum ConnectionState {
-        /// It waits for work.
+        /// No request uses it.
         Idle = "idle",
-        /// It is a request's.
+        /// A request uses it.
         InUse = "in_use",
     }
 }
 
-/// What is counted about connections of requests.
+/// The metrics of the connections for requests.
 pub struct DatabaseMetrics {
     connections: Family<ConnectionState, IntGauge>,
     most: IntGauge,
@@ -35,7 +35,7 @@ pub struct DatabaseMetrics {
 }
 
 impl DatabaseMetrics {
-    /// Registers all.
+    /// Registers every metric in `registry`; fails if one of their names is registered already.
     pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         Ok(Self {
             connections: Family::new(registry, "doacoes_database_connections", "Connections for requests to the database.", ["state"])?,
@@ -49,21 +49,22 @@ impl DatabaseMetrics {
     }
 }
 
-/// The database, as role `app`. Requests, background work and the health check each have a pool, so that none starves another.
+/// The database, as role `app`. Requests, background work and the health check have a pool each, so that none starves another.
 pub struct Database {
-    /// Connections of requests.
+    /// Connections for requests.
     pool: PgPool,
-    /// The requests that wait for one of them.
+    /// The requests that wait for a connection of `pool`.
     queue: LoadShed,
-    /// Connections of background work.
+    /// Connections for background work.
     background: PgPool,
-    /// One connection to ask whether the database answers.
+    /// One connection for the health check.
     probe: PgPool,
     metrics: DatabaseMetrics,
 }
 
 impl Database {
-    /// Pools on `url`, which connect when first needed; that of requests has `size` connections.
+    /// Makes pools on `url`, which connect when they are first used; the one for requests has at most `size` connections. Fails if
+    /// `url` is not a valid address.
     pub fn new(url: &SecretString, size: u32, metrics: DatabaseMetrics, queues: &QueueMetrics) -> Result<Self, StoreError> {
         let waiting = usize::try_from(size.saturating_mul(WAITING_PER_CONNECTION)).unwrap_or(usize::MAX);
         Ok(Self {
@@ -75,12 +76,13 @@ impl Database {
         })
     }
 
-    /// A connection for a request's statements that need no transaction.
+    /// A connection for a request's statements that need no transaction. Fails with [`StoreError::Crowded`] if the queue is full,
+    /// and if none is free within a second.
     pub async fn connection(&self) -> Result<PoolConnection<Postgres>, StoreError> {
         self.in_turn(self.pool.acquire()).await
     }
 
-    /// A transaction of a request; it rolls back unless it is committed.
+    /// A transaction of a request, which rolls back unless it is committed. Fails like [`Database::connection`].
     pub async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
         self.in_turn(super::begin(&self.pool)).await
     }
@@ -94,17 +96,17 @@ impl Database {
         Ok(acquired?)
     }
 
-    /// A connection of background work.
+    /// A connection for background work; fails if none is free within a second.
     pub async fn background_connection(&self) -> Result<PoolConnection<Postgres>, StoreError> {
         Ok(self.background.acquire().await?)
     }
 
-    /// A transaction of background work.
+    /// A transaction of background work; fails like [`Database::background_connection`].
     pub async fn begin_in_background(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
         Ok(super::begin(&self.background).await?)
     }
 
-    /// The pool of requests, for work that is no request's and may wait outside of the queue.
+    /// The pool for requests, for work that belongs to no request and waits outside of the queue.
     pub const fn pool(&self) -> &PgPool {
         &self.pool
     }
@@ -114,12 +116,12 @@ impl Database {
         &self.queue
     }
 
-    /// Whether the database answers. Uses a pool of its own, which hands out no connection that the server has not just answered on.
+    /// Whether the database answers within a second. Uses a pool of its own, which pings an idle connection before it hands it out.
     pub async fn answers(&self) -> bool {
         self.probe.acquire().await.is_ok()
     }
 
-    /// Collects statistics where a database with rows has none; the checks of the books need them to be planned well.
+    /// Collects statistics if some table with rows has none. Without them the checks of the books get plans that take too long.
     pub async fn collect_missing_statistics(&self) -> Result<(), StoreError> {
         collect_missing_statistics(&self.pool).await
     }
@@ -132,20 +134,21 @@ impl Database {
         self.metrics.most.set(self.pool.options().get_max_connections().into());
     }
 
-    /// Closes every connection, once its work is done.
+    /// Closes all pools and waits until every connection is returned and closed.
     pub async fn close(&self) {
         tokio::join!(self.pool.close(), self.background.close(), self.probe.close());
     }
 }
 
-/// See [`Database::collect_missing_statistics`]. In a transaction of its own: others plan with statistics only once they are committed.
+/// Does what [`Database::collect_missing_statistics`] describes, in a transaction of its own: other sessions plan with the
+/// statistics only once they are committed.
 pub async fn collect_missing_statistics(pool: &PgPool) -> Result<(), StoreError> {
     let mut tx = pool.begin().await?;
     consistency::collect_statistics_if_missing(&mut tx).await?;
     commit(tx).await
 }
 
-/// Commits, with the store's error.
+/// Commits. After an error nothing is stored, unless the connection broke: then the transaction may have been stored.
 pub async fn commit(tx: Transaction<'static, Postgres>) -> Result<(), StoreError> {
     Ok(tx.commit().await?)
 }

@@ -64,14 +64,14 @@ pub struct NewDonation {
     pub expira_em: OffsetDateTime,
 }
 
-/// The request that a donation comes with.
+/// The request that a donation is made by, as it is recorded.
 #[derive(Clone, Debug)]
 pub struct DonationOrigin<'a> {
-    /// `pessoa:{id}` or `convidada`.
+    /// The actor of the donation's first events: `pessoa:{id}` or `convidada`.
     pub actor: &'a str,
-    /// The id of the access record.
+    /// The id that the access record gets.
     pub access_id: Uuid,
-    /// The client's address.
+    /// The client's IP address, for the access record.
     pub ip: IpAddr,
 }
 
@@ -86,22 +86,22 @@ pub struct DonorChanges {
     pub mensagem: Option<Option<Message>>,
 }
 
-/// A step of a donation.
+/// A transition of a donation from one state to another.
 #[derive(Clone, Debug)]
 pub struct DonationStep<'a> {
-    /// Which donation.
+    /// The id of the donation.
     pub id: DoacaoId,
     /// The state it must be in.
     pub from: DonationStatus,
     /// The state it goes to.
     pub to: DonationStatus,
-    /// `pessoa:{id}`, `convidada`, `psp` or `sistema`.
+    /// The actor of the event: `pessoa:{id}`, `convidada` or `psp`.
     pub actor: &'a str,
-    /// Why, where somebody said.
+    /// The reason that the actor gave, if any.
     pub reason: Option<&'a str>,
-    /// The money that came, on a confirmation.
+    /// The amount that arrived and its evidence, on a confirmation.
     pub settled: Option<(Centavos, Evidence)>,
-    /// The money that went back, on a refund.
+    /// The amount that went back, on a refund.
     pub refunded: Option<Centavos>,
 }
 
@@ -146,8 +146,8 @@ macro_rules! select {
     };
 }
 
-/// Stores a donation that awaits its payment with its first two events, its first charge and the access record of its
-/// request: one round trip, since while it waits for the next a connection is nobody else's.
+/// Stores a donation that awaits its payment, with its first two events, its first charge and the access record of its request. One
+/// statement does all of it, since each further round trip would keep the connection from other requests.
 pub async fn insert(
     db: &mut PgConnection,
     new: &NewDonation,
@@ -206,7 +206,7 @@ pub async fn get(db: &mut PgConnection, id: DoacaoId) -> Result<Option<Doacao>, 
     Ok(sqlx::query_as(concat!(select!("doacoes"), "WHERE d.id = $1")).bind(id).fetch_optional(db).await?)
 }
 
-/// A donation, held until the transaction ends: two steps of one donation come one after the other.
+/// A donation, whose row is locked until the transaction ends, so that its transitions happen one after the other.
 pub async fn lock(db: &mut PgConnection, id: DoacaoId) -> Result<Option<Doacao>, StoreError> {
     Ok(sqlx::query_as(concat!(select!("doacoes"), "WHERE d.id = $1 FOR NO KEY UPDATE OF d")).bind(id).fetch_optional(db).await?)
 }
@@ -216,7 +216,8 @@ pub async fn donor_key(db: &mut PgConnection, id: DoacaoId) -> Result<Vec<u8>, S
     Ok(sqlx::query_scalar("SELECT doador_chave FROM doacoes WHERE id = $1").bind(id).fetch_one(db).await?)
 }
 
-/// Takes a step and records it; the event's number, or nothing where the donation was no longer in `from`.
+/// Carries out a transition and records its event. Returns the event's number; `None`, and changes nothing, if the donation is not
+/// in `from`.
 pub async fn advance(db: &mut PgConnection, step: &DonationStep<'_>, now: OffsetDateTime) -> Result<Option<i32>, StoreError> {
     Ok(sqlx::query_scalar(
         "WITH mudada AS (
@@ -242,7 +243,7 @@ pub async fn advance(db: &mut PgConnection, step: &DonationStep<'_>, now: Offset
     .await?)
 }
 
-/// Expires at most `limit` donations whose time to pay is over, with their charges; which.
+/// Expires at most `limit` donations whose time to pay is over, with their open charges. Returns the ids of the donations.
 pub async fn expire(db: &mut PgConnection, limit: i64, now: OffsetDateTime) -> Result<Vec<DoacaoId>, StoreError> {
     Ok(sqlx::query_scalar(
         "WITH vencidas AS (
@@ -264,7 +265,7 @@ pub async fn expire(db: &mut PgConnection, limit: i64, now: OffsetDateTime) -> R
     .await?)
 }
 
-/// What a donor may change, where `version` is still the current one; whether it was.
+/// Changes what a donor may change. Returns false, and changes nothing, if `version` is not the current version.
 pub async fn update(
     db: &mut PgConnection,
     id: DoacaoId,
@@ -289,18 +290,18 @@ pub async fn update(
     Ok(done.rows_affected() == 1)
 }
 
-/// A donation whose message is about to be hidden or shown.
+/// The message of a donation whose row is locked.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct LockedMessage {
-    /// The campaign's slug.
+    /// The slug of the donation's campaign.
     pub campanha_slug: String,
-    /// Whether there is a message.
+    /// Whether the donation has a message.
     pub tem_mensagem: bool,
     /// Whether the feed shows it.
     pub situacao: MessageStatus,
 }
 
-/// Holds a donation's message until the transaction ends.
+/// Locks the row of a donation until the transaction ends; `None` if there is no such donation.
 pub async fn lock_message(db: &mut PgConnection, id: DoacaoId) -> Result<Option<LockedMessage>, StoreError> {
     Ok(sqlx::query_as(
         "SELECT c.slug AS campanha_slug, d.mensagem IS NOT NULL AS tem_mensagem, d.mensagem_situacao AS situacao
@@ -311,7 +312,7 @@ pub async fn lock_message(db: &mut PgConnection, id: DoacaoId) -> Result<Option<
     .await?)
 }
 
-/// Hides a donation's message, and each that its donor puts in its place, or shows it again.
+/// Hides a donation's message, and every message that its donor replaces it by, or shows it again.
 pub async fn set_message_status(db: &mut PgConnection, id: DoacaoId, to: MessageStatus, now: OffsetDateTime) -> Result<(), StoreError> {
     sqlx::query("UPDATE doacoes SET mensagem_situacao = $2, atualizada_em = $3 WHERE id = $1")
         .bind(id)
@@ -333,7 +334,7 @@ pub async fn extend(db: &mut PgConnection, id: DoacaoId, expires: OffsetDateTime
     Ok(())
 }
 
-/// Makes a guest's donation a person's; false where it is somebody's already.
+/// Gives a guest's donation to a person. Returns false, and changes nothing, if it belongs to a person already.
 pub async fn claim(db: &mut PgConnection, id: DoacaoId, pessoa: PessoaId, now: OffsetDateTime) -> Result<bool, StoreError> {
     let done =
         sqlx::query("UPDATE doacoes SET pessoa_id = $2, versao = versao + 1, atualizada_em = $3 WHERE id = $1 AND pessoa_id IS NULL")
@@ -345,7 +346,7 @@ pub async fn claim(db: &mut PgConnection, id: DoacaoId, pessoa: PessoaId, now: O
     Ok(done.rows_affected() == 1)
 }
 
-/// Later than any donation: where the newest page begins.
+/// A time later than any donation, at which the newest page begins.
 const NEWEST: OffsetDateTime = datetime!(9999-12-31 23:59:59 UTC);
 
 /// The public feed of a public campaign, newest first; `None` where there is no such campaign.
@@ -358,7 +359,7 @@ pub async fn feed(db: &mut PgConnection, slug: &str, after: Option<Position>, li
     .fetch_optional(&mut *db)
     .await?;
     let Some((campaign, shows_amounts)) = campaign else { return Ok(None) };
-    // Ordered by what is stored: the bare names would be those of what is shown, in which the anonymous are out of order.
+    // ORDER BY names the columns of the table. Bare names would mean the selected values, whose times are cut to the minute.
     let rows = sqlx::query_as(
         "SELECT CASE WHEN visibilidade = 'publica' THEN id END AS id,
                 CASE WHEN visibilidade = 'publica' THEN nome_exibicao END AS nome_exibicao,

@@ -6,37 +6,38 @@ use uuid::Uuid;
 
 use super::StoreError;
 
-/// Whose key, where.
+/// A key with its owner and its route; each combination keeps one result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scope {
-    /// `pessoa:{id}`, or `campanha:{id}` for a guest.
+    /// `pessoa:{id}`; for guests `campanha:{id}`, `campanha:{id} dispositivo:{hash}` or `doacao:{id}`.
     pub owner: String,
-    /// The route's pattern with its method.
+    /// The method and the pattern of the route, for instance `POST /doacoes/{id}/pagamentos`.
     pub route: &'static str,
-    /// The key.
+    /// The value of the header `Idempotency-Key`.
     pub key: Uuid,
 }
 
-/// A kept result.
+/// A result as it is stored.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct KeptResult {
     /// SHA-256 of the request's canonical body.
     pub impressao: Vec<u8>,
-    /// The answer's status.
+    /// The HTTP status of the answer; 201 for every result that this release keeps.
     pub status: i16,
-    /// The result, sealed.
+    /// The result as JSON, sealed.
     pub resposta: Vec<u8>,
 }
 
 impl Scope {
-    /// The lock of this key. Two keys that share one only wait for each other.
+    /// The number of this key's lock, 32 bits of a hash. If two keys share a number, a request with one is refused while a request
+    /// with the other is in progress.
     pub fn lock_id(&self) -> i32 {
         let [a, b, c, d, ..] = crate::keys::sha256(format!("{}\n{}\n{}", self.owner, self.route, self.key).as_bytes());
         i32::from_be_bytes([a, b, c, d])
     }
 }
 
-/// The kept result of a key.
+/// The kept result of a key; `None` if there is none.
 pub async fn find(db: &mut PgConnection, scope: &Scope) -> Result<Option<KeptResult>, StoreError> {
     Ok(sqlx::query_as("SELECT impressao, status, resposta FROM idempotencia WHERE dono = $1 AND rota = $2 AND chave = $3")
         .bind(&scope.owner)
@@ -49,7 +50,7 @@ pub async fn find(db: &mut PgConnection, scope: &Scope) -> Result<Option<KeptRes
 /// The HTTP status of every kept result.
 const CREATED: i16 = 201;
 
-/// Keeps a sealed result.
+/// Stores a sealed result. Fails if the key has one already.
 pub async fn insert(
     db: &mut PgConnection,
     scope: &Scope,
@@ -70,7 +71,7 @@ pub async fn insert(
     Ok(())
 }
 
-/// Deletes at most `limit` results from before `before`; how many went.
+/// Deletes at most `limit` results that were kept before `before`. Returns how many were deleted.
 pub async fn purge(db: &mut PgConnection, before: OffsetDateTime, limit: i64) -> Result<u64, StoreError> {
     let done = sqlx::query(
         "DELETE FROM idempotencia WHERE (dono, rota, chave) IN

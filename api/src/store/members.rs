@@ -12,32 +12,32 @@ use crate::domain::role::Role;
 /// A member.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct MemberRow {
-    /// Who.
+    /// The id of the person.
     pub pessoa_id: PessoaId,
     /// Their name.
     pub nome: String,
     /// What they may do.
     pub papel: Role,
-    /// Since when.
+    /// When they became a member.
     pub criado_em: OffsetDateTime,
 }
 
 /// Why a membership did not change.
 #[derive(Debug, thiserror::Error)]
 pub enum MemberError {
-    /// Nobody, or somebody who may not be seen.
+    /// The person has no active account, or is no member.
     #[error("no such person or member")]
     NotFound,
     /// They are a member already.
     #[error("already a member")]
     AlreadyMember,
-    /// Nobody would own the organisation.
+    /// The change would leave the organisation without an owner.
     #[error("the last dona stays")]
     LastOwner,
-    /// Who asks became an owner too recently to remove an older one.
+    /// The owner who asks became one too recently to remove an older owner.
     #[error("a recent dona cannot remove an older one before {until}")]
     RecentOwner {
-        /// When she can.
+        /// The time from which she may remove the older owner.
         until: OffsetDateTime,
     },
     /// The statement failed.
@@ -157,7 +157,7 @@ pub async fn delete(db: &mut PgConnection, organizadora: OrganizadoraId, pessoa:
     if done.rows_affected() == 0 { Err(MemberError::NotFound) } else { Ok(()) }
 }
 
-/// Records that a person who owns the organisation ceases to at `now`; nothing where they do not own it.
+/// Records that a person ceases to own the organisation at `now`. Does nothing if they do not own it.
 async fn remember_owner(
     db: &mut PgConnection,
     organizadora: OrganizadoraId,
@@ -177,7 +177,7 @@ async fn remember_owner(
     Ok(())
 }
 
-/// The name and address of everyone who has one of `roles`.
+/// The name and e-mail address of each member who has one of `roles`; at most 50.
 pub async fn addresses(db: &mut PgConnection, organizadora: OrganizadoraId, roles: &[Role]) -> Result<Vec<(String, String)>, StoreError> {
     let roles: Vec<String> = roles.iter().map(|role| role.as_str().to_owned()).collect();
     Ok(sqlx::query_as(
@@ -190,8 +190,8 @@ pub async fn addresses(db: &mut PgConnection, organizadora: OrganizadoraId, role
     .await?)
 }
 
-/// Since when a person owns an organisation, if it had another owner before her who still is one or was one after `former_since`. `None`
-/// for its first owner, and for who owns it not at all.
+/// The time since which a person owns an organisation, if it has an owner of longer standing or had another owner after
+/// `former_since`. `None` if she is its only owner so far, its first, or no owner.
 pub async fn later_owner_since(
     db: &mut PgConnection,
     organizadora: OrganizadoraId,
@@ -210,7 +210,7 @@ pub async fn later_owner_since(
     .await?)
 }
 
-/// Since when a person owns an organisation; `None` where they do not.
+/// The time since which a person owns an organisation; `None` if they do not own it.
 pub async fn owner_since(
     db: &mut PgConnection,
     organizadora: OrganizadoraId,
@@ -221,7 +221,7 @@ pub async fn owner_since(
     Ok(query.bind(organizadora).bind(pessoa).fetch_optional(db).await?)
 }
 
-/// The name and address of each owner of an organisation, and of each who was one after `former_since`.
+/// The name and e-mail address of each owner of an organisation, and of each person who was one after `former_since`; at most 50.
 pub async fn owners_to_tell(
     db: &mut PgConnection,
     organizadora: OrganizadoraId,
@@ -239,7 +239,7 @@ pub async fn owners_to_tell(
     .await?)
 }
 
-/// Forgets at most `limit` former owners of before `before`; how many.
+/// Deletes at most `limit` records of former owners who ceased to be one before `before`. Returns how many were deleted.
 pub async fn purge_former_owners(db: &mut PgConnection, before: OffsetDateTime, limit: i64) -> Result<u64, StoreError> {
     let done = sqlx::query(
         "DELETE FROM donas_anteriores WHERE (organizadora_id, pessoa_id) IN (

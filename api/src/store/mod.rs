@@ -37,10 +37,10 @@ use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 /// A statement that failed, or was not tried.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The database said so, or could not be reached.
+    /// The database refused the statement or could not be reached. If it was a COMMIT, the transaction may have been stored.
     #[error(transparent)]
     Sql(#[from] sqlx::Error),
-    /// As many wait for a connection as may.
+    /// The queue for a connection is full, so the statement was not sent.
     #[error("too many requests wait for a connection to the database")]
     Crowded,
 }

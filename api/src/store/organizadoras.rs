@@ -17,7 +17,7 @@ use crate::domain::text::Name;
 /// An organisation as everyone sees it.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Organizadora {
-    /// Which.
+    /// The id of the organisation.
     pub id: OrganizadoraId,
     /// Its name in URLs.
     pub slug: String,
@@ -38,7 +38,7 @@ pub struct Organizadora {
 pub struct StoredPixKey {
     /// The key, with the receiver's name and city.
     pub receiver: PixReceiver,
-    /// From when it is used.
+    /// The time from which BR Codes use it.
     pub vigora_em: OffsetDateTime,
 }
 
@@ -51,7 +51,8 @@ struct PixKeyRow {
     vigora_em: OffsetDateTime,
 }
 
-/// A row that makes no BR Code is a fault: it was checked before it was stored.
+/// Fails with a decode error for a row from which no BR Code can be made. Rows are checked before they are stored, so it is a
+/// fault.
 impl TryFrom<PixKeyRow> for StoredPixKey {
     type Error = StoreError;
 
@@ -71,7 +72,7 @@ fn undecodable(error: impl std::error::Error + Send + Sync + 'static) -> StoreEr
 
 const CNPJ_TAKEN: &str = "organizadoras_cnpj_unico";
 
-/// How an organisation could not be stored.
+/// Why an organisation was not stored.
 #[derive(Debug, thiserror::Error)]
 pub enum InsertError {
     /// Another organisation has the CNPJ.
@@ -85,7 +86,7 @@ pub enum InsertError {
     Store(#[from] StoreError),
 }
 
-/// An organisation to store.
+/// The row of an organisation to store.
 #[derive(Clone, Copy, Debug)]
 #[expect(missing_docs, reason = "the columns are described in migrations/")]
 pub struct OrganizadoraRow<'a> {
@@ -125,7 +126,7 @@ pub async fn name(db: &mut PgConnection, id: OrganizadoraId) -> Result<String, S
     Ok(sqlx::query_scalar("SELECT nome FROM organizadoras WHERE id = $1").bind(id).fetch_one(db).await?)
 }
 
-/// An organisation by slug.
+/// The organisation with this slug; `None` if there is none or it is suspended.
 pub async fn get(db: &mut PgConnection, slug: &str) -> Result<Option<Organizadora>, StoreError> {
     Ok(sqlx::query_as(
         "SELECT id, slug, nome, cnpj, situacao, versao, criada_em FROM organizadoras WHERE slug = $1 AND situacao <> 'suspensa'",
@@ -135,7 +136,7 @@ pub async fn get(db: &mut PgConnection, slug: &str) -> Result<Option<Organizador
     .await?)
 }
 
-/// Organisations, newest first, from before `before`.
+/// Verified organisations with an id below `before`, newest first.
 pub async fn list(db: &mut PgConnection, before: Option<Uuid>, limit: i64) -> Result<Vec<Organizadora>, StoreError> {
     Ok(sqlx::query_as(
         "SELECT id, slug, nome, cnpj, situacao, versao, criada_em FROM organizadoras
@@ -147,7 +148,7 @@ pub async fn list(db: &mut PgConnection, before: Option<Uuid>, limit: i64) -> Re
     .await?)
 }
 
-/// The organisations a person is a member of.
+/// The organisations that a person is a member of, with an id below `before`, newest first and whatever their state.
 pub async fn list_of(db: &mut PgConnection, pessoa: PessoaId, before: Option<Uuid>, limit: i64) -> Result<Vec<Organizadora>, StoreError> {
     Ok(sqlx::query_as(
         "SELECT o.id, o.slug, o.nome, o.cnpj, o.situacao, o.versao, o.criada_em
@@ -161,7 +162,7 @@ pub async fn list_of(db: &mut PgConnection, pessoa: PessoaId, before: Option<Uui
     .await?)
 }
 
-/// Changes the name if `version` is still the current one.
+/// Changes the name, if given, and raises the version. `None`, and changes nothing, if `version` is not the current version.
 pub async fn rename(
     db: &mut PgConnection,
     id: OrganizadoraId,
@@ -181,7 +182,7 @@ pub async fn rename(
     .await?)
 }
 
-/// Marks an organisation that waits for it as verified; which, where there is one.
+/// Marks an organisation in state `pendente` as verified and returns its id; `None` if there is no such organisation in that state.
 pub async fn verify(db: &mut PgConnection, slug: &str, now: OffsetDateTime) -> Result<Option<OrganizadoraId>, StoreError> {
     Ok(sqlx::query_scalar(
         "UPDATE organizadoras SET situacao = 'verificada', versao = versao + 1, atualizada_em = $2 WHERE slug = $1 AND situacao = 'pendente' RETURNING id",
@@ -192,22 +193,22 @@ pub async fn verify(db: &mut PgConnection, slug: &str, now: OffsetDateTime) -> R
     .await?)
 }
 
-/// An organisation whose state is about to change.
+/// An organisation whose row is locked.
 #[derive(Clone, Copy, Debug, sqlx::FromRow)]
 pub struct LockedOrganizadora {
-    /// Which.
+    /// The id of the organisation.
     pub id: OrganizadoraId,
-    /// Its state.
+    /// The state at the time of the lock.
     pub situacao: OrganizadoraStatus,
 }
 
-/// Holds an organisation's state until the transaction ends.
+/// Locks the row of an organisation until the transaction ends; `None` if there is none with this slug.
 pub async fn lock(db: &mut PgConnection, slug: &str) -> Result<Option<LockedOrganizadora>, StoreError> {
-    // Not against the key locks that every confirmation takes.
+    // NO KEY: this lock does not conflict with the key-share locks that every confirmation takes.
     Ok(sqlx::query_as("SELECT id, situacao FROM organizadoras WHERE slug = $1 FOR NO KEY UPDATE").bind(slug).fetch_optional(db).await?)
 }
 
-/// Changes an organisation's state.
+/// Sets an organisation's state and raises its version.
 pub async fn set_status(db: &mut PgConnection, id: OrganizadoraId, to: OrganizadoraStatus, now: OffsetDateTime) -> Result<(), StoreError> {
     sqlx::query("UPDATE organizadoras SET situacao = $2, versao = versao + 1, atualizada_em = $3 WHERE id = $1")
         .bind(id)
@@ -221,19 +222,19 @@ pub async fn set_status(db: &mut PgConnection, id: OrganizadoraId, to: Organizad
 /// A PIX key to store.
 #[derive(Clone, Debug)]
 pub struct NewPixKey<'a> {
-    /// Row id.
+    /// The id of the row.
     pub id: Uuid,
-    /// Whose.
+    /// The organisation that it belongs to.
     pub organizadora_id: OrganizadoraId,
     /// The key.
     pub key: &'a PixKey,
-    /// Who receives.
+    /// The receiver's name on the BR Code.
     pub nome_recebedor: &'a str,
-    /// Where.
+    /// The receiver's city on the BR Code.
     pub cidade: &'a str,
-    /// Who sets it.
+    /// The person who sets it.
     pub criada_por: PessoaId,
-    /// From when it is used.
+    /// The time from which BR Codes use it.
     pub vigora_em: OffsetDateTime,
 }
 
@@ -283,7 +284,7 @@ pub async fn pix_key(db: &mut PgConnection, id: OrganizadoraId, now: OffsetDateT
     row.map(StoredPixKey::try_from).transpose()
 }
 
-/// The key in force and those that wait for their time, newest first.
+/// The key in force, if there is one, and up to 10 that come into force later; the one that is last to come into force first.
 pub async fn pix_keys(db: &mut PgConnection, id: OrganizadoraId, now: OffsetDateTime) -> Result<Vec<StoredPixKey>, StoreError> {
     let rows: Vec<PixKeyRow> = sqlx::query_as(concat!(
         valid_keys!(),

@@ -130,7 +130,7 @@ pub async fn find_by_txid(db: &mut PgConnection, txid: &Txid) -> Result<Option<P
         .await?)
 }
 
-/// The charge of a donation that a confirmation without a charge named is about: the newest.
+/// The newest charge of a donation, which a confirmation that names no charge is for.
 pub async fn newest_of(db: &mut PgConnection, doacao: DoacaoId) -> Result<Option<PagamentoId>, StoreError> {
     Ok(sqlx::query_scalar("SELECT id FROM pagamentos WHERE doacao_id = $1 ORDER BY id DESC LIMIT 1")
         .bind(doacao)
@@ -227,7 +227,7 @@ impl Receipt {
     }
 }
 
-/// Stores a receipt; false where its end-to-end id is known already.
+/// Stores a receipt. Returns false, and stores nothing, if there is one with its end-to-end id.
 pub async fn insert_receipt(db: &mut PgConnection, new: &NewReceipt<'_>, now: OffsetDateTime) -> Result<bool, StoreError> {
     let done = sqlx::query(
         "INSERT INTO pix_recebidos (e2eid, organizadora_id, txid, pagamento_id, valor_centavos, horario, evidencia, conciliacao, justificativa,
@@ -260,8 +260,8 @@ macro_rules! select_receipts {
     };
 }
 
-/// The receipts that may be the payment of `e2eid`: the one with this id, the one that the bank identified by it, and those with an id
-/// that differs only in letter case.
+/// The receipts that may be the payment `e2eid`: those with this id in any letter case, and the one that the bank identified by it;
+/// at most 10.
 pub async fn receipts_like(db: &mut PgConnection, e2eid: &str) -> Result<Vec<Receipt>, StoreError> {
     Ok(sqlx::query_as(select_receipts!(
         "WHERE lower(r.e2eid) = lower($1) OR r.e2eid = (SELECT n.declarado FROM pix_identificados n WHERE n.e2eid = $1) LIMIT 10"
@@ -271,8 +271,8 @@ pub async fn receipts_like(db: &mut PgConnection, e2eid: &str) -> Result<Vec<Rec
     .await?)
 }
 
-/// The receipt of a donation that was confirmed by hand, without an end-to-end id, with exactly `amount`, and that the bank has not
-/// identified yet.
+/// A receipt of the donation that a member confirmed with exactly `amount` and without an end-to-end id, and for which the bank has
+/// reported none yet. If there are several, the one that confirmed the donation comes before surplus.
 pub async fn unidentified_receipt(db: &mut PgConnection, doacao: DoacaoId, amount: Centavos) -> Result<Option<Receipt>, StoreError> {
     Ok(sqlx::query_as(select_receipts!(
         "JOIN pagamentos p ON p.id = r.pagamento_id
@@ -285,7 +285,7 @@ pub async fn unidentified_receipt(db: &mut PgConnection, doacao: DoacaoId, amoun
     .await?)
 }
 
-/// Records that the bank knows the receipt `declared`, which was confirmed by hand, as `e2eid`.
+/// Records that the bank reported the payment of the receipt `declared`, which a member had confirmed without an end-to-end id.
 pub async fn identify_receipt(db: &mut PgConnection, declared: &str, told: &Told<'_>, now: OffsetDateTime) -> Result<(), StoreError> {
     sqlx::query("INSERT INTO pix_identificados (e2eid, declarado, horario, evidencia, criado_em) VALUES ($1, $2, $3, $4, $5)")
         .bind(told.e2eid.as_str())
@@ -298,7 +298,7 @@ pub async fn identify_receipt(db: &mut PgConnection, declared: &str, told: &Told
     Ok(())
 }
 
-/// What the bank says of a payment.
+/// A payment as the bank reports it.
 #[derive(Clone, Copy, Debug)]
 #[expect(missing_docs, reason = "the columns are described in migrations/")]
 pub struct Told<'a> {
@@ -307,7 +307,8 @@ pub struct Told<'a> {
     pub evidencia: Evidence,
 }
 
-/// The receipts of a donation's charges, the credited one first, the others in the order of their coming.
+/// The receipts of a donation's charges: first the one that confirmed the donation, then surplus in the order in which it was
+/// recorded.
 pub async fn receipts_of(db: &mut PgConnection, doacao: DoacaoId) -> Result<Vec<Receipt>, StoreError> {
     Ok(sqlx::query_as(select_receipts!(
         "JOIN pagamentos p ON p.id = r.pagamento_id WHERE p.doacao_id = $1 ORDER BY r.conciliacao = 'duplicada', r.criado_em, r.e2eid"

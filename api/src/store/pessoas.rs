@@ -12,7 +12,7 @@ use crate::domain::text::Name;
 /// A person as they see themselves.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Pessoa {
-    /// Who.
+    /// The id of the person.
     pub id: PessoaId,
     /// Their name.
     pub nome: String,
@@ -31,11 +31,11 @@ pub struct Pessoa {
 /// What a log-in is checked against.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Credentials {
-    /// Who.
+    /// The id of the person.
     pub id: PessoaId,
-    /// PHC string.
+    /// The password's hash as a PHC string.
     pub senha_hash: String,
-    /// The generation of sessions.
+    /// The generation of the person's sessions; only sessions of this generation count.
     pub versao_auth: i32,
 }
 
@@ -67,7 +67,7 @@ pub async fn credentials(db: &mut PgConnection, email: &Email) -> Result<Option<
     .await?)
 }
 
-/// Whether `email` has an account, also one that is suspended and so has no log-in.
+/// Whether `email` has an account, suspended or not.
 pub async fn has_account(db: &mut PgConnection, email: &Email) -> Result<bool, StoreError> {
     Ok(sqlx::query_scalar("SELECT EXISTS (SELECT FROM pessoas WHERE lower(email) = $1 AND apagada_em IS NULL)")
         .bind(email.as_str())
@@ -90,7 +90,7 @@ pub async fn get(db: &mut PgConnection, id: PessoaId) -> Result<Option<Pessoa>, 
     .await?)
 }
 
-/// The address of an active person, for mail.
+/// The name and e-mail address of a person whose account is not deleted, suspended or not.
 pub async fn address(db: &mut PgConnection, id: PessoaId) -> Result<Option<(String, String)>, StoreError> {
     Ok(sqlx::query_as("SELECT nome, email FROM pessoas WHERE id = $1 AND apagada_em IS NULL").bind(id).fetch_optional(db).await?)
 }
@@ -132,8 +132,8 @@ pub async fn sign_up_password_hash(
         .await?)
 }
 
-/// Takes the sign-up of a token and makes the person. Nothing where the token is unknown, used or expired, or where
-/// the address got an account meanwhile.
+/// Deletes the sign-up of a token and makes the person. `None` if the token is unknown, used or expired, or if the address has got
+/// an account meanwhile.
 pub async fn complete_sign_up(db: &mut PgConnection, token_hash: &[u8; 32], now: OffsetDateTime) -> Result<Option<PessoaId>, StoreError> {
     Ok(sqlx::query_scalar(
         "WITH tomado AS (DELETE FROM cadastros WHERE token_hash = $1 AND expira_em > $2 RETURNING *)
@@ -148,7 +148,7 @@ pub async fn complete_sign_up(db: &mut PgConnection, token_hash: &[u8; 32], now:
     .await?)
 }
 
-/// Changes the profile if `version` is still the current one; the person as they are then.
+/// Changes the profile and returns it. `None`, and changes nothing, if `version` is not the current version.
 pub async fn update_profile(
     db: &mut PgConnection,
     id: PessoaId,
@@ -187,7 +187,7 @@ pub async fn insert_reset(
     Ok(())
 }
 
-/// Whether the token of a password reset is still worth something. That of a suspended person is not.
+/// Whether the token of a password reset is unused, has not expired, and belongs to an active person.
 pub async fn reset_is_live(db: &mut PgConnection, hash: &[u8; 32], now: OffsetDateTime) -> Result<bool, StoreError> {
     Ok(sqlx::query_scalar(
         "SELECT EXISTS (SELECT FROM tokens_unicos t JOIN pessoas p ON p.id = t.pessoa_id
@@ -199,8 +199,8 @@ pub async fn reset_is_live(db: &mut PgConnection, hash: &[u8; 32], now: OffsetDa
     .await?)
 }
 
-/// Uses up the token of a password reset, and every other reset token of the person with it. That of a suspended person is
-/// worth nothing.
+/// Uses up the token of a password reset and every other reset token of the person, and returns the person. `None` if the token is
+/// unknown, used or expired, or if the person is suspended.
 pub async fn take_reset(db: &mut PgConnection, hash: &[u8; 32], now: OffsetDateTime) -> Result<Option<PessoaId>, StoreError> {
     let taken: Option<PessoaId> = sqlx::query_scalar(
         "UPDATE tokens_unicos t SET usado_em = $2 FROM pessoas p
@@ -218,13 +218,13 @@ pub async fn take_reset(db: &mut PgConnection, hash: &[u8; 32], now: OffsetDateT
     Ok(taken)
 }
 
-/// Takes the worth from every reset token of a person.
+/// Marks every unused reset token of a person as used.
 pub async fn void_resets(db: &mut PgConnection, id: PessoaId, now: OffsetDateTime) -> Result<(), StoreError> {
     sqlx::query("UPDATE tokens_unicos SET usado_em = $2 WHERE pessoa_id = $1 AND usado_em IS NULL").bind(id).bind(now).execute(db).await?;
     Ok(())
 }
 
-/// Replaces the password; sessions of before count no more.
+/// Replaces the password. Sessions that began before no longer count.
 pub async fn set_password(db: &mut PgConnection, id: PessoaId, hash: &str, now: OffsetDateTime) -> Result<(), StoreError> {
     sqlx::query("UPDATE pessoas SET senha_hash = $2, versao_auth = versao_auth + 1, atualizada_em = $3 WHERE id = $1")
         .bind(id)
@@ -257,7 +257,7 @@ pub struct NewAdmin {
     pub aviso_privacidade: String,
 }
 
-/// Makes the account of an administrator; false where its address has one already.
+/// Makes the account of an administrator. Returns false, and stores nothing, if the address has an account.
 pub async fn insert_admin(db: &mut PgConnection, new: &NewAdmin, now: OffsetDateTime) -> Result<bool, StoreError> {
     let done = sqlx::query(
         "INSERT INTO pessoas (id, nome, email, email_verificado_em, senha_hash, papel, aviso_privacidade, consentimento_em, criada_em,
@@ -276,7 +276,8 @@ pub async fn insert_admin(db: &mut PgConnection, new: &NewAdmin, now: OffsetDate
     Ok(done.rows_affected() == 1)
 }
 
-/// Makes the person of `email` an administrator; who that is, where there is one.
+/// Makes the person with this e-mail an administrator and returns their id; `None` if there is none. Their sessions no longer
+/// count.
 pub async fn grant_admin(db: &mut PgConnection, email: &Email, now: OffsetDateTime) -> Result<Option<PessoaId>, StoreError> {
     Ok(sqlx::query_scalar(
         "UPDATE pessoas SET papel = 'admin', versao_auth = versao_auth + 1, versao = versao + 1, atualizada_em = $2
@@ -288,25 +289,25 @@ pub async fn grant_admin(db: &mut PgConnection, email: &Email, now: OffsetDateTi
     .await?)
 }
 
-/// How a person is named where somebody else does something to them.
+/// How a command names a person.
 #[derive(Clone, Debug)]
 pub enum PessoaRef {
-    /// By id.
+    /// The id of the account.
     Id(PessoaId),
-    /// By e-mail.
+    /// The e-mail of the account, in any letter case.
     Email(Email),
 }
 
-/// A person whose state is about to change.
+/// A person whose row is locked.
 #[derive(Clone, Copy, Debug, sqlx::FromRow)]
 pub struct LockedPessoa {
-    /// Who.
+    /// The id of the person.
     pub id: PessoaId,
-    /// Their state.
+    /// The state at the time of the lock.
     pub situacao: PessoaStatus,
 }
 
-/// Holds a person's state until the transaction ends.
+/// Locks the row of a person until the transaction ends; `None` if there is no such account.
 pub async fn lock(db: &mut PgConnection, who: &PessoaRef) -> Result<Option<LockedPessoa>, StoreError> {
     let query = match who {
         PessoaRef::Id(id) => {
@@ -320,7 +321,7 @@ pub async fn lock(db: &mut PgConnection, who: &PessoaRef) -> Result<Option<Locke
     Ok(query.fetch_optional(db).await?)
 }
 
-/// Changes a person's state; sessions of before count no more, also those that are being opened.
+/// Sets a person's state. Sessions that began before no longer count, nor does one that is being opened at the same time.
 pub async fn set_status(db: &mut PgConnection, id: PessoaId, to: PessoaStatus, now: OffsetDateTime) -> Result<(), StoreError> {
     sqlx::query("UPDATE pessoas SET situacao = $2, versao_auth = versao_auth + 1, versao = versao + 1, atualizada_em = $3 WHERE id = $1")
         .bind(id)
@@ -331,7 +332,7 @@ pub async fn set_status(db: &mut PgConnection, id: PessoaId, to: PessoaStatus, n
     Ok(())
 }
 
-/// Deletes sign-ups and tokens that ended before `before`, at most `limit` of each; how many went.
+/// Deletes sign-ups and tokens that expired before `before`, at most `limit` of each. Returns how many were deleted.
 pub async fn purge(db: &mut PgConnection, before: OffsetDateTime, limit: i64) -> Result<u64, StoreError> {
     let sign_ups = sqlx::query(
         "DELETE FROM cadastros WHERE token_hash IN (SELECT token_hash FROM cadastros WHERE expira_em < $1 ORDER BY expira_em LIMIT $2)",

@@ -18,7 +18,7 @@ pub static MIGRATOR: Migrator = Migrator { ignore_missing: true, ..sqlx::migrate
 
 /// One try to connect has this long; an address that nobody answers for would take minutes.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Time between two tries to connect.
+/// Time between two tries to connect to the database.
 const CONNECT_RETRY_INTERVAL: Duration = Duration::from_millis(500);
 
 /// What [`migrate`] did.

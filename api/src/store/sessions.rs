@@ -35,9 +35,9 @@ pub struct SessionStanding {
     /// The session.
     #[sqlx(flatten)]
     pub session: Session,
-    /// The organizadora that was asked about, where it exists.
+    /// The organizadora that the request is about; `None` if it does not exist.
     pub organizadora_id: Option<OrganizadoraId>,
-    /// Its state, where it exists.
+    /// The state of that organizadora; `None` if it does not exist.
     pub organizadora_situacao: Option<OrganizadoraStatus>,
     /// The person's role in it, where they have one.
     pub papel_na_organizadora: Option<Role>,
@@ -94,7 +94,7 @@ pub async fn find(db: &mut PgConnection, hash: &[u8; 32], now: OffsetDateTime) -
     Ok(sqlx::query_as(live_session!("", "")).bind(hash.as_slice()).bind(now).bind(now - IDLE).fetch_optional(db).await?)
 }
 
-/// The live session of a token and its person's role in the organisation that the request names.
+/// The live session of a token, with the state of the organisation that the request names and the person's role in it.
 pub async fn find_standing(
     db: &mut PgConnection,
     hash: &[u8; 32],

@@ -8,46 +8,47 @@ use crate::domain::doacao::Evidence;
 use crate::domain::ids::{CampanhaId, DoacaoId};
 use crate::domain::totals::Totals;
 
-/// Totals and whose they are.
+/// The totals of a campaign, with its slug.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct NamedTotals {
-    /// The campaign.
+    /// The slug of the campaign.
     pub slug: String,
-    /// Its totals.
+    /// The totals of the campaign.
     #[sqlx(flatten)]
     pub totals: Totals,
 }
 
-/// What one transition changes.
+/// What one transition of a donation adds to the totals of its campaign.
 #[derive(Clone, Debug)]
 pub enum Delta<'a> {
-    /// A confirmed donation.
+    /// A donation was confirmed.
     Confirmed {
         /// What was received, in centavos.
         received: i64,
-        /// What says so.
+        /// The evidence of the payment.
         evidence: Evidence,
-        /// Who gave.
+        /// The hash that the donor is counted by.
         donor: &'a [u8],
     },
-    /// Money that went back, in centavos. A trigger takes it off what is declared, where the donation rests on the organizadora's word.
+    /// So many centavos went back. If the donation was confirmed by the organizadora alone, a trigger takes them off the declared
+    /// sum.
     Refunded(i64),
 }
 
-/// A delta to store.
+/// The row of a delta to store.
 #[derive(Clone, Debug)]
 pub struct NewDelta<'a> {
     /// The campaign whose totals change.
     pub campanha_id: CampanhaId,
-    /// The donation.
+    /// The donation that made the transition.
     pub doacao_id: DoacaoId,
-    /// The number of the donation's event.
+    /// The number of the donation's event that records the transition.
     pub evento_seq: i32,
-    /// What changes.
+    /// What the transition adds.
     pub delta: Delta<'a>,
 }
 
-/// Appends a delta in the transaction of the transition that it belongs to.
+/// Appends a delta. Must run in the transaction of the transition that it belongs to.
 pub async fn push(db: &mut PgConnection, new: &NewDelta<'_>, now: OffsetDateTime) -> Result<(), StoreError> {
     let (raised, declared, refunded, count, donor) = match new.delta {
         Delta::Confirmed { received, evidence, donor } => {
@@ -74,12 +75,12 @@ pub async fn push(db: &mut PgConnection, new: &NewDelta<'_>, now: OffsetDateTime
     Ok(())
 }
 
-/// What a fold did.
+/// The result of a fold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
 pub struct Folded {
     /// Deltas added up and removed.
     pub deltas: i64,
-    /// Campaigns whose totals moved.
+    /// Campaigns whose totals changed.
     pub campanhas: i64,
 }
 
@@ -136,7 +137,7 @@ macro_rules! public_totals {
     };
 }
 
-/// The totals of a public campaign.
+/// The totals of a public campaign; `None` if there is none with this slug.
 pub async fn get_public(db: &mut PgConnection, slug: &str) -> Result<Option<Totals>, StoreError> {
     Ok(sqlx::query_as(public_totals!("c.slug = $1")).bind(slug).fetch_optional(db).await?)
 }

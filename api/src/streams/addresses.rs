@@ -1,4 +1,4 @@
-//! The number of streams of each address, and its bound.
+//! Counts the streams of each client address and bounds their number.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -8,26 +8,27 @@ use prometheus::IntCounter;
 
 use crate::domain::network::customer_network;
 
-/// The clients of each address that has any, and how many it may have.
+/// The number of open streams of each address that has any, and the most that one address may have.
 pub(super) struct Addresses {
     clients: Arc<Mutex<HashMap<IpAddr, u32>>>,
     most: u32,
     shed: IntCounter,
 }
 
-/// One stream of an address, until it is dropped.
+/// The right of an address to one stream; dropping it gives the right back.
 pub(super) struct AddressPermit {
     clients: Arc<Mutex<HashMap<IpAddr, u32>>>,
     address: IpAddr,
 }
 
 impl Addresses {
-    /// Each address has at most `most`; `shed` counts the refused.
+    /// Allows each address at most `most` streams; `shed` counts the refused ones.
     pub(super) fn new(most: u32, shed: IntCounter) -> Self {
         Self { clients: Arc::default(), most, shed }
     }
 
-    /// A permit; `None` where `address` has as many as it may.
+    /// A permit for a stream of `address`; `None`, which is counted, if it has the most that it may. An IPv6 address counts as its
+    /// /64.
     pub(super) fn enter(&self, address: IpAddr) -> Option<AddressPermit> {
         let address = customer_network(address);
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);

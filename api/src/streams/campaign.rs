@@ -1,7 +1,7 @@
 //! The task that shows a campaign's totals to its subscribers, for as long as there are any.
 //!
-//! A push into the cache wakes it. While this process hears nothing from others it looks by itself, at what the cache loads
-//! for `/totais` as well.
+//! A push into the cache wakes it. While this process does not hear other processes, it asks the cache once a second, as a request
+//! for `/totais` does.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,28 +15,28 @@ use crate::cache::{Resource, Subject};
 
 /// Changes within this time are shown as one. One by one, they would be amounts of donations.
 pub(super) const STEP: Duration = Duration::from_secs(1);
-/// Time between two looks while other processes are not heard.
+/// Time between two looks at the totals while this process does not hear what other processes push.
 const LOOK_INTERVAL_UNHEARD: Duration = Duration::from_secs(1);
-/// Time between two looks while they are heard, in case something was missed.
+/// Time between two looks while this process hears them, in case a push was missed.
 const LOOK_INTERVAL: Duration = Duration::from_secs(15);
 
-/// Why to look.
+/// Why the task looks at the totals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Trigger {
     /// There is a newer answer in this process, or the old one was dropped.
     Told,
-    /// It is time.
+    /// The interval between two looks is over.
     Due,
 }
 
-/// What came of it.
+/// The result of a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Look {
-    /// Newer totals are shown.
+    /// There were newer totals, which are shown now.
     Newer,
-    /// Nothing new, or nobody could be asked.
+    /// There was nothing newer, or the cache could not answer.
     Same,
-    /// The campaign is there for the public no more.
+    /// The campaign is no longer public.
     Gone,
 }
 
@@ -53,7 +53,7 @@ impl Drop for Keeping<'_> {
     }
 }
 
-/// Keeps `shown` current until it has no subscriber, the campaign is not public any more, or a stop is asked for.
+/// Keeps `shown` current until it has no subscriber, the campaign is no longer public, or the process is to stop.
 pub(super) async fn keep_current<R: Resource + Clone>(streams: Arc<Streams>, source: R::Source, resource: R, shown: watch::Sender<Shown>) {
     let subject = resource.subject();
     let _keeping = Keeping { streams: &streams, subject: &subject, shown: &shown };
@@ -93,7 +93,8 @@ async fn look<R: Resource + Clone>(
     shown: &watch::Sender<Shown>,
     cause: Trigger,
 ) -> Look {
-    // What was pushed is here; for all else a few go at a time, since thousands of campaigns may have subscribers.
+    // Pushed totals are in this process. All other looks leave it, so only a few happen at a time: thousands of campaigns may be
+    // followed.
     let _turn = match cause {
         Trigger::Told => None,
         Trigger::Due => streams.looks.acquire().await.ok(),

@@ -22,25 +22,25 @@ use crate::shutdown::Shutdown;
 use addresses::{AddressPermit, Addresses};
 pub use subscriber::Subscriber;
 
-/// Clients at a time.
+/// Streams that a process serves at a time.
 const PLACES: usize = 2_000;
-/// Of them, those behind one address.
+/// Streams that it serves to one address at a time.
 const PLACES_OF_ADDRESS: u32 = 50;
-/// Campaigns whose totals are looked for beyond this process at the same time, so that requests come first.
+/// Campaigns whose totals are loaded from Redis or the database at the same time for streams. Few, so that requests come first.
 const LOOKS: usize = 2;
 
-/// Why a client finds no place.
+/// Why a client gets no stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Full {
-    /// The process has as many as it takes.
+    /// The process serves the most streams that it may.
     #[error("as many clients follow totals as one process takes")]
     Process,
-    /// So has the client's address.
+    /// The process serves the most streams that it may to the client's address.
     #[error("as many clients of one address follow totals as one process takes")]
     Address,
 }
 
-/// The right to one stream, until it is dropped.
+/// The right to one stream; dropping it gives the right back.
 pub struct StreamPermit {
     _process: Permit,
     _address: AddressPermit,
@@ -62,7 +62,7 @@ impl Shown {
     }
 }
 
-/// What is counted about streams.
+/// The metrics of the streams.
 pub struct StreamMetrics {
     open: IntGauge,
     events: IntCounter,
@@ -70,7 +70,7 @@ pub struct StreamMetrics {
 }
 
 impl StreamMetrics {
-    /// Registers all.
+    /// Registers every metric in `registry`; fails if one of their names is registered already.
     pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         Ok(Self {
             open: gauge(registry, "doacoes_streams_open", "Clients that follow the totals of a campaign.")?,
@@ -92,7 +92,8 @@ pub struct Streams {
 }
 
 impl Streams {
-    /// Without subscribers. Totals come from `cache`; streams and tasks end once `shutdown` has begun.
+    /// Makes the streams of a process, without subscribers. Totals come from `cache`; streams and tasks end once `shutdown` has
+    /// begun.
     pub fn new(cache: Arc<Cache>, shutdown: Shutdown, metrics: StreamMetrics, queues: &QueueMetrics) -> Self {
         Self {
             campaigns: Mutex::default(),
@@ -105,15 +106,15 @@ impl Streams {
         }
     }
 
-    /// A permit for a client at `address`.
+    /// A permit for a stream to `address`. Fails if the address or the process has the most that it may; that is counted.
     pub fn enter(&self, address: IpAddr) -> Result<StreamPermit, Full> {
         let address = self.addresses.enter(address).ok_or(Full::Address)?;
         let process = self.places.enter().ok_or(Full::Process)?;
         Ok(StreamPermit { _process: process, _address: address })
     }
 
-    /// Subscribes a client to the totals that `resource` is. The client has seen those of `last_seen`. `None` where the public may not
-    /// see them.
+    /// Subscribes a client to the totals `resource`. `last_seen` is the `seq` that the client has seen last; only newer totals are
+    /// sent. `None` if the campaign is not public; fails if the totals cannot be loaded.
     pub async fn subscribe<R>(
         self: &Arc<Self>,
         source: &R::Source,
@@ -130,7 +131,7 @@ impl Streams {
         Ok(Some(Subscriber::new(totals, permit, last_seen, self.shutdown.clone(), self.metrics.events.clone())))
     }
 
-    /// What the campaign's subscribers are shown; the first of them starts the task that keeps it current.
+    /// The channel of what the campaign's subscribers are shown. The first subscriber starts the task that keeps it current.
     fn join<R: Resource + Clone>(self: &Arc<Self>, source: &R::Source, resource: R, found: &Found) -> watch::Receiver<Shown> {
         let subject = resource.subject();
         let mut campaigns = self.campaigns();
@@ -148,9 +149,9 @@ impl Streams {
         self.campaigns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Forgets a campaign, unless it has subscribers; returns whether it was forgotten.
+    /// Removes a campaign that has no subscribers, and returns whether it had none.
     fn leave(&self, subject: &Subject, shown: &watch::Sender<Shown>) -> bool {
-        // Under the lock, or somebody could join what is just about to go.
+        // Counted under the lock: otherwise a client could join the channel just before it is removed.
         let mut campaigns = self.campaigns();
         let deserted = shown.receiver_count() == 0;
         if deserted {
@@ -159,13 +160,13 @@ impl Streams {
         deserted
     }
 
-    /// Forgets a campaign with its subscribers, whose streams end.
+    /// Removes a campaign; the streams of its subscribers end.
     fn abandon(&self, subject: &Subject, shown: &watch::Sender<Shown>) {
         self.remove(&mut self.campaigns(), subject, shown);
     }
 
     fn remove(&self, campaigns: &mut HashMap<Subject, watch::Sender<Shown>>, subject: &Subject, shown: &watch::Sender<Shown>) {
-        // By now it may be the next task's.
+        // The entry may belong to the next task by now.
         if campaigns.get(subject).is_some_and(|there| there.same_channel(shown)) {
             campaigns.remove(subject);
             self.metrics.campaigns.dec();

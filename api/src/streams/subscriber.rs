@@ -45,7 +45,7 @@ enum Phase {
     Over,
 }
 
-/// A client that is subscribed to the totals of a campaign.
+/// A client's subscription to the totals of a campaign.
 pub struct Subscriber {
     totals: watch::Receiver<Shown>,
     /// The `seq` of what was sent last.

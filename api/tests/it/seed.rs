@@ -133,14 +133,14 @@ async fn a_seed_of_nothing_is_refused() {
     assert_eq!(report.lancamentos, 0);
 }
 
-/// Autovacuum that comes by after the rehearsal and before the seed.
+/// Autovacuum that comes by after the self-test and before the seed.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_seed_is_planned_for_what_it_stores_and_not_for_the_empty_tables_before() {
     let app = TestApp::start().await;
     sqlx::query("ANALYZE").execute(&app.owner).await.unwrap();
     let empty =
         "SELECT count(*) FROM pg_class WHERE oid IN ('doacoes'::regclass, 'pagamentos'::regclass) AND relpages > 0 AND reltuples = 0";
-    assert_eq!(app.count(empty).await, 2, "what the rehearsal rolled back was counted");
+    assert_eq!(app.count(empty).await, 2, "what the self-test rolled back was counted");
     // One connection, whose counts are complete once it says so.
     let db = store::pool(&SecretString::from(servers().app_url(&app.database)), 1).unwrap();
     let scale = Scale { organizadoras: 5, campanhas: 100, pessoas: 1_000, doacoes: 10_000 };

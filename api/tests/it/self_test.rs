@@ -63,7 +63,7 @@ async fn readiness_waits_for_whatever_a_donation_needs_and_names_it() {
         sqlx::raw_sql(sabotage).execute(&owner).await.unwrap();
         let app = TestApp::on(servers(), &database, Options { self_tested: false, ..Options::default() }).await;
         let (step, cause) = step.split_once(": ").unwrap();
-        let expected = format!("the rehearsal of a donation failed at {step}: ");
+        let expected = format!("the self-test of a donation failed at {step}: ");
         until(Duration::from_secs(20), &format!("refused at {step}"), async || {
             let (status, body) = readiness(&app).await;
             assert_eq!(status, 503, "{sabotage}");

@@ -1,4 +1,4 @@
-//! A rendered object: what part it belongs to, what it waits for, and how it is kept.
+//! A rendered object, with the part that it belongs to, the condition for writing it, and the way in which it is written.
 
 use std::collections::BTreeMap;
 
@@ -14,12 +14,12 @@ use crate::fingerprint::fingerprint;
 use crate::names::SECRETS_ANNOTATION;
 use crate::resolve::Platform;
 
-/// A rendered object.
+/// A rendered object with what is needed to write it.
 #[derive(Clone, Debug)]
 pub struct Child {
-    /// The object's kind.
+    /// API group, version and kind of the object.
     pub resource: ApiResource,
-    /// The object, complete except for `spec.replicas` where `scale` is set.
+    /// The object, complete except for `spec.replicas` if `scale` is set.
     pub object: DynamicObject,
     /// The part of the platform that it belongs to.
     pub part: Part,
@@ -31,7 +31,7 @@ pub struct Child {
     pub scale: Option<Scale>,
 }
 
-/// A part of the platform, each with a condition.
+/// A part of the platform. Each has a condition in the status.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Part {
     /// PostgreSQL.
@@ -49,23 +49,23 @@ pub enum Part {
 }
 
 impl Part {
-    /// Every part, in the order in which one needs the other.
+    /// Every part; each needs only parts that come before it.
     pub const ALL: [Self; 6] = [Self::Postgres, Self::Redis, Self::Pooler, Self::Migrate, Self::Api, Self::Edge];
 }
 
 /// The condition for writing an object.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum WaitsFor {
-    /// No condition.
+    /// Nothing: the object is written in every pass.
     Nothing,
-    /// The migration of this very image has completed. Until then the version that served before stays.
+    /// The completion of the migration of this very image. Until then the version that served before stays.
     Schema,
 }
 
 /// The way in which an object is written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ApplyPolicy {
-    /// Server-side apply; what others change is repaired.
+    /// Server-side apply; fields that others change are restored.
     Apply,
     /// A Secret with generated data: created when it is absent, its data never changed.
     CreateOnce,
@@ -78,14 +78,15 @@ pub enum ApplyPolicy {
 /// The source of the number of pods.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Scale {
-    /// The resource.
+    /// The resource: exactly this many.
     Fixed(i32),
-    /// A `HorizontalPodAutoscaler` that never asks for fewer than this.
+    /// A `HorizontalPodAutoscaler`: at least this many.
     Autoscaled(i32),
 }
 
 impl Child {
-    /// `object`, which belongs to `part` and is kept current. Its metadata gets namespace and owner.
+    /// Makes a child of `object` that belongs to `part`, waits for nothing and is kept by server-side apply. Its metadata gets the
+    /// platform's namespace and the platform as owner.
     pub(super) fn of<K: Resource<DynamicType = ()> + Serialize>(platform: &Platform, part: Part, object: &K) -> Self {
         let resource = ApiResource::erase::<K>(&());
         let Ok(Value::Object(mut content)) = serde_json::to_value(object) else { unreachable!("an object of Kubernetes is a JSON object") };
@@ -119,13 +120,13 @@ impl Child {
         Self { waits_for, ..self }
     }
 
-    /// Whether it has the kind and name of `other`.
+    /// Whether both have the same kind and name.
     pub fn is_same_object(&self, other: &Self) -> bool {
         self.resource == other.resource && self.object.metadata.name == other.object.metadata.name
     }
 
-    /// Puts a hash of the Secrets that the pods read into their annotations, so that they roll when one changes. `versions`: by the
-    /// Secret's name, something that changes with its content. A Job is never changed, so it gets none.
+    /// Puts a hash of the Secrets that the pods mount into their annotations, so that they roll when one changes. `versions` has a
+    /// text for the name of each Secret that changes with its content. A Job is never changed, so it gets no hash.
     pub fn set_secret_versions(&mut self, versions: &BTreeMap<String, String>) {
         if self.policy == ApplyPolicy::Job {
             return;
@@ -145,7 +146,8 @@ impl Child {
     }
 }
 
-/// The platform as an owner. `is_controller`: of an object that it consists of, else only of data that goes with it.
+/// The owner reference to the platform. `is_controller` is true for objects that the platform consists of, and false for data that
+/// is only removed together with it.
 pub fn owner(platform: &Platform, is_controller: bool) -> OwnerReference {
     OwnerReference {
         api_version: DonationPlatform::api_version(&()).into_owned(),

@@ -7,7 +7,7 @@ use crate::names::{APPLICATION, COMPONENT_LABEL, INSTANCE_LABEL, MANAGED_BY, MAN
 use crate::resolve::Platform;
 
 impl Part {
-    /// Suffix of the names of its objects, and the value of their component label.
+    /// The suffix of the names of the part's objects, and the value of their label [`COMPONENT_LABEL`].
     pub fn component(self) -> &'static str {
         match self {
             Self::Postgres => "postgres",

@@ -22,8 +22,8 @@ mod template;
 pub use self::child::{ApplyPolicy, Child, Part, Scale, WaitsFor, owner};
 use crate::resolve::Platform;
 
-/// Every object of the platform, in the order of writing. Pods have no hash of their Secrets yet
-/// ([`Child::set_secret_versions`]).
+/// Every object of the platform, in the order of writing. The pods' hash of their Secrets is still missing;
+/// [`Child::set_secret_versions`] adds it.
 pub fn children(platform: &Platform) -> Vec<Child> {
     let mut children = secrets::children(platform);
     // Before the pods, so that none of them is ever without.

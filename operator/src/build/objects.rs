@@ -25,10 +25,10 @@ pub(super) fn service_account(platform: &Platform, part: Part) -> Child {
     Child::of(platform, part, &account)
 }
 
-/// The place where connections are spread over a part's pods.
+/// What spreads connections over a part's pods.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Balancing {
-    /// The Service, which has an address.
+    /// The Service, which has an address of its own.
     ByService,
     /// The client, which finds the pods' addresses under the Service's name.
     ByClient,
@@ -58,7 +58,7 @@ pub(super) fn deployment_of(platform: &Platform, part: Part, strategy: Deploymen
     Deployment {
         metadata: metadata(platform, part),
         spec: Some(DeploymentSpec {
-            // Rendered, so that a rollout that somebody pauses ends all the same.
+            // The default, rendered so that the operator resumes a rollout that somebody pauses.
             paused: Some(false),
             revision_history_limit: Some(2),
             selector: selector(platform, part),
@@ -85,14 +85,15 @@ pub(super) fn config_map(platform: &Platform, part: Part, files: &BTreeMap<Strin
     let map = ConfigMap {
         metadata: metadata(platform, part),
         data: Some(files.clone()),
-        // Rendered, so that one that somebody freezes is not found so when it has to change.
+        // The default, rendered so that a map that somebody makes immutable is replaced at once and not only when it has to change.
         immutable: Some(false),
         ..ConfigMap::default()
     };
     Child::of(platform, part, &map)
 }
 
-/// Lets `at_once` pods of a part go at a time. For a single pod there is none: it could never be moved.
+/// A budget that lets evictions take at most `at_once` pods of a part at a time; `None` for a single pod, which could never be
+/// moved.
 pub(super) fn disruption_budget(platform: &Platform, part: Part, replicas: i32, at_once: i32) -> Option<Child> {
     let budget = PodDisruptionBudget {
         metadata: metadata(platform, part),

@@ -50,7 +50,7 @@ impl Pod<'_> {
         let mut own_labels = pods.labels.clone();
         own_labels.extend(labels::of(platform, self.part));
         let mut annotations = pods.annotations.clone();
-        // So that a change of the files makes new pods, and a change of anything else does not.
+        // The hash of the files makes new pods when a file changes, and only then.
         annotations.extend(self.files.map(|files| (CONFIGURATION_ANNOTATION.to_owned(), fingerprint(&json!(files)))));
         let env = self.container.env.get_or_insert_default();
         for extra in &pods.extra_env {
@@ -178,7 +178,7 @@ pub(super) fn config(map: &str) -> Volume {
     }
 }
 
-/// A folder on the node that lives as long as the pod.
+/// An empty folder on the node's disk, of at most `size`, that is removed with the pod.
 pub(super) fn scratch_volume(name: &str, size: &str) -> Volume {
     empty_dir(name, size, None)
 }
@@ -240,7 +240,7 @@ impl ProbeTiming {
     }
 }
 
-/// The lifecycle of a container with a handler that runs before it is told to stop.
+/// The lifecycle of a container whose `handler` runs before the container gets the signal to stop.
 pub(super) fn before_stop(handler: LifecycleHandler) -> Lifecycle {
     Lifecycle { pre_stop: Some(handler), ..Lifecycle::default() }
 }

@@ -20,29 +20,29 @@ use crate::names::{INSTANCE_LABEL, MANAGED_BY, MANAGED_BY_LABEL};
 use crate::resolve::Platform;
 use crate::telemetry::chain;
 
-/// Result of one step of writing.
+/// The result of one step of writing: what could not be written as rendered, by part.
 #[derive(Debug, Default)]
 pub struct Applied {
-    /// Removals that must end before the rest can be written.
+    /// Objects that cannot be written before their removal has ended, with the reason and a sentence for the status.
     pub waiting: Vec<(Part, Reason, String)>,
-    /// Requests that the API server refused. The other objects were written.
+    /// Objects that the API server refused or that belong to somebody else. They do not keep the other objects from being written.
     pub refused: Vec<(Part, Error)>,
-    /// Objects that something else changes each time they are written, with the field.
+    /// Objects that something else changes each time they are written, with a sentence that names the field.
     pub contested: Vec<(Part, String)>,
 }
 
-/// Results of all steps of writing.
+/// The results of all steps of writing.
 #[derive(Debug, Default)]
 pub struct Written {
-    /// Of the generated Secrets.
+    /// The result for the Secrets with generated data.
     pub secrets: Applied,
-    /// Of the certificate that the operator signs.
+    /// The result for the certificate that the operator signs.
     pub certificate: Applied,
-    /// Of the migration's Job.
+    /// The result for the migration's Job.
     pub migration: Applied,
-    /// Of all other objects.
+    /// The result for all other objects.
     pub children: Applied,
-    /// Time until a failed migration is tried again.
+    /// Time until a failed migration is tried again; `None` if it has not failed.
     pub retry: Option<Duration>,
 }
 
@@ -100,8 +100,8 @@ fn random_hex(count: usize) -> String {
     hex::encode((0..count).map(|_| rand::random::<u8>()).collect::<Vec<u8>>())
 }
 
-/// Writes every other child that may be written. While the migration has not completed, that is the version which served before
-/// in place of what waits for the schema, with the number of pods that the resource asks for now.
+/// Writes every other child that may be written. Until the migration has completed, the objects that wait for the schema stay in
+/// the version that served before, with the number of pods that the resource asks for now.
 pub async fn children(pass: &mut Pass<'_>, applied: &mut Applied) -> Result<(), Error> {
     let is_migrated = pass.is_migrated();
     let served = if is_migrated { None } else { served_children(pass) };
@@ -126,8 +126,8 @@ pub async fn children(pass: &mut Pass<'_>, applied: &mut Applied) -> Result<(), 
     Ok(())
 }
 
-/// The objects of the version that served before and whose successors wait, where that version is known; and of each whether its
-/// pods could not mount a Secret.
+/// The objects of the version that served before, as far as their successors wait for the schema, each with whether its pods could
+/// not mount a Secret. `None` if that version is not known.
 fn served_children(pass: &Pass<'_>) -> Option<Vec<(Child, bool)>> {
     let (platform, served) = pass.served_children()?;
     let mut children = Vec::new();
@@ -143,7 +143,8 @@ fn served_children(pass: &Pass<'_>) -> Option<Vec<(Child, bool)>> {
     Some(children)
 }
 
-/// The number of pods of the version that served before. It follows the resource, unless an autoscaler of that version decides.
+/// The source of the number of pods of the version that served before: the resource as it is now, unless that version has an
+/// autoscaler.
 fn served_scale(served: Option<Scale>, wanted: Option<Scale>) -> Option<Scale> {
     match served {
         Some(Scale::Fixed(_)) => wanted.or(served),
@@ -151,13 +152,13 @@ fn served_scale(served: Option<Scale>, wanted: Option<Scale>) -> Option<Scale> {
     }
 }
 
-/// Whether the child's pods could not mount a Secret. They would stand in the way of those that serve, and be slow to notice that it
-/// has come.
+/// Whether the child's pods could not use a Secret that they need. Such pods would take the place of pods that serve, and would
+/// notice only slowly that the Secret has come.
 fn lacks_secret(child: &Child, platform: &Platform, observed: &Observed) -> bool {
     child.scale.is_some() && validate::named_secret(child.part, platform, observed).is_some()
 }
 
-/// Writes one object, unless it is of anybody else or being removed.
+/// Writes one object, unless it belongs to somebody else or is being removed; `applied` notes what kept it from being written.
 async fn write(writer: &mut Writer<'_>, identity: Identity<'_>, child: &Child, applied: &mut Applied) -> Result<(), Error> {
     match writer.observed.find(child).map(|live| identity.ownership(&live.metadata)) {
         Some(Ownership::Foreign) => {
@@ -177,18 +178,18 @@ async fn write(writer: &mut Writer<'_>, identity: Identity<'_>, child: &Child, a
             let name = child.object.name_any();
             applied.contested.push((child.part, format!("{} {name} does not keep {field}", child.resource.kind)));
         }
-        // The same request would be refused again, and the other objects do not wait for it.
+        // A further try would be refused as well, and the other objects do not depend on this one.
         Err(error) if error.is_refusal() => applied.refused.push((child.part, error)),
         Err(error) => return Err(error),
     }
     Ok(())
 }
 
-/// Gives what serves while its successor waits as many pods as the resource says, and changes nothing else of it.
+/// Gives a workload whose successor waits the number of pods that the resource asks for, and changes nothing else of it.
 async fn scale(writer: &mut Writer<'_>, identity: Identity<'_>, child: &Child) -> Result<(), Error> {
     let live = writer.observed.find(child).filter(|live| identity.ownership(&live.metadata) == Ownership::Ours).cloned();
     let Some(live) = live else { return Ok(()) };
-    // An autoscaler that is no longer asked for goes together with the version that it scales.
+    // An autoscaler that the resource no longer asks for stays until the version that it scales is replaced.
     let is_autoscaled = writer
         .observed
         .objects()
@@ -230,7 +231,7 @@ pub fn pending<'a>(pass: &'a Pass<'_>) -> Result<Option<&'a Child>, Error> {
     Ok(None)
 }
 
-/// The text of a refusal for the status.
+/// The sentence for the status about an object that could not be written, with what to do about a conflict of names.
 pub fn refusal(error: &Error) -> String {
     match error {
         Error::NameConflict { kind, .. } if kind == "Secret" => format!(

@@ -27,7 +27,7 @@ const RENEWAL_MARGIN: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// Time by which a certificate begins before it is signed, because clocks differ.
 const BACKDATING: SignedDuration = SignedDuration::from_hours(24);
 
-/// Signs a certificate unless there is one that is good for the host and for long enough.
+/// Signs a certificate for the host, unless the platform has one that is valid for it and not due for renewal.
 pub async fn apply(pass: &mut Pass<'_>) -> Result<Applied, Error> {
     let Pass { client, platform, observed, children, now, .. } = pass;
     let mut applied = Applied::default();
@@ -70,7 +70,7 @@ pub async fn apply(pass: &mut Pass<'_>) -> Result<Applied, Error> {
     Ok(applied)
 }
 
-/// Restores labels that somebody changed, without a new certificate, for which nginx would roll.
+/// Restores labels that somebody changed. The certificate stays, since nginx would roll for a new one.
 async fn restore_labels(client: &ApiClient, child: &Child, live: &mut ObjectMeta) -> Result<(), Error> {
     let has = |(key, value): (&String, &String)| live.labels.as_ref().and_then(|labels| labels.get(key)) == Some(value);
     if child.object.labels().iter().all(has) {

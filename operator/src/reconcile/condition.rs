@@ -1,14 +1,14 @@
-//! The conditions of the status, and the part that each is of.
+//! The conditions of the status, and which of them belongs to which part.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::build::Part;
 use crate::crd::DonationPlatform;
 
-/// Conditions of the status.
+/// A condition of the status.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ConditionType {
-    /// Everything that was asked for is there, and donors can donate.
+    /// The platform is as the resource says, and donors can donate.
     Ready,
     /// PostgreSQL answers.
     DatabaseReady,
@@ -16,13 +16,13 @@ pub enum ConditionType {
     PoolerReady,
     /// Redis answers.
     RedisReady,
-    /// The schema is what the image needs.
+    /// The schema of the database is the one that the image needs.
     SchemaReady,
     /// The API answers.
     ApiReady,
     /// Donors reach the API.
     EdgeReady,
-    /// The resource asks for being left alone.
+    /// The resource asks the operator to write nothing.
     Paused,
     /// An autoscaler decides on the number of API pods.
     Autoscaled,
@@ -48,12 +48,12 @@ impl ConditionType {
         Self::BackupConfigured,
     ];
 
-    /// Whether the operator writes the condition. Others may add theirs, which are not its business.
+    /// Whether `condition` is one that the operator writes. Others may add conditions of their own, which it leaves alone.
     pub fn is_ours(condition: &Condition) -> bool {
         Self::ALL.iter().any(|type_| type_.as_str() == condition.type_)
     }
 
-    /// The condition's `type`.
+    /// The value of the condition's field `type`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ready => "Ready",
@@ -72,7 +72,7 @@ impl ConditionType {
 }
 
 impl Part {
-    /// The part's condition.
+    /// The condition that tells whether the part is ready.
     pub const fn condition(self) -> ConditionType {
         match self {
             Self::Postgres => ConditionType::DatabaseReady,
@@ -84,7 +84,7 @@ impl Part {
         }
     }
 
-    /// The word that `Ready` begins with when the part is in the way.
+    /// The word for the part with which the message of `Ready` begins if the part is not ready.
     pub const fn noun(self) -> &'static str {
         match self {
             Self::Postgres => "database",
@@ -97,7 +97,7 @@ impl Part {
     }
 }
 
-/// Whether the condition was True for this generation.
+/// Whether the status says that the condition is True, for the present generation of the resource.
 pub fn was_true(resource: &DonationPlatform, type_: ConditionType) -> bool {
     resource.status.as_ref().is_some_and(|status| {
         status.conditions.iter().any(|condition| {

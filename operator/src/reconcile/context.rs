@@ -1,10 +1,10 @@
-//! Dependencies of every pass.
+//! What every pass needs beside the resource.
 
 use kube::runtime::events::Reporter;
 
 use crate::client::ApiClient;
 
-/// Dependencies of every pass.
+/// What every pass needs beside the resource; cheap to clone.
 #[derive(Clone)]
 pub struct Context {
     /// The client of the API server.

@@ -23,14 +23,15 @@ pub fn retry_delay(attempt: u32) -> SignedDuration {
     SignedDuration::from_secs(doubled.min(600))
 }
 
-/// A failed attempt.
+/// The failed attempt that the next one follows.
 struct FailedAttempt {
-    /// Its number, from 1.
+    /// Number of the failed attempt, from 1.
     number: u32,
     message: String,
 }
 
-/// Starts the migration when it is absent, and again when the wait after its failure is over. Returns how much of that wait is left.
+/// Makes the migration's Job if it is absent, and makes it again once the wait after a failure is over. Returns the rest of that
+/// wait, if there is one. Does nothing while the database is not ready.
 pub async fn run(pass: &mut Pass<'_>) -> Result<Option<Duration>, Error> {
     let Some(child) = job(&pass.children).cloned() else { return Ok(None) };
     // Before the database answers, the Job would use up its attempts.
@@ -56,7 +57,7 @@ pub async fn run(pass: &mut Pass<'_>) -> Result<Option<Duration>, Error> {
     }
 }
 
-/// Removes the Job and makes the next one.
+/// Deletes the Job and makes the next one, which carries the number and the message of the failed attempt.
 async fn replace(pass: &mut Pass<'_>, child: &Child, failed: Option<FailedAttempt>) -> Result<(), Error> {
     if let Some(before) = pass.observed.find(child).cloned() {
         pass.client.delete(&child.resource, &before).await?;

@@ -26,29 +26,29 @@ pub const UNKNOWN_REVISION: &str = "unknown";
 /// State of the migration that the rendered image needs.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum MigrationState {
-    /// Its Job does not exist.
+    /// The Job does not exist.
     Absent,
-    /// It runs.
+    /// The Job runs or waits for its pod.
     Running {
-        /// Message of the attempt before this one, if that failed.
+        /// Message of the attempt before this one; `None` for the first attempt.
         failure: Option<String>,
     },
-    /// It succeeded: the image may run.
+    /// The migration succeeded, or there is none, so the image may run.
     Complete,
-    /// It succeeded on a volume that has been replaced.
+    /// The migration succeeded on a volume that has been replaced, so it must run again.
     Outdated,
-    /// It failed, or somebody suspended it, so that it would never end.
+    /// The Job failed, or somebody suspended it, so that it would never end.
     Failed {
         /// Number of the attempt, from 1.
         attempt: u32,
-        /// Time of the failure.
+        /// Time of the failure, if the Job tells it.
         at: Option<Timestamp>,
-        /// Its last words.
+        /// What the last pod wrote before it ended, or else what the Job says.
         message: String,
     },
-    /// An object of its name belongs to somebody else.
+    /// A Job of this name belongs to somebody else.
     Foreign,
-    /// It is being removed.
+    /// The Job, or that of a deleted platform of the same name, is being removed, and it has no success that counts.
     Removed,
 }
 
@@ -58,7 +58,7 @@ struct Termination {
     schema: String,
 }
 
-/// The Job among the children.
+/// The migration's Job among the rendered objects; `None` if there is no migration.
 pub fn job(children: &[Child]) -> Option<&Child> {
     children.iter().find(|child| child.policy == ApplyPolicy::Job)
 }
@@ -69,7 +69,7 @@ pub fn recorded(resource: &DonationPlatform) -> Option<&MigrationStatus> {
     status.migration.as_ref().filter(|_| status.schema_revision.is_some())
 }
 
-/// The migration's state. `record`: the last migration that completed, as the status says.
+/// The state of the migration. `record` is the last migration that completed, as the status says.
 pub fn state(platform: &Platform, observed: &Observed, children: &[Child], record: Option<&MigrationStatus>) -> MigrationState {
     let identity = Identity { name: &platform.name, uid: &platform.uid };
     // Without a migration nothing waits for one.
@@ -80,7 +80,7 @@ pub fn state(platform: &Platform, observed: &Observed, children: &[Child], recor
     let Some(job) = observed.find(child) else { return MigrationState::Absent };
     match identity.ownership(&job.metadata) {
         Ownership::Foreign => MigrationState::Foreign,
-        // Its removal undoes nothing.
+        // The removal of the Job does not undo the migration.
         Ownership::Terminating if is_complete(job) && !is_of_another_volume(job, observed) => MigrationState::Complete,
         Ownership::Terminating | Ownership::Predecessor => MigrationState::Removed,
         Ownership::Ours => match of_job(job, observed) {
@@ -90,14 +90,14 @@ pub fn state(platform: &Platform, observed: &Observed, children: &[Child], recor
     }
 }
 
-/// Whether `record` is of the migration that `child` would run.
+/// Whether `record` is of the migration that `child` would run: the same image, settings and volume.
 pub fn is_recorded(record: &MigrationStatus, child: &Child, observed: &Observed) -> bool {
     let (image, settings) = task(&child.object);
     record.image == image && record.settings == settings && is_of_this_volume(record, &child.object, observed)
 }
 
-/// Whether `record` is of the volume of the database that `job` migrates. While there is no volume, the last one counts: the next
-/// one has another UID.
+/// Whether `record` is of the volume of the database that `job` migrates. True while there is no volume: a new one will have
+/// another UID, and only then the record no longer counts.
 pub fn is_of_this_volume(record: &MigrationStatus, job: &DynamicObject, observed: &Observed) -> bool {
     match (&record.volume, volume_of(job, observed)) {
         (Some(before), Some(now)) => *before == now,
@@ -106,7 +106,8 @@ pub fn is_of_this_volume(record: &MigrationStatus, job: &DynamicObject, observed
     }
 }
 
-/// The record of the migration that has completed, for the status. A record that is there already stays as it is.
+/// The record for the status of the migration that has completed; `before`, if it is of the same migration. `None` if its Job does
+/// not exist.
 pub fn record(observed: &Observed, children: &[Child], before: Option<&MigrationStatus>) -> Option<MigrationStatus> {
     let child = job(children)?;
     if let Some(before) = before.filter(|before| is_recorded(before, child, observed)) {
@@ -117,7 +118,7 @@ pub fn record(observed: &Observed, children: &[Child], before: Option<&Migration
     Some(MigrationStatus { job: child.object.name_any(), image, settings, volume: job.annotations().get(VOLUME_ANNOTATION).cloned() })
 }
 
-/// The image of a migration, and a hash of what it is told to do. Where its pod runs and what it may use is no part of that.
+/// The image of a migration, and a hash of its arguments and environment. Placement and resources of its pod do not count.
 fn task(job: &DynamicObject) -> (String, String) {
     let container = job.data.pointer("/spec/template/spec/containers/0");
     let field = |name: &str| container.and_then(|container| container.get(name));
@@ -125,16 +126,16 @@ fn task(job: &DynamicObject) -> (String, String) {
     (image, fingerprint(&json!([field("args"), field("env")])))
 }
 
-/// Whether the Job migrated a database whose volume has gone.
+/// Whether the Job was made for another volume than the present one.
 fn is_of_another_volume(job: &DynamicObject, observed: &Observed) -> bool {
     let volume = job.annotations().get(VOLUME_ANNOTATION);
     volume.zip(volume_of(job, observed)).is_some_and(|(before, now)| *before != now)
 }
 
-/// UID of the claim for the volume of the database that the Job migrates.
+/// UID of the claim for the volume of the database that the Job migrates; `None` if there is no claim or it is being removed.
 pub fn volume_of(job: &DynamicObject, observed: &Observed) -> Option<String> {
     let name = postgres::claim_name(job.labels().get(INSTANCE_LABEL)?);
-    // The database uses its claim also when somebody took the labels away.
+    // The database also uses a claim whose labels somebody removed.
     let claim = observed.claims.iter().chain(&observed.unlabelled_claim).find(|claim| claim.name_any() == name)?;
     claim.metadata.uid.clone().filter(|_| claim.metadata.deletion_timestamp.is_none())
 }
@@ -152,7 +153,7 @@ fn has_condition(status: &JobStatus, name: &str) -> bool {
     condition(status, name).is_some()
 }
 
-/// The condition of that type, if it is True.
+/// The Job's condition of the type `name`, if it is True.
 fn condition<'a>(status: &'a JobStatus, name: &str) -> Option<&'a JobCondition> {
     status.conditions.iter().flatten().find(|condition| condition.type_ == name && condition.status == "True")
 }
@@ -197,7 +198,7 @@ fn pods<'a>(job: &DynamicObject, observed: &'a Observed) -> impl DoubleEndedIter
     pods.into_iter()
 }
 
-/// Whether the Job is there and none of its pods is.
+/// Whether the Job exists and has no pod.
 pub fn has_no_pod(child: &Child, observed: &Observed) -> bool {
     observed.find(child).is_some_and(|job| pods(job, observed).next().is_none())
 }
@@ -208,7 +209,7 @@ fn termination_message(pod: &Pod) -> Option<String> {
     terminated.message.clone().filter(|message| !message.trim().is_empty()).map(|message| message.trim().to_owned())
 }
 
-/// The schema revision that the completed migration reported.
+/// The schema revision that the newest pod of the Job has reported; `None` if none has.
 pub fn revision(observed: &Observed, children: &[Child]) -> Option<String> {
     let job = observed.find(job(children)?)?;
     pods(job, observed)

@@ -1,7 +1,7 @@
 //! One pass over one platform: observe, validate, build, apply, prune, report.
 //!
-//! Waiting is data ([`Progress`], [`Blocker`]), failing is an [`Error`] with a class. Nothing is written when everything is as the
-//! resource says, and no object of anything else is ever written.
+//! Waiting is data ([`Progress`], [`Blocker`]), and a failure is an [`Error`] with a class. Nothing is written when everything is
+//! as the resource says, and objects that belong to somebody else are never written.
 
 pub mod apply;
 pub mod causes;
@@ -58,19 +58,19 @@ pub async fn reconcile(context: &Context, resource: &DonationPlatform, now: Time
 /// Everything that changes something, in the order in which one needs the other.
 async fn write(pass: &mut Pass<'_>, written: &mut Written) -> Result<(), Error> {
     written.secrets = apply::secrets(pass).await?;
-    // A database that is made without its keys would have none that fit it, ever. The first administrator's password is for the
-    // migration alone.
+    // Without its Secrets a database must not be made, since no later ones would fit it. Only the migration needs the first
+    // administrator's password, so that Secret may be missing.
     if !written.secrets.waiting.is_empty() || written.secrets.refused.iter().any(|(part, _)| *part != Part::Migrate) {
         return Ok(());
     }
     written.certificate = certificate::apply(pass).await?;
     retention::apply(pass).await?;
-    // The Secrets exist now, and so do the hashes of their content.
+    // The Secrets exist now, so the hashes of their content are known.
     pass.set_secret_versions();
     let may_migrate = written.secrets.refused.is_empty() && validate::named_secret(Part::Migrate, &pass.platform, &pass.observed).is_none();
     let mut failed = None;
     if may_migrate {
-        // The version that serves is kept also when the Job cannot be made.
+        // A failure is kept for later: the version that serves is still written if the Job cannot be made.
         match migrate::run(pass).await {
             Ok(retry) => written.retry = retry,
             Err(error) if error.is_refusal() => written.migration.refused.push((Part::Migrate, error)),

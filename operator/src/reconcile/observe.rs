@@ -1,4 +1,4 @@
-//! Reads the objects in the cluster. Each pass reads it again, because with a cache that is a moment old it would write things twice.
+//! Reads the objects in the cluster. Each pass reads them anew: a cache may be a moment old, and the pass would write things twice.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,12 +28,12 @@ pub struct SecretState {
     pub version: String,
     /// A hash of the certificate and its key, if it holds them.
     pub certificate: String,
-    /// Faults of the values that parts read, by key. A missing key is not among them.
+    /// Faults of the values that parts read, by key. A missing key is not a fault; see `keys`.
     pub faults: BTreeMap<&'static str, Fault>,
 }
 
 impl SecretState {
-    /// Hashes and checks `secret`, whose values must have these formats, and drops its content.
+    /// Hashes the content of `secret`, checks it against `formats`, and drops it.
     pub fn of(secret: DynamicObject, formats: &[(&'static str, Format)]) -> Self {
         let data = secret.data.get("data").cloned().unwrap_or(Value::Null);
         let keys = data.as_object().into_iter().flatten().map(|(key, _)| key.clone()).collect();
@@ -68,8 +68,8 @@ pub struct Observed {
 }
 
 impl Observed {
-    /// Reads everything that has the platform's labels, and the Secrets that it uses. `served`: the version that served before, which
-    /// may use others.
+    /// Reads everything that has the platform's labels, and the Secrets that it uses. `served` is the version that served before,
+    /// which may use other Secrets. Fails if a read fails.
     pub async fn fetch(client: &ApiClient, platform: &Platform, served: Option<&Platform>) -> Result<Self, Error> {
         let namespace = &platform.namespace;
         let selector = names::instance(&platform.name);
@@ -129,7 +129,7 @@ impl Observed {
         Ok(())
     }
 
-    /// The object with the kind and name of `child`.
+    /// The object in the cluster with the kind and name of `child`; `None` if there is none.
     pub fn find(&self, child: &Child) -> Option<&DynamicObject> {
         self.objects.get(&key(&child.resource, &child.object)).map(|live| &live.object)
     }

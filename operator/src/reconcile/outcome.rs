@@ -5,21 +5,21 @@ use std::time::Duration;
 
 use super::reason::Reason;
 
-/// Progress of a part.
+/// The progress of one part of the platform.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Progress {
-    /// It is there.
+    /// The part is as the resource says.
     Ready {
-        /// The reason.
+        /// The reason of the part's condition, which is True.
         reason: Reason,
-        /// The reason in a sentence.
+        /// The message of the condition, a sentence.
         message: String,
     },
-    /// Something has to happen first.
+    /// Something has to happen before the part is as the resource says.
     Waiting {
-        /// The reason.
+        /// The reason of the part's condition, which is not True.
         reason: Reason,
-        /// The reason in a sentence.
+        /// The message of the condition, a sentence.
         message: String,
     },
 }
@@ -27,15 +27,15 @@ pub enum Progress {
 /// A reason for which nothing is written at all.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Blocker {
-    /// The reason.
+    /// The reason of the condition `Ready`.
     pub reason: Reason,
-    /// The reason in a sentence, and the way to end it.
+    /// The message of the condition: what blocks, and how to end it.
     pub message: String,
-    /// Whether it ends by itself.
+    /// Whether the blocker ends without a person's doing.
     pub ends_by_itself: bool,
 }
 
-/// Outcome of a pass.
+/// What follows after a pass that did not fail.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Outcome {
     /// Everything is as the resource says; the next event starts the next pass.

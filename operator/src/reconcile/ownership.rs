@@ -1,4 +1,4 @@
-//! Whose an object is. Nothing foreign is ever written.
+//! Decides whom an object belongs to. An object that belongs to somebody else is never written.
 
 use kube::Resource;
 use kube::core::ObjectMeta;
@@ -6,16 +6,16 @@ use kube::core::ObjectMeta;
 use crate::crd::DonationPlatform;
 use crate::names;
 
-/// Whose an object is.
+/// Whom an object belongs to, as one platform sees it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Ownership {
     /// This platform's.
     Ours,
     /// This platform's, and it is being removed.
     Terminating,
-    /// Of a deleted platform of the same name; the garbage collector is about to remove it.
+    /// A deleted platform's of the same name; the garbage collector is about to remove it.
     Predecessor,
-    /// Of anybody else.
+    /// Anybody else's.
     Foreign,
 }
 
@@ -29,13 +29,13 @@ pub struct Identity<'a> {
 }
 
 impl Identity<'_> {
-    /// Whose the object is, by its controller.
+    /// Whom the object belongs to, by the UID of its controller.
     pub fn ownership(&self, metadata: &ObjectMeta) -> Ownership {
         let ours = metadata.owner_references.iter().flatten().any(|owner| owner.controller == Some(true) && owner.uid == self.uid);
         self.judge(metadata, ours)
     }
 
-    /// Whose retained data is: it has no controller, so its labels tell.
+    /// Whom retained data belongs to. It has no controller, so its labels decide.
     pub fn ownership_of_data(&self, metadata: &ObjectMeta) -> Ownership {
         self.judge(metadata, names::belongs_to(metadata.labels.as_ref(), self.name))
     }

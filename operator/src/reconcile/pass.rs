@@ -14,15 +14,16 @@ use crate::error::Error;
 use crate::resolve::{Platform, resolve};
 use crate::telemetry::chain;
 
-/// One pass over one platform. Objects are rendered once and the migration is judged once; what is written afterwards updates both.
+/// One pass over one platform. The objects are rendered and the migration is judged at its beginning; writes update `observed` and
+/// `migration`.
 pub struct Pass<'a> {
     /// The client of the API server.
     pub client: &'a ApiClient,
-    /// The resource.
+    /// The resource as it was read.
     pub resource: &'a DonationPlatform,
-    /// The resource with every default.
+    /// The resource with every default filled in.
     pub platform: Box<Platform>,
-    /// The same of the last spec whose migration had completed, where the status says it.
+    /// The same for the last spec whose migration completed; `None` if the status does not record one.
     pub served: Option<Box<Platform>>,
     /// The time of the pass.
     pub now: Timestamp,
@@ -30,12 +31,12 @@ pub struct Pass<'a> {
     pub observed: Observed,
     /// The objects that the platform is to have.
     pub children: Vec<Child>,
-    /// State of the migration.
+    /// State of the migration that the rendered image needs.
     pub migration: MigrationState,
 }
 
 impl<'a> Pass<'a> {
-    /// Reads the cluster, renders the objects and judges the migration.
+    /// Reads the cluster, renders the objects and judges the migration. Fails if a read fails.
     pub async fn begin(client: &'a ApiClient, resource: &'a DonationPlatform, now: Timestamp) -> Result<Self, Error> {
         let (platform, served) = (Box::new(resolve(resource)), served(resource).map(Box::new));
         let mut observed = Observed::fetch(client, &platform, served.as_deref()).await?;
@@ -47,7 +48,7 @@ impl<'a> Pass<'a> {
         Ok(pass)
     }
 
-    /// The platform, for judging whose an object is.
+    /// The platform's name and UID, by which the ownership of objects is decided.
     pub fn identity(&self) -> Identity<'_> {
         Identity { name: &self.platform.name, uid: &self.platform.uid }
     }
@@ -62,7 +63,7 @@ impl<'a> Pass<'a> {
         self.migration == MigrationState::Complete
     }
 
-    /// Tells the pods' templates the Secrets' content as it is now.
+    /// Updates the hash of the Secrets in the pods' templates to what was observed last.
     pub fn set_secret_versions(&mut self) {
         let versions: BTreeMap<String, String> = self.observed.secret_versions();
         for child in &mut self.children {
@@ -70,7 +71,8 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// The objects of the version that served before, which the status records, if it served on the volume that is there now.
+    /// The version that served before, with its objects. `None` if the status does not record it, or if it served on another volume
+    /// than the present one.
     pub fn served_children(&self) -> Option<(&Platform, Vec<Child>)> {
         let served = self.served.as_deref()?;
         let job = migration::job(&self.children)?;
@@ -84,8 +86,8 @@ impl<'a> Pass<'a> {
     }
 }
 
-/// The platform as the last spec asked for it whose migration had completed. What another release recorded and this one cannot read
-/// counts as not recorded.
+/// The platform of the last spec whose migration completed, as the status records it. `None` if there is none, or if another
+/// release recorded it in a form that this one cannot read.
 fn served(resource: &DonationPlatform) -> Option<Platform> {
     let spec = resource.status.as_ref()?.served_spec.clone()?;
     match serde_json::from_value(spec) {

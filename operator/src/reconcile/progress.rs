@@ -64,7 +64,7 @@ pub fn of_part(part: Part, children: &[Child], observed: &Observed, migration: &
     })
 }
 
-/// Whether a part is there, judged without the migration. A platform without such a part waits for none.
+/// Whether a part is ready, apart from the migration. True if the platform has no such part.
 pub fn is_ready(resource: &DonationPlatform, part: Part, children: &[Child], observed: &Observed) -> bool {
     let was_ready = was_true(resource, part.condition());
     of_part(part, children, observed, &MigrationState::Absent, was_ready).is_none_or(|progress| matches!(progress, Progress::Ready { .. }))
@@ -129,7 +129,7 @@ fn of_workload(child: &Child, scale: Scale, live: &DynamicObject, observed: &Obs
         Scale::Autoscaled(floor) => i64::from(floor),
     };
     let (ready, total) = (rollout.ready, rollout.wanted.max(wanted));
-    // The reader must know that there is no standby.
+    // The message says so, because a reader of the status must know that there is no standby.
     let alone = if child.part == Part::Postgres {
         format!("; it is a single instance, without a standby{}", other_size(child, observed).unwrap_or_default())
     } else {
@@ -172,7 +172,7 @@ fn of_workload(child: &Child, scale: Scale, live: &DynamicObject, observed: &Obs
     Progress::Waiting { reason, message: what }
 }
 
-/// The difference between the size of a volume that was there before and the size that the resource asks for.
+/// Words for the message if the database's volume has another size than the resource asks for; `None` if the sizes agree.
 fn other_size(child: &Child, observed: &Observed) -> Option<String> {
     let wanted = child.object.data.pointer("/spec/volumeClaimTemplates/0/spec/resources/requests/storage").and_then(Value::as_str)?;
     let name = postgres::claim_name(child.object.labels().get(INSTANCE_LABEL)?);
@@ -259,7 +259,7 @@ pub fn of_migration(children: &[Child], observed: &Observed, state: &MigrationSt
     })
 }
 
-/// The same whether the Job is still there or not.
+/// The message of a completed migration, which is the same whether its Job still exists or not.
 fn migrated(job: &Child) -> String {
     let image = job.object.data.pointer("/spec/template/spec/containers/0/image").and_then(Value::as_str).unwrap_or_default();
     format!("the migration of {image} has completed")

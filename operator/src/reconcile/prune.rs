@@ -26,7 +26,7 @@ pub fn surplus(pass: &Pass<'_>) -> Vec<(ApiResource, DynamicObject)> {
     let identity = pass.identity();
     let mut rendered: BTreeSet<(&str, String)> =
         pass.children.iter().map(|child| (child.resource.kind.as_str(), child.object.name_any())).collect();
-    // The Job that did what the rendered one would do, where its pod was to run elsewhere.
+    // Keep the recorded Job as well: it ran the same migration as the rendered one, only with another placement of its pod.
     let job = migration::job(&pass.children);
     let done = job.zip(pass.recorded()).filter(|(job, record)| migration::is_recorded(record, job, &pass.observed));
     rendered.extend(done.map(|(job, record)| (job.resource.kind.as_str(), record.job.clone())));

@@ -17,13 +17,14 @@ use crate::build::Part;
 use crate::error::{Error, ErrorClass};
 use crate::telemetry::chain;
 
-/// Time until the next pass while something is waited for that is not watched, such as Events that say why a volume is missing.
+/// Time until the next pass while the platform waits for something that is not watched, such as Events that say why a volume is
+/// missing.
 const RECHECK_INTERVAL: Duration = Duration::from_secs(10);
-/// The same while the garbage collector removes something.
+/// Time until the next pass while the garbage collector removes something.
 const REMOVAL_RECHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Writes the status if it differs, and an Event for each condition that changed. `blocker`: why nothing was written. `failed`: what
-/// ended the writes early.
+/// Writes the status if it differs, and an Event for each condition that changed. `blocker` is why nothing was written, `failed`
+/// the error that ended the writes early. Returns `failed` or the first refusal as the error, after it has been reported.
 pub async fn report(
     context: &Context,
     pass: &Pass<'_>,
@@ -32,7 +33,7 @@ pub async fn report(
     failed: Option<Error>,
 ) -> Result<Outcome, Error> {
     let failed = match failed {
-        // Somebody else was faster; the next pass reads the result.
+        // Somebody else wrote at the same time, so what was read is out of date; the next pass reads it again.
         Some(error) if error.class() == ErrorClass::Conflict => return Err(error),
         failed => failed,
     };
@@ -80,12 +81,13 @@ pub async fn report(
     })
 }
 
-/// The cause for which a generated Secret could not be made. Nothing was written after the Secrets then.
+/// Why a generated Secret could not be made. Then nothing else was written, except if only the first administrator's Secret is
+/// missing.
 fn incomplete_secrets(written: &Written) -> Option<Progress> {
     Part::ALL.into_iter().find_map(|part| apply::progress(&written.secrets, part))
 }
 
-/// The objects of others that are in the way.
+/// A sentence for each object of others that is in the way of a rendered one.
 fn conflicts(pass: &Pass<'_>, written: &Written) -> Vec<String> {
     let refused = written.steps().into_iter().flat_map(|applied| &applied.refused);
     refused
@@ -95,7 +97,7 @@ fn conflicts(pass: &Pass<'_>, written: &Written) -> Vec<String> {
         .collect()
 }
 
-/// The first object of a paused platform that is not as the resource says.
+/// The first object of a paused platform that is not as the resource says; `None` if there is none or the platform is not paused.
 fn pending(pass: &Pass<'_>, blocker: Option<&Blocker>) -> Result<Option<String>, Error> {
     if !pass.platform.spec.paused || blocker.is_some() {
         return Ok(None);
@@ -118,7 +120,7 @@ fn parts(pass: &Pass<'_>, written: &Written) -> Vec<(Part, Progress)> {
         };
         let unwritten = written.steps().into_iter().find_map(|applied| apply::progress(applied, part));
         let found = found.map(|found| contested(found, part, written));
-        // Nobody reads the first administrator's password once the migration has completed.
+        // Once the migration has completed, nothing reads the first administrator's password.
         let reads_secret = part != Part::Migrate || !pass.is_migrated();
         let secret = reads_secret.then(|| validate::named_secret(part, platform, observed)).flatten();
         if let Some(progress) = unwritten.or(secret).or(found) {

@@ -1,5 +1,5 @@
-//! Decides whether the data is removed together with the resource: its Secrets and claims have an owner reference if
-//! `deletionPolicy` is `Delete`. A field manager of its own applies it, so applying nothing takes it away.
+//! Decides whether the data is removed together with the resource. Its Secrets and claims have an owner reference only if
+//! `deletionPolicy` is `Delete`. A field manager of its own applies the reference, so that applying nothing removes it.
 
 use kube::core::{ApiResource, ObjectMeta};
 use serde_json::json;

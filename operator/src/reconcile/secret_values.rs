@@ -23,7 +23,7 @@ const PGBOUNCER_PASSWORD_MAX_BYTES: usize = 1024;
 /// Longest password that PostgreSQL's start script can hand to psql, in bytes: Linux gives one argument 128 KiB, and its name and
 /// the byte at its end take twelve.
 const PSQL_PASSWORD_MAX_BYTES: usize = 128 * 1024 - 12;
-/// Longest password of Redis, in bytes: of a client that has not logged in, it reads no longer argument.
+/// Longest password of Redis, in bytes: the longest argument that Redis reads from a client that has not logged in.
 const REDIS_PASSWORD_MAX_BYTES: usize = 16 * 1024;
 /// Shortest and longest password of a person, in characters.
 const PERSON_PASSWORD_CHARS: std::ops::RangeInclusive<usize> = 8..=150;
@@ -32,7 +32,7 @@ const KEY_ID_MAX_CHARS: usize = 16;
 /// Length of a key, in hexadecimal digits.
 const KEY_DIGITS: usize = 64;
 
-/// Format of a value.
+/// The format that a value of a Secret must have.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Format {
     /// Password of the role `app`: of PostgreSQL, and of PgBouncer's clients.
@@ -49,34 +49,35 @@ pub enum Format {
     MailUrl,
     /// URL of a mail server, or of a folder.
     MailUrlOrFolder,
-    /// Certificates or a key. nginx judges what is in it: its pods roll one at a time, and the first that fails stops that.
+    /// Certificates or a key. The content is not checked here: nginx refuses a wrong one, and since its pods roll one at a time,
+    /// the first that fails stops the rollout.
     Pem,
 }
 
 /// A fault of a value. Its text follows the words "Secret NAME has a KEY that".
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Fault {
-    /// There is nothing in it.
+    /// The value is empty, or nothing of it is left once it is read.
     Empty,
-    /// It is no text.
+    /// The value is not UTF-8.
     NotUtf8,
-    /// It holds a byte of zero.
+    /// The value contains a NUL byte.
     Nul,
-    /// It has several lines.
+    /// The value has more than one line.
     SeveralLines,
-    /// It ends with a carriage return, which some parts take for a part of the password.
+    /// The value ends with a carriage return, which some parts would take for a part of the password.
     CarriageReturn,
-    /// It has more bytes.
+    /// The value has more bytes than this limit.
     TooLong(usize),
-    /// PostgreSQL takes it for the hash of a password.
+    /// PostgreSQL would store the value as the hash of a password.
     LooksLikeHash,
-    /// It has characters that a login with SCRAM does not allow (RFC 4013).
+    /// The value has characters that a login with SCRAM does not allow (RFC 4013).
     Unprepared,
-    /// It is no password that a person may have.
+    /// The value is too short or too long for a person's password, or has control characters.
     NoPersonPassword,
-    /// A line is no key. Lines are counted from 1.
+    /// The line with this number, from 1, is no key.
     NoKey(usize),
-    /// It is no URL of a mail server.
+    /// The value is not the URL of a mail server.
     NoMailUrl,
 }
 
@@ -105,7 +106,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// A certificate and its key.
+/// The keys of a Secret with a certificate, and their formats.
 pub const CERTIFICATE: &[(&str, Format)] = &[("tls.crt", Format::Pem), ("tls.key", Format::Pem)];
 
 /// The keys of a generated Secret and their formats.
@@ -147,7 +148,7 @@ pub fn faults(data: &Value, formats: &[(&'static str, Format)]) -> BTreeMap<&'st
 }
 
 impl Format {
-    /// Succeeds if every part that reads such a value can use this one.
+    /// Succeeds if every part that reads a value of this format can use `value`; else returns the first fault found.
     pub fn check(self, value: &[u8]) -> Result<(), Fault> {
         if value.is_empty() {
             return Err(Fault::Empty);
@@ -176,7 +177,8 @@ impl Format {
     }
 }
 
-/// The one line of a file that the API reads.
+/// The line that the API reads from a file: `text` without one line end. Fails if that is empty, or has a NUL byte or a further
+/// line end.
 fn line(text: &str) -> Result<&str, Fault> {
     let line = text.strip_suffix('\n').unwrap_or(text);
     let line = line.strip_suffix('\r').unwrap_or(line);
@@ -192,7 +194,7 @@ fn line(text: &str) -> Result<&str, Fault> {
     Ok(line)
 }
 
-/// The one line of a file that the API and a start script read alike.
+/// The line of a file, if the API and the start scripts read the same from it.
 fn line_of_all(text: &str) -> Result<&str, Fault> {
     let line = line(text)?;
     if text.ends_with(['\r']) || text.ends_with("\r\n") { Err(Fault::CarriageReturn) } else { Ok(line) }
@@ -235,7 +237,7 @@ fn mail_url(text: &str) -> Result<(), Fault> {
     let url = Url::parse(text).map_err(|_| Fault::NoMailUrl)?;
     let tls = url.query_pairs().find(|(key, _)| key == "tls").map(|(_, value)| value.into_owned());
     let is_known = matches!((url.scheme(), tls.as_deref()), ("smtps", _) | ("smtp", None | Some("required" | "opportunistic")));
-    // The API looks at the text first.
+    // The API also looks at the beginning of the text, which a parsed URL no longer shows as it was written.
     let is_smtp = text.starts_with("smtp://") || text.starts_with("smtps://");
     if is_known && is_smtp && url.host_str().is_some_and(|host| !host.is_empty()) { Ok(()) } else { Err(Fault::NoMailUrl) }
 }

@@ -147,7 +147,8 @@ pub fn autoscaled(platform: &Platform, children: &[Child], observed: &Observed, 
     }
 }
 
-/// The cause for which an autoscaler has not measured for minutes. While its pods start, it cannot measure for a moment.
+/// Why the autoscaler cannot measure, if that has lasted longer than [`METRICS_GRACE_PERIOD`]. While pods start, it cannot measure
+/// either.
 fn missing_metrics(scaler: &Value, now: Timestamp) -> Option<String> {
     let text = |condition: &Value, field: &str| condition.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
     let conditions = scaler.pointer("/status/conditions").and_then(Value::as_array)?;
@@ -217,13 +218,14 @@ pub fn changed<'a>(before: &[Condition], after: &'a [Condition]) -> Vec<&'a Cond
         .collect()
 }
 
-/// The whole status except for its conditions. `lets_in`: objects are written, so that a version whose migration has completed serves.
+/// The whole status except for its conditions. `lets_in` says that objects are written in this pass, so that the present version
+/// serves if its migration has completed.
 pub fn observed(pass: &Pass<'_>, lets_in: bool) -> DonationPlatformStatus {
     let Pass { resource, platform, children, observed, .. } = pass;
     let previous = resource.status.clone().unwrap_or_default();
     let is_migrated = pass.is_migrated();
     let revision = if is_migrated && migration::job(children).is_some() {
-        // The pod may be gone by now.
+        // The pod that reported the revision may be gone; then the recorded revision counts.
         migration::revision(observed, children).or(previous.schema_revision).or_else(|| Some(migration::UNKNOWN_REVISION.to_owned()))
     } else {
         previous.schema_revision

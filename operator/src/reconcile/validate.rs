@@ -83,7 +83,8 @@ fn predecessors_object(identity: Identity<'_>, observed: &Observed, children: &[
     })
 }
 
-/// The database would use a claim of that name, even if its volume holds something else.
+/// A claim without the platform's labels has the name of the database's claim. The database would use it, whatever its volume
+/// holds.
 fn foreign_claim(identity: Identity<'_>, observed: &Observed, children: &[Child]) -> Option<Blocker> {
     let claim = observed.unlabelled_claim.as_ref().filter(|_| !has_database(identity, observed, children))?;
     Some(Blocker {
@@ -127,9 +128,9 @@ fn missing_keys(
     })
 }
 
-/// A Secret that lost a key, or holds a value that no part can use, would start pods that cannot run.
+/// A generated Secret lacks a key or has a value that no part can use, so pods that start with it could not run.
 fn unusable_secret(platform: &Platform, identity: Identity<'_>, observed: &Observed) -> Option<Blocker> {
-    // The first administrator's password is for the migration alone.
+    // The first administrator's Secret is not among them: only the migration needs it.
     [GeneratedSecret::Database, GeneratedSecret::Redis, GeneratedSecret::Keys].into_iter().find_map(|secret| {
         let name = secret.name(platform);
         // Somebody else's is a conflict of names, which comes later.
@@ -160,7 +161,7 @@ fn unusable_value(secret: GeneratedSecret, name: &str, key: &str, fault: Fault) 
     format!("Secret {name} has a {key} that {fault}: {remedy}; nothing that uses it is changed until then")
 }
 
-/// The fault of the Secret that the resource names for `part`, or of the first administrator's, if it has one.
+/// Why `part` cannot use the Secret that the resource names for it, or the migration the first administrator's; `None` if it can.
 pub fn named_secret(part: Part, platform: &Platform, observed: &Observed) -> Option<Progress> {
     let (name, keys, missing_reason, field, how) = match part {
         Part::Edge => {
@@ -190,7 +191,8 @@ pub fn named_secret(part: Part, platform: &Platform, observed: &Observed) -> Opt
     Some(Progress::Waiting { reason, message })
 }
 
-/// A password that is missing is none of the migration's troubles where there is an administrator already.
+/// Why the migration cannot use the first administrator's password. A missing password is no fault: it is not needed if there is an
+/// administrator already.
 fn first_admin(platform: &Platform, observed: &Observed) -> Option<Progress> {
     platform.spec.first_admin.as_ref()?;
     let name = GeneratedSecret::Admin.name(platform);

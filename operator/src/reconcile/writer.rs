@@ -1,4 +1,4 @@
-//! Writes one object, and only where it differs from what was rendered.
+//! Writes one object, if it differs from what was rendered.
 
 use kube::ResourceExt as _;
 use kube::api::DynamicObject;
@@ -14,16 +14,17 @@ use crate::error::Error;
 use crate::fingerprint::fingerprint;
 use crate::names::{FIELD_MANAGER, RENDERED_ANNOTATION, SCALE_MANAGER};
 
-/// Writes objects and remembers what the API server made of them.
+/// Writes objects, and notes in `observed` what the API server returns.
 pub struct Writer<'a> {
     /// The client of the API server.
     pub client: &'a ApiClient,
-    /// The objects in the cluster.
+    /// The objects in the cluster, updated by each write.
     pub observed: &'a mut Observed,
 }
 
 impl Writer<'_> {
-    /// Brings one object to what was rendered. Returns the field that something else changed on the way.
+    /// Makes the object as `child` was rendered. Returns the first field that still differs, because something else changes the
+    /// object as it is written, such as a webhook; `None` if none does.
     pub async fn apply(&mut self, child: &Child) -> Result<Option<String>, Error> {
         let resource = &child.resource;
         let desired = with_rendered_hash(&child.object)?;
@@ -31,7 +32,7 @@ impl Writer<'_> {
         let is_new = live.is_none();
         let mut now = match live {
             None => {
-                // Not forced: an object that somebody made in this moment is not taken over.
+                // Not forced, so that an object that somebody makes at this moment is not taken over.
                 let made = self.client.apply(resource, &desired, FIELD_MANAGER, false).await?;
                 self.remember(resource, made)
             }
@@ -43,8 +44,8 @@ impl Writer<'_> {
         Ok(contested)
     }
 
-    /// Writes the number of pods if `live`, the workload, has not the right one. `is_new`: the workload was made in this pass and has
-    /// the server's default.
+    /// Writes the number of pods if the workload `live` has another one, and returns the workload as it is then. `is_new` says that
+    /// it was made in this pass, so that its number is the server's default.
     pub async fn scale(&mut self, child: &Child, live: DynamicObject, is_new: bool) -> Result<DynamicObject, Error> {
         let wanted = child.scale.and_then(|scale| scale::wanted(scale, scale::replicas(&live), is_new));
         let Some(replicas) = wanted else { return Ok(live) };
@@ -80,30 +81,32 @@ impl Writer<'_> {
         Ok(self.remember(resource, replaced))
     }
 
-    /// Writes `desired` over `live`.
+    /// Applies `desired` to `live` by force. If the API server finds the result invalid, replaces the object or, if it is
+    /// immutable, deletes it and makes it anew.
     async fn overwrite(
         &mut self,
         resource: &ApiResource,
         mut desired: DynamicObject,
         live: &DynamicObject,
     ) -> Result<DynamicObject, Error> {
-        // The UID keeps a patch meant for this object from making another one, should this one be gone.
+        // With the UID, the patch fails if the object is gone, instead of making another one.
         desired.metadata.uid.clone_from(&live.metadata.uid);
         let after = match self.client.apply(resource, &desired, FIELD_MANAGER, true).await {
             Ok(object) => object,
-            // Somebody froze it, which only its removal ends.
+            // Somebody made the object immutable; only removing it helps.
             Err(error) if error.is_unprocessable() && live.data.get("immutable") == Some(&Value::Bool(true)) => {
                 self.client.delete(resource, live).await?;
                 self.observed.forget(resource, live);
                 desired.metadata.uid = None;
                 self.client.apply(resource, &desired, FIELD_MANAGER, false).await?
             }
-            // Somebody exchanged one member of a union for another, and both together are invalid.
+            // Somebody replaced one member of a union by another, and the object would be invalid with both.
             Err(error) if error.is_unprocessable() => {
                 let replacement = with_content_of(resource, live, &desired)?;
                 match self.client.replace(resource, &replacement).await {
                     Ok(object) => object,
-                    // The first answer names the rendered field; this one might name what was kept, or a right that is missing.
+                    // Report the first refusal: it names the rendered field, while the second may name another field or a missing
+                    // right.
                     Err(again) if again.is_refusal() => return Err(error),
                     Err(again) => return Err(again),
                 }
@@ -119,7 +122,8 @@ impl Writer<'_> {
     }
 }
 
-/// Whether `live` needs no write: it is as `child` was rendered, or something else changes it each time it is written.
+/// Whether `live` needs no write, because it is as `child` was rendered or because something else changes it each time it is
+/// written.
 pub fn is_current(client: &ApiClient, child: &Child, live: &DynamicObject) -> Result<bool, Error> {
     let desired = with_rendered_hash(&child.object)?;
     let has_replicas = child.scale.is_none_or(|scale| scale::wanted(scale, scale::replicas(live), false).is_none());
@@ -128,7 +132,7 @@ pub fn is_current(client: &ApiClient, child: &Child, live: &DynamicObject) -> Re
     Ok(has_replicas && has_content)
 }
 
-/// The object with the hash of what was rendered.
+/// `object` with an annotation that holds the hash of what was rendered.
 fn with_rendered_hash(object: &DynamicObject) -> Result<DynamicObject, Error> {
     let rendered =
         serde_json::to_value(object).map_err(|source| malformed(&object.types.clone().unwrap_or_default().kind, object, source))?;
@@ -137,12 +141,12 @@ fn with_rendered_hash(object: &DynamicObject) -> Result<DynamicObject, Error> {
     Ok(stamped)
 }
 
-/// The hash of what was rendered.
+/// The hash in the annotation that [`with_rendered_hash`] adds; empty if there is none.
 fn rendered_hash(object: &DynamicObject) -> &str {
     object.annotations().get(RENDERED_ANNOTATION).map(String::as_str).unwrap_or_default()
 }
 
-/// The object as JSON, without what a list leaves out of its elements.
+/// The object as JSON, with the `apiVersion` and `kind` that the elements of a list do not carry.
 fn value(resource: &ApiResource, object: &DynamicObject) -> Result<Value, Error> {
     let mut value = serde_json::to_value(object).map_err(|source| malformed(&resource.kind, object, source))?;
     if let Value::Object(map) = &mut value {
@@ -160,7 +164,7 @@ fn malformed(kind: &str, object: &DynamicObject, source: serde_json::Error) -> E
     Error::Malformed { kind: kind.to_owned(), name: object.name_any(), source: Box::new(source) }
 }
 
-/// `live` with the content of `desired` in place of its own; the number of pods and others' labels and annotations stay.
+/// `live` with the content of `desired` in place of its own. Metadata, status and the number of pods stay.
 fn with_content_of(resource: &ApiResource, live: &DynamicObject, desired: &DynamicObject) -> Result<DynamicObject, Error> {
     let (desired, live_value) = (value(resource, desired)?, value(resource, live)?);
     let mut result = live_value.clone();

@@ -25,7 +25,7 @@ impl ReceiverName {
         plain(text, MAX_NAME).map(Self)
     }
 
-    /// The name on a BR Code of the simulated provider, where the organizadora has no PIX key.
+    /// The name on BR Codes of the simulated provider for an organizadora without a PIX key.
     pub fn simulated() -> Self {
         Self("PAGAMENTO SIMULADO".to_owned())
     }
@@ -52,7 +52,7 @@ impl City {
         plain(text, MAX_CITY).map(Self)
     }
 
-    /// The city beside [`ReceiverName::simulated`].
+    /// The city on BR Codes with the name [`ReceiverName::simulated`].
     pub fn simulated() -> Self {
         Self("BRASILIA".to_owned())
     }

@@ -68,10 +68,10 @@ pub struct NewDonationBody {
     consentimento: bool,
 }
 
-/// The parts of a request for a donation beside its path and body.
+/// What a request for a donation has beside its path and body: sender, subject of the limit, and idempotency key.
 pub struct Donating {
     sender: Sender,
-    /// What the limit of donations counts by: the person, or the device.
+    /// The subject of the limit of donations: the person, or the device.
     limited_by: String,
     key: IdempotencyKey,
 }
@@ -153,8 +153,9 @@ fn may_repeat(state: &AppState, ip: IpAddr) -> bool {
     state.limits.take_here(Use::from_address(Rule::RepeatIp, ip))
 }
 
-/// Whether a kept donation is looked for over the limit. Nobody knows beforehand whether there is one, so new donations that are
-/// refused use this up too; apart from [`may_repeat`], or a few of them would cost the neighbours their free repetitions.
+/// Whether to look for a kept donation although the limit is reached. New donations that are refused use this quota up as well,
+/// since it is not known beforehand whether one was kept. So [`may_repeat`] has a quota of its own, which they do not take from
+/// their neighbours.
 fn may_look_up(state: &AppState, ip: IpAddr) -> bool {
     state.limits.take_here(Use::from_address(Rule::LookUpIp, ip))
 }

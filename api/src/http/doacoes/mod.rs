@@ -120,7 +120,7 @@ impl DoacaoBody {
     }
 }
 
-/// The 201 of what was made for donation `id`, with the capability token of a guest's donation.
+/// The answer 201 with `body` and the address of donation `id`; `token` is the capability token of a guest's donation.
 pub fn created(id: DoacaoId, body: impl Serialize, token: Option<String>) -> Result<Response, Problem> {
     let mut response = (StatusCode::CREATED, Json(body)).into_response();
     let location = HeaderValue::from_str(&format!("/api/v1/doacoes/{id}")).map_err(Problem::internal)?;

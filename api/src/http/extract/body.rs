@@ -227,10 +227,10 @@ fn invalid(path: &str, message: &str) -> Problem {
     Problem::invalid(campo, reason)
 }
 
-/// What a timestamp is called in errors.
+/// How errors name a timestamp.
 const TIMESTAMP: &str = "an RFC 3339 timestamp";
 
-/// A point in time with its offset, in RFC 3339. A date alone is refused, since it names no instant.
+/// Reads a time with its offset, in RFC 3339. A date alone is refused, since it names no instant.
 struct Timestamp;
 
 impl Visitor<'_> for Timestamp {
@@ -245,12 +245,12 @@ impl Visitor<'_> for Timestamp {
     }
 }
 
-/// A timestamp.
+/// Deserialises a timestamp that must be there.
 pub fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OffsetDateTime, D::Error> {
     deserializer.deserialize_str(Timestamp)
 }
 
-/// A timestamp, null or blank.
+/// Deserialises a timestamp; `None` for null and for a blank text.
 pub fn optional_timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<OffsetDateTime>, D::Error> {
     struct Optional;
 
@@ -281,17 +281,17 @@ pub fn optional_timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     deserializer.deserialize_option(Optional)
 }
 
-/// A timestamp that may be absent (stays), null or blank (is taken away) or a value.
+/// Deserialises a change of a timestamp: null or a blank text removes it (`Some(None)`). The field's default stands for no change.
 pub fn clearable_timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<OffsetDateTime>>, D::Error> {
     optional_timestamp(deserializer).map(Some)
 }
 
-/// A text that may be absent but not null. A blank text, which forms send for an empty field, counts as absent.
+/// Deserialises a text, which must not be null; `None` for a blank text, which forms send for an empty field.
 pub fn present_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     String::deserialize(deserializer).map(|text| Some(text).filter(|text| !is_blank(text)))
 }
 
-/// A text that may be absent (stays), null or blank (is taken away) or a value.
+/// Deserialises a change of a text: null or a blank text removes it (`Some(None)`). The field's default stands for no change.
 pub fn clearable_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
     Option::<String>::deserialize(deserializer).map(|text| Some(text.filter(|text| !is_blank(text))))
 }

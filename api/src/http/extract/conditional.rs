@@ -49,19 +49,20 @@ pub fn is_known(headers: &HeaderMap, tag: &HeaderValue) -> bool {
     known_tags(headers).any(|candidate| candidate == "*" || candidate.as_bytes() == tag.as_bytes())
 }
 
-/// The versions that the tags in `If-None-Match` stand for; tags that this API never made are passed over.
+/// The versions that the tags in `If-None-Match` name; tags that this API cannot have made are ignored.
 pub fn known_versions<T: FromStr + Display>(headers: &HeaderMap) -> impl Iterator<Item = T> {
     known_tags(headers).filter_map(version)
 }
 
-/// The version in a strong tag. A compressed answer's tag is of the same version. A tag that [`etag`] never makes, `"+3"` say, has none.
+/// The version that a strong tag names, with or without the mark of a compressed answer; `None` for a tag that [`etag`] never
+/// makes, such as `"+3"`.
 pub fn version<T: FromStr + Display>(tag: &str) -> Option<T> {
     let text = tag.strip_prefix('"')?.strip_suffix('"')?;
     let text = text.strip_suffix(GZIP_MARK).unwrap_or(text);
     text.parse::<T>().ok().filter(|version| version.to_string() == text)
 }
 
-/// The tags in `If-None-Match`, as they are without the mark of a weak one.
+/// The tags in `If-None-Match`, without the `W/` of weak ones.
 fn known_tags(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     headers
         .get_all(header::IF_NONE_MATCH)

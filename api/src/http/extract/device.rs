@@ -32,10 +32,10 @@ pub struct DeviceHeader {
 /// The device that sends a request.
 #[derive(Clone, Debug)]
 pub struct Device {
-    /// What its limits are counted by: its id, or its address and browser where it names none.
+    /// The subject of the device's limits: its id, or its network and browser if it names none.
     pub limited_by: String,
-    /// SHA-256 of its id, where it names one. Never of an address or a browser: a phone that moves from one network to another
-    /// repeats its requests.
+    /// SHA-256 of the device's id; `None` if it names none. Address and browser do not take its place, since a phone may repeat a
+    /// request from another network.
     pub hash: Option<[u8; 32]>,
 }
 
@@ -48,7 +48,7 @@ impl FromRequestParts<AppState> for Device {
             Some(value) => Some(parse(value.as_bytes()).ok_or_else(|| {
                 Problem::new(Code::Malformed, "O cabeçalho Dispositivo é um UUID aleatório que o site cria uma vez por aparelho e guarda.")
             })?),
-            // A form cannot send the header; the page that shows it sets the cookie. Another site's cookie of the same name is none.
+            // A form cannot send the header, so the page that shows it sets the cookie. A cookie that is no UUID is another site's.
             None => cookies::values(&parts.headers, DEVICE_COOKIE).find_map(parse),
         };
         if let Some(id) = id {

@@ -32,7 +32,7 @@ impl FromRequestParts<AppState> for Donor {
         let id = DoacaoId(uuid(parts, state, "id").await?);
         let token = parts.headers.get(TOKEN_HEADER).map(|value| pasted::id(&String::from_utf8_lossy(value.as_bytes())));
         let session = match <SignedIn as axum::extract::OptionalFromRequestParts<AppState>>::from_request_parts(parts, state).await {
-            // The token is authority enough, whatever became of a session.
+            // The token alone gives the right, even if the session in the cookie has ended.
             Err(problem) if problem.code == Code::Unauthenticated && token.is_some() => None,
             session => session?,
         };

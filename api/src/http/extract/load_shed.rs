@@ -1,4 +1,4 @@
-//! Turns a request away before any work is done for it, where the queue for the database is full.
+//! Refuses a request before any work is done for it if the queue for the database is full.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -7,9 +7,9 @@ use crate::http::problem::Problem;
 use crate::state::AppState;
 use crate::store::StoreError;
 
-/// The queue for the database had room when the request came. Handlers take this before everything else: once the queue is full, no body
-/// is worth parsing and no limit worth asking for, and a request that is turned away must cost less than one that is served. The permit
-/// itself is taken later, and may be gone by then.
+/// Proof that the queue for the database had room when the request came. Handlers extract it first, so that a request that is
+/// refused costs less than one that is served: its body is not parsed and no limit is asked. The permit itself is taken later, and
+/// may be gone by then.
 pub struct QueueHasRoom;
 
 impl FromRequestParts<AppState> for QueueHasRoom {

@@ -25,8 +25,8 @@ pub trait Allowed: Send + Sync {
     const ADMIN: bool = false;
     /// Whether the password must have been entered within ten minutes.
     const RECENT: bool = false;
-    /// Whether it goes on while the organisation is suspended: its members still read what is theirs, say which money arrived
-    /// and send it back. Nothing else changes meanwhile, the PIX key and the members least of all.
+    /// Whether the route works while the organisation is suspended. Members may still read, confirm payments and refund them;
+    /// nothing else may change, above all not the PIX key and the members.
     const WHILE_SUSPENDED: bool = false;
 }
 
@@ -45,7 +45,7 @@ pub struct Editor;
 /// Who confirms money; the password must be fresh.
 #[derive(Debug)]
 pub struct Confirmer;
-/// Who sends money back; the password must be fresh, an administrator's too.
+/// Who refunds payments. The password must have been entered a moment ago, by an administrator as well.
 #[derive(Debug)]
 pub struct Refunder;
 
@@ -113,7 +113,8 @@ async fn slug(parts: &mut Parts, state: &AppState) -> Result<Slug, Problem> {
 
 /// A person who may act for the organisation that the path names.
 ///
-/// Nobody logged in: 401. Not a member: 404, as if there were nothing. A member without the role, or of a suspended organisation: 403.
+/// The rejections: 401 if nobody is logged in; 404 for who is not a member, as if there were nothing; 403 for a member without the
+/// role, or if the organisation is suspended.
 #[derive(Debug)]
 pub struct Member<N, A> {
     /// Who.

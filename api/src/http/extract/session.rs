@@ -32,8 +32,8 @@ impl FromRequestParts<AppState> for SignedIn {
     }
 }
 
-/// `Option<SignedIn>` is for routes that guests use too: `None` without a session cookie. The cookie of a session that has ended is
-/// 401, because what a person does must not silently become a guest's.
+/// `Option<SignedIn>` is for routes that guests use too: `None` without a session cookie. If the session of the cookie has ended,
+/// the rejection is 401, so that the request of a person is never taken for a guest's.
 impl OptionalFromRequestParts<AppState> for SignedIn {
     type Rejection = Problem;
 
@@ -92,11 +92,12 @@ async fn find_one(core: &Core, hash: &[u8; 32]) -> Result<Option<Session>, Probl
     Ok(session)
 }
 
-/// Session cookies of one request that are looked at. A browser sends more than one where another site of the same domain set one too.
+/// Session cookies of one request that are tried. A browser sends several if another site of the same domain has set one of this
+/// name.
 const MAX_SESSION_COOKIES: usize = 4;
 
-/// The hashes of the tokens in the session cookies, in the order sent; empty where no cookie of the name has a value. A hash without
-/// a live session is that of a dead cookie.
+/// The hashes of the tokens in the session cookies, in the order sent; empty if there is no such cookie with a value. A hash may
+/// belong to no live session.
 pub(super) fn token_hashes(headers: &HeaderMap, core: &Core) -> Vec<[u8; 32]> {
     let tokens = cookies::values(headers, cookie_name(core)).filter(|token| !token.is_empty());
     let mut hashes: Vec<[u8; 32]> = Vec::new();
@@ -134,7 +135,7 @@ pub fn unauthenticated() -> Problem {
     Problem::new(Code::Unauthenticated, "Entre com POST /api/v1/sessoes e envie o cookie que vem na resposta.")
 }
 
-/// The problem of a request with the cookie of a session that has ended, where a guest would be welcome.
+/// The problem of a request with the cookie of a session that has ended, on a route that guests may use without a cookie.
 fn ended() -> Problem {
     Problem::new(
         Code::Unauthenticated,
