@@ -237,15 +237,15 @@ impl Config {
         }
         if self.payments.is_empty() {
             self.payments = match self.profile {
-                Profile::Development => vec![Provider::Simulado, Provider::PixEstatico],
-                Profile::Production => vec![Provider::PixEstatico],
+                Profile::Development => vec![Provider::Simulated, Provider::StaticPix],
+                Profile::Production => vec![Provider::StaticPix],
             };
         }
         if self.profile == Profile::Production {
             if !self.public_url.is_secure() {
                 return Err(ConfigError::PlainHttp);
             }
-            if self.payments.contains(&Provider::Simulado) {
+            if self.payments.contains(&Provider::Simulated) {
                 return Err(ConfigError::SimulatedMoney);
             }
             if matches!(self.mail_url, Some(MailTarget::Folder(_))) {
@@ -309,8 +309,8 @@ mod tests {
     #[test]
     fn each_profile_has_its_payment_default() {
         let payments = |profile, mail| config(profile, "https://doe.example", &[], mail).validated().unwrap().payments;
-        assert_eq!(payments("production", "smtp://m"), [Provider::PixEstatico]);
-        assert_eq!(payments("development", "file:///x"), [Provider::Simulado, Provider::PixEstatico]);
+        assert_eq!(payments("production", "smtp://m"), [Provider::StaticPix]);
+        assert_eq!(payments("development", "file:///x"), [Provider::Simulated, Provider::StaticPix]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::config::{MailTarget, PublicUrl};
-use crate::domain::ids::DoacaoId;
+use crate::domain::ids::DonationId;
 use crate::domain::money::Centavos;
 use crate::keys::KeyRing;
 
@@ -58,7 +58,7 @@ pub enum Mail<'a> {
         /// For what.
         campaign: &'a str,
         /// Which donation, to refund it by.
-        donation: DoacaoId,
+        donation: DonationId,
         /// Which receipt, to refund it by.
         e2eid: &'a str,
     },

@@ -9,11 +9,11 @@ use doacoes_api::app::App;
 use doacoes_api::clock::Clock;
 use doacoes_api::config::{Config, DatabaseArgs, OwnerArgs, Profile};
 use doacoes_api::credentials::read_secret;
-use doacoes_api::domain::doacao::MessageStatus;
+use doacoes_api::domain::donation::MessageStatus;
 use doacoes_api::domain::email::{Email, Password};
-use doacoes_api::domain::ids::{DoacaoId, PessoaId};
+use doacoes_api::domain::ids::{DonationId, PersonId};
 use doacoes_api::domain::organizadora::OrganizadoraStatus;
-use doacoes_api::domain::role::PessoaStatus;
+use doacoes_api::domain::role::PersonStatus;
 use doacoes_api::domain::slug::Slug;
 use doacoes_api::domain::text::{Name, Reason};
 use doacoes_api::http::openapi;
@@ -26,7 +26,7 @@ use doacoes_api::service::administration::{self, AdminAccount, CreatedAdmin, Wai
 use doacoes_api::service::change::CommandLine;
 use doacoes_api::service::suspension::{self, StatusChange};
 use doacoes_api::shutdown::signalled;
-use doacoes_api::store::pessoas::PessoaRef;
+use doacoes_api::store::people::PersonRef;
 use doacoes_api::store::schema::{self, Migrated};
 use doacoes_api::store::{self, consistency};
 use doacoes_api::{assets, migration_result, open_files, seed, telemetry};
@@ -372,11 +372,11 @@ async fn admin(command: AdminCommand) -> Result<ExitCode, AnyError> {
         AdminCommand::Reinstate(target) => reinstate(target).await?,
         AdminCommand::HideMessage(MessageArgs { database, donation_id, reason }) => {
             let (db, reason) = (store::pool(&database.url()?, 1)?, Reason::parse(&reason.reason)?);
-            tell(suspension::hide_message(&command_line(db), DoacaoId(donation_id), &reason).await?.map(MessageStatus::as_str));
+            tell(suspension::hide_message(&command_line(db), DonationId(donation_id), &reason).await?.map(MessageStatus::as_str));
         }
         AdminCommand::ShowMessage(MessageArgs { database, donation_id, reason }) => {
             let (db, reason) = (store::pool(&database.url()?, 1)?, Reason::parse(&reason.reason)?);
-            tell(suspension::show_message(&command_line(db), DoacaoId(donation_id), &reason).await?.map(MessageStatus::as_str));
+            tell(suspension::show_message(&command_line(db), DonationId(donation_id), &reason).await?.map(MessageStatus::as_str));
         }
         AdminCommand::Create { database, email, password_file } => {
             match create_admin(&store::pool(&database.url()?, 1)?, &email, &password_file).await? {
@@ -413,7 +413,7 @@ async fn suspend(target: SuspensionTarget) -> Result<(), AnyError> {
     match target {
         SuspensionTarget::Person { database, who, reason } => {
             let (who, reason, db) = (person(&who)?, Reason::parse(&reason.reason)?, store::pool(&database.url()?, 1)?);
-            tell(suspension::suspend_person(&command_line(db), &who, &reason).await?.map(PessoaStatus::as_str));
+            tell(suspension::suspend_person(&command_line(db), &who, &reason).await?.map(PersonStatus::as_str));
         }
         SuspensionTarget::Organizadora { database, slug, reason } => {
             let (slug, reason, db) = (Slug::parse(&slug)?, Reason::parse(&reason.reason)?, store::pool(&database.url()?, 1)?);
@@ -427,7 +427,7 @@ async fn reinstate(target: SuspensionTarget) -> Result<(), AnyError> {
     match target {
         SuspensionTarget::Person { database, who, reason } => {
             let (who, reason, db) = (person(&who)?, Reason::parse(&reason.reason)?, store::pool(&database.url()?, 1)?);
-            tell(suspension::reinstate_person(&command_line(db), &who, &reason).await?.map(PessoaStatus::as_str));
+            tell(suspension::reinstate_person(&command_line(db), &who, &reason).await?.map(PersonStatus::as_str));
         }
         SuspensionTarget::Organizadora { database, slug, reason } => {
             let (slug, reason, db) = (Slug::parse(&slug)?, Reason::parse(&reason.reason)?, store::pool(&database.url()?, 1)?);
@@ -438,12 +438,12 @@ async fn reinstate(target: SuspensionTarget) -> Result<(), AnyError> {
 }
 
 /// Parses a person's e-mail, if `who` contains an `@`, or else their id.
-fn person(who: &str) -> Result<PessoaRef, AnyError> {
+fn person(who: &str) -> Result<PersonRef, AnyError> {
     if who.contains('@') {
-        return Ok(PessoaRef::Email(Email::parse(who)?));
+        return Ok(PersonRef::Email(Email::parse(who)?));
     }
     let id = Uuid::try_parse(who).map_err(|_| format!("{who} is neither an e-mail nor an id"))?;
-    Ok(PessoaRef::Id(PessoaId(id)))
+    Ok(PersonRef::Id(PersonId(id)))
 }
 
 fn tell(outcome: StatusChange<&str>) {

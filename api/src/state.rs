@@ -9,7 +9,7 @@ use time::Duration;
 use crate::cache::{Cache, CacheMetrics};
 use crate::clock::Clock;
 use crate::config::{Config, Profile, PublicUrl};
-use crate::domain::doacao::DonationStatus;
+use crate::domain::donation::DonationStatus;
 use crate::gateway::Gateways;
 use crate::keys::Keys;
 use crate::limits::{LimitMetrics, Limits, Rules};

@@ -5,7 +5,7 @@ use time::Duration;
 use super::{Task, Turn, end_turn, take_turn};
 use crate::service::organizadoras::FORMER_OWNERS;
 use crate::state::Core;
-use crate::store::{StoreError, access_log, idempotency, members, pessoas, sessions};
+use crate::store::{StoreError, access_log, idempotency, members, people, sessions};
 
 /// Rows of a table that one turn deletes at most.
 const BATCH_ROWS: i64 = 1_000;
@@ -19,7 +19,7 @@ pub(super) async fn turn(core: &Core) -> Result<Option<Turn>, StoreError> {
     let Some(mut tx) = take_turn(core, Task::Purge).await? else { return Ok(None) };
     let now = core.clock.now();
     let answers = idempotency::purge(&mut tx, now - KEPT_RESULT_LIFE, BATCH_ROWS).await?;
-    let accounts = pessoas::purge(&mut tx, now, BATCH_ROWS).await?;
+    let accounts = people::purge(&mut tx, now, BATCH_ROWS).await?;
     let ended = sessions::purge(&mut tx, now, BATCH_ROWS).await?;
     let access = access_log::purge(&mut tx, now - ACCESS_RECORD_LIFE, BATCH_ROWS_I32).await?;
     let owners = members::purge_former_owners(&mut tx, now - FORMER_OWNERS, BATCH_ROWS).await?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::ids::PessoaId;
+use crate::domain::ids::PersonId;
 use crate::domain::text_enum::texts;
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -26,7 +26,7 @@ pub enum CacheClass {
     /// A page of organizadoras.
     Organizadoras,
     /// A person, for themselves.
-    Pessoa,
+    Person,
     /// A session.
     Session,
 }
@@ -39,7 +39,7 @@ texts!(CacheClass {
     Feed = "doacoes",
     Organizadora = "organizadora",
     Organizadoras = "organizadoras",
-    Pessoa = "pessoa",
+    Person = "pessoa",
     Session = "sessao",
 });
 
@@ -53,7 +53,7 @@ impl CacheClass {
             // After this long without word from PostgreSQL a session is checked there again.
             Self::Totals | Self::Session => MINUTE,
             Self::Feed => Duration::from_mins(15),
-            Self::Pessoa => Duration::from_mins(30),
+            Self::Person => Duration::from_mins(30),
         }
     }
 
@@ -103,7 +103,7 @@ impl Tag {
     }
 
     /// A person.
-    pub fn pessoa(id: PessoaId) -> Self {
+    pub fn person(id: PersonId) -> Self {
         Self(format!("pessoa:{id}").into())
     }
 
@@ -180,8 +180,8 @@ impl Subject {
     }
 
     /// A person.
-    pub fn pessoa(id: PessoaId) -> Self {
-        Self { class: CacheClass::Pessoa, tag: Tag::pessoa(id), variant: None }
+    pub fn person(id: PersonId) -> Self {
+        Self { class: CacheClass::Person, tag: Tag::person(id), variant: None }
     }
 
     /// The session whose token has this SHA-256.

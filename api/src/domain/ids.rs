@@ -4,10 +4,11 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 macro_rules! ids {
-    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
+    ($($(#[$doc:meta])* $name:ident = $schema:ident),+ $(,)?) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
         #[serde(transparent)]
+        #[schema(as = $schema)]
         #[sqlx(transparent)]
         pub struct $name(pub Uuid);
 
@@ -34,19 +35,19 @@ pub fn client_uuid(text: &str) -> Option<Uuid> {
 
 ids! {
     /// A person with an account.
-    PessoaId,
+    PersonId = PessoaId,
     /// A log-in of a person on one device.
-    SessaoId,
+    SessionId = SessaoId,
     /// An organisation that runs campaigns.
-    OrganizadoraId,
+    OrganizadoraId = OrganizadoraId,
     /// A campaign.
-    CampanhaId,
+    CampaignId = CampanhaId,
     /// A donation.
-    DoacaoId,
+    DonationId = DoacaoId,
     /// A charge of a donation.
-    PagamentoId,
+    ChargeId = PagamentoId,
     /// A refund.
-    DevolucaoId,
+    RefundId = DevolucaoId,
 }
 
 #[cfg(test)]

@@ -4,10 +4,10 @@
 
 pub mod br_code;
 pub mod calendar;
-pub mod campanha;
+pub mod campaign;
 pub mod cnpj;
 pub mod cpf;
-pub mod doacao;
+pub mod donation;
 pub mod email;
 pub mod ids;
 pub mod money;

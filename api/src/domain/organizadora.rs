@@ -1,6 +1,6 @@
 //! Organisations: how requests name one, and how far the platform trusts it.
 
-use super::ids::DoacaoId;
+use super::ids::DonationId;
 use super::slug::Slug;
 use super::text_enum::text_enum;
 
@@ -10,19 +10,19 @@ pub enum OrganizadoraRef {
     /// The organizadora with this slug.
     Slug(Slug),
     /// The organizadora of the campaign with this slug.
-    OfCampanha(Slug),
+    OfCampaign(Slug),
     /// The organizadora whose campaign this donation went to.
-    OfDoacao(DoacaoId),
+    OfDonation(DonationId),
 }
 
 text_enum! {
     /// The state of an organizadora.
     pub enum OrganizadoraStatus {
         /// Public, waits to be verified and cannot publish.
-        Pendente = "pendente",
+        Pending = "pendente",
         /// Public, and may publish.
-        Verificada = "verificada",
+        Verified = "verificada",
         /// Hidden with all of its campaigns, which take no donations.
-        Suspensa = "suspensa",
+        Suspended = "suspensa",
     }
 }

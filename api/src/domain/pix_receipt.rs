@@ -29,7 +29,7 @@ impl EndToEndId {
     }
 
     /// The name of a receipt for which nobody gave an id: one per charge, so it counts once.
-    pub fn manual(payment: crate::domain::ids::PagamentoId) -> Self {
+    pub fn manual(payment: crate::domain::ids::ChargeId) -> Self {
         Self(format!("manual:{payment}"))
     }
 

@@ -6,23 +6,23 @@ text_enum! {
     /// The role of a member of an organizadora.
     pub enum Role {
         /// Everything, members and the PIX key included. There is always one.
-        Dona = "dona",
+        Owner = "dona",
         /// Campaigns.
-        Editora = "editora",
+        Editor = "editora",
         /// Payments and refunds.
-        Financeiro = "financeiro",
+        Finance = "financeiro",
         /// Reading only.
-        Leitura = "leitura",
+        Reader = "leitura",
     }
 }
 
 text_enum! {
     /// The state of a person.
-    pub enum PessoaStatus {
+    pub enum PersonStatus {
         /// May log in.
-        Ativa = "ativa",
+        Active = "ativa",
         /// May not log in, and has no session.
-        Suspensa = "suspensa",
+        Suspended = "suspensa",
     }
 }
 
@@ -30,9 +30,9 @@ text_enum! {
     /// What a person may do for the whole platform.
     pub enum PlatformRole {
         /// Nothing special.
-        Pessoa = "pessoa",
+        Person = "pessoa",
         /// Moderation.
-        Moderadora = "moderadora",
+        Moderator = "moderadora",
         /// Administration.
         Admin = "admin",
     }

@@ -1,17 +1,17 @@
 //! Payment providers. A gateway makes charges; what it needs from outside the process it does outside of transactions.
 
-mod pix_estatico;
-mod simulado;
+mod simulated;
+mod static_pix;
 
-pub use pix_estatico::PixEstatico;
-pub use simulado::Simulado;
+pub use simulated::Simulated;
+pub use static_pix::StaticPix;
 
 use time::Duration;
 
 use crate::domain::br_code::StaticCharge;
 use crate::domain::cnpj::Cnpj;
-use crate::domain::doacao::Visibility;
-use crate::domain::ids::PagamentoId;
+use crate::domain::donation::Visibility;
+use crate::domain::ids::ChargeId;
 use crate::domain::money::Centavos;
 use crate::domain::pix_receiver::PixReceiver;
 use crate::domain::provider::Provider;
@@ -21,7 +21,7 @@ use crate::domain::txid::Txid;
 #[derive(Clone, Debug)]
 pub struct ChargeRequest<'a> {
     /// The charge's id, from which its txid is made.
-    pub id: PagamentoId,
+    pub id: ChargeId,
     /// How much.
     pub amount: Centavos,
     /// The organizadora's PIX key in force.
@@ -32,7 +32,7 @@ pub struct ChargeRequest<'a> {
 
 /// A charge that can be paid.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Charge {
+pub struct PayableCharge {
     /// What the bank tells the receiver with the payment.
     pub txid: Txid,
     /// The text behind the QR code.
@@ -56,7 +56,7 @@ pub trait PaymentGateway: Send + Sync {
     /// Why a donation of this visibility cannot be made with this provider, for the donor.
     fn refuses(&self, visibility: Visibility) -> Option<&'static str>;
     /// Makes a charge.
-    fn charge(&self, request: &ChargeRequest<'_>) -> Result<Charge, ChargeError>;
+    fn charge(&self, request: &ChargeRequest<'_>) -> Result<PayableCharge, ChargeError>;
 }
 
 /// The providers in use; the first is the default.
@@ -70,8 +70,8 @@ impl Gateways {
                 .iter()
                 .map(|provider| -> Box<dyn PaymentGateway> {
                     match provider {
-                        Provider::Simulado => Box::new(Simulado),
-                        Provider::PixEstatico => Box::new(PixEstatico),
+                        Provider::Simulated => Box::new(Simulated),
+                        Provider::StaticPix => Box::new(StaticPix),
                     }
                 })
                 .collect(),
@@ -89,14 +89,14 @@ impl Gateways {
 
     /// Whether every gateway in use needs the organizadora's PIX key.
     pub fn all_need_pix_key(&self) -> bool {
-        self.0.iter().all(|gateway| gateway.provider() == Provider::PixEstatico)
+        self.0.iter().all(|gateway| gateway.provider() == Provider::StaticPix)
     }
 }
 
 /// A charge with a static BR Code that pays the requested amount to `receiver`.
-fn static_charge(request: &ChargeRequest<'_>, receiver: &PixReceiver) -> Charge {
+fn static_charge(request: &ChargeRequest<'_>, receiver: &PixReceiver) -> PayableCharge {
     let txid = Txid::from_uuid(request.id.0.as_u128());
     let PixReceiver { key, name, city } = receiver;
     let br_code = StaticCharge { key, receiver_name: name, city, amount: request.amount, txid: &txid }.encode();
-    Charge { txid, br_code }
+    PayableCharge { txid, br_code }
 }

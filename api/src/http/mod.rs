@@ -3,24 +3,24 @@
 
 pub mod admin;
 pub mod caching;
-pub mod campanhas;
+pub mod campaigns;
 pub mod cursor;
-pub mod doacoes;
+pub mod donations;
 pub mod emails;
-pub mod eu;
 pub mod extract;
 mod failures;
 pub mod layers;
+pub mod me;
 pub mod metrics;
 mod notice;
 pub mod openapi;
 pub mod organizadoras;
-pub mod pessoas;
+pub mod passwords;
+pub mod people;
 pub mod problem;
 mod rate_limit;
-pub mod senhas;
-pub mod sessoes;
-pub mod simulado;
+pub mod sessions;
+pub mod simulated;
 
 use std::sync::Arc;
 
@@ -41,19 +41,19 @@ pub fn described(profile: Profile) -> OpenApiRouter<AppState> {
 
 fn api(profile: Profile) -> OpenApiRouter<AppState> {
     let api = OpenApiRouter::new()
-        .routes(routes!(pessoas::create::create))
-        .routes(routes!(sessoes::log_in::log_in))
-        .routes(routes!(sessoes::log_out::log_out))
-        .routes(routes!(senhas::ask_reset::ask_reset))
-        .routes(routes!(senhas::reset::reset))
+        .routes(routes!(people::create::create))
+        .routes(routes!(sessions::log_in::log_in))
+        .routes(routes!(sessions::log_out::log_out))
+        .routes(routes!(passwords::ask_reset::ask_reset))
+        .routes(routes!(passwords::reset::reset))
         .routes(routes!(emails::verify::verify))
-        .routes(routes!(eu::get::get, eu::update::update))
-        .routes(routes!(eu::sessions::list))
-        .routes(routes!(eu::end_session::end))
-        .routes(routes!(eu::reauthenticate::reauthenticate))
-        .routes(routes!(eu::organizadoras::list))
-        .routes(routes!(eu::donations::list))
-        .routes(routes!(eu::claim::claim))
+        .routes(routes!(me::get::get, me::update::update))
+        .routes(routes!(me::sessions::list))
+        .routes(routes!(me::end_session::end))
+        .routes(routes!(me::reauthenticate::reauthenticate))
+        .routes(routes!(me::organizadoras::list))
+        .routes(routes!(me::donations::list))
+        .routes(routes!(me::claim::claim))
         .routes(routes!(organizadoras::list::list, organizadoras::create::create))
         .routes(routes!(organizadoras::get::get, organizadoras::update::update))
         .routes(routes!(organizadoras::pix_key::get, organizadoras::pix_key::put))
@@ -61,23 +61,23 @@ fn api(profile: Profile) -> OpenApiRouter<AppState> {
         .routes(routes!(organizadoras::pending_payments::list))
         .routes(routes!(organizadoras::members::list::list, organizadoras::members::add::add))
         .routes(routes!(organizadoras::members::change::change, organizadoras::members::remove::remove))
-        .routes(routes!(campanhas::list::list, campanhas::create::create))
-        .routes(routes!(campanhas::get::get, campanhas::update::update))
-        .routes(routes!(campanhas::steps::publish))
-        .routes(routes!(campanhas::steps::pause))
-        .routes(routes!(campanhas::steps::resume))
-        .routes(routes!(campanhas::steps::close))
-        .routes(routes!(campanhas::totals::get))
-        .routes(routes!(campanhas::events::follow))
-        .routes(routes!(campanhas::feed::list, campanhas::donate::donate))
-        .routes(routes!(doacoes::get::get, doacoes::update::update))
-        .routes(routes!(doacoes::cancel::cancel))
-        .routes(routes!(doacoes::charge::charge))
-        .routes(routes!(doacoes::qr::get))
-        .routes(routes!(doacoes::confirm::confirm))
-        .routes(routes!(doacoes::refund::refund));
+        .routes(routes!(campaigns::list::list, campaigns::create::create))
+        .routes(routes!(campaigns::get::get, campaigns::update::update))
+        .routes(routes!(campaigns::steps::publish))
+        .routes(routes!(campaigns::steps::pause))
+        .routes(routes!(campaigns::steps::resume))
+        .routes(routes!(campaigns::steps::close))
+        .routes(routes!(campaigns::totals::get))
+        .routes(routes!(campaigns::events::follow))
+        .routes(routes!(campaigns::feed::list, campaigns::donate::donate))
+        .routes(routes!(donations::get::get, donations::update::update))
+        .routes(routes!(donations::cancel::cancel))
+        .routes(routes!(donations::charge::charge))
+        .routes(routes!(donations::qr::get))
+        .routes(routes!(donations::confirm::confirm))
+        .routes(routes!(donations::refund::refund));
     match profile {
-        Profile::Development => api.routes(routes!(simulado::pay::pay)),
+        Profile::Development => api.routes(routes!(simulated::pay::pay)),
         Profile::Production => api,
     }
 }

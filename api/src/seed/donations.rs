@@ -4,12 +4,12 @@ use time::macros::format_description;
 use time::{Duration, OffsetDateTime};
 
 use super::random::Random;
-use super::records::{Batch, Donation, Fate, Refund, SeedDonor, SeedReceipt};
-use super::world::{self, Campaign, FAR, OPENED, Person};
+use super::records::{Batch, Fate, SeedDonation, SeedDonor, SeedReceipt, SeedRefund};
+use super::world::{self, FAR, OPENED, SeedCampaign, SeedPerson};
 use super::{SeedError, legal, words};
-use crate::domain::campanha::CampaignStatus;
-use crate::domain::doacao::{Evidence, Visibility};
-use crate::domain::ids::PagamentoId;
+use crate::domain::campaign::CampaignStatus;
+use crate::domain::donation::{Evidence, Visibility};
+use crate::domain::ids::ChargeId;
 use crate::domain::money::Centavos;
 use crate::domain::pix_receipt::EndToEndId;
 use crate::domain::provider::Provider;
@@ -31,8 +31,8 @@ const BANKS: &[&str] = &["99000001", "99000002", "99000003", "99000004"];
 /// Makes donations in the order of their time.
 pub(super) struct Donations<'a> {
     random: Random,
-    people: &'a [Person],
-    campaigns: &'a [Campaign<'a>],
+    people: &'a [SeedPerson],
+    campaigns: &'a [SeedCampaign<'a>],
     /// How many of the campaigns are published at the time of the next donation.
     published: usize,
     made: u32,
@@ -40,7 +40,7 @@ pub(super) struct Donations<'a> {
 }
 
 impl<'a> Donations<'a> {
-    pub(super) fn new(random: Random, people: &'a [Person], campaigns: &'a [Campaign<'a>], total: u32) -> Self {
+    pub(super) fn new(random: Random, people: &'a [SeedPerson], campaigns: &'a [SeedCampaign<'a>], total: u32) -> Self {
         Self { random, people, campaigns, published: 1, made: 0, total }
     }
 
@@ -64,18 +64,18 @@ impl<'a> Donations<'a> {
         Ok(Some(batch))
     }
 
-    fn next(&mut self) -> Result<Donation<'a>, SeedError> {
+    fn next(&mut self) -> Result<SeedDonation<'a>, SeedError> {
         let created = self.time();
         let campaign = self.campaign(created)?;
-        let provider = if self.random.chance(150) { Provider::PixEstatico } else { Provider::Simulado };
+        let provider = if self.random.chance(150) { Provider::StaticPix } else { Provider::Simulated };
         let fate = match fate(&mut self.random) {
             // Nobody waits for the payment of a campaign that takes none any more.
-            Fate::Waiting if campaign.status != CampaignStatus::Publicada => Fate::Expired,
+            Fate::Waiting if campaign.status != CampaignStatus::Published => Fate::Expired,
             fate => fate,
         };
         let payment = self.random.id(created);
         let message = self.random.chance(250).then(|| self.random.word(words::MESSAGES));
-        let mut donation = Donation {
+        let mut donation = SeedDonation {
             id: self.random.id(created),
             campaign,
             donor: self.donor(),
@@ -107,7 +107,7 @@ impl<'a> Donations<'a> {
     }
 
     /// One in twenty goes to the first campaign, the others to any that is published, the older the more.
-    fn campaign(&mut self, at: OffsetDateTime) -> Result<&'a Campaign<'a>, SeedError> {
+    fn campaign(&mut self, at: OffsetDateTime) -> Result<&'a SeedCampaign<'a>, SeedError> {
         while self.campaigns.get(self.published).is_some_and(|campaign| campaign.published <= at) {
             self.published += 1;
         }
@@ -143,13 +143,13 @@ impl<'a> Donations<'a> {
     fn visibility(&mut self, provider: Provider) -> Visibility {
         match self.random.below(10) {
             // The bank's statement shows the organisation who gave.
-            0 if provider == Provider::Simulado => Visibility::Secreta,
-            0..3 => Visibility::Anonima,
-            _ => Visibility::Publica,
+            0 if provider == Provider::Simulated => Visibility::Secret,
+            0..3 => Visibility::Anonymous,
+            _ => Visibility::Public,
         }
     }
 
-    fn receipt(&mut self, donation: &Donation<'_>) -> Result<SeedReceipt, SeedError> {
+    fn receipt(&mut self, donation: &SeedDonation<'_>) -> Result<SeedReceipt, SeedError> {
         let asked = donation.amount.get();
         let amount = match self.random.below(100) {
             0 => asked - asked / 5,
@@ -157,13 +157,13 @@ impl<'a> Donations<'a> {
             _ => asked,
         };
         let (soonest, latest) = match donation.provider {
-            Provider::Simulado => (Duration::seconds(15), Duration::hours(1)),
-            Provider::PixEstatico => (Duration::hours(1), Duration::hours(60)),
+            Provider::Simulated => (Duration::seconds(15), Duration::hours(1)),
+            Provider::StaticPix => (Duration::hours(1), Duration::hours(60)),
         };
         let at = donation.created + self.random.between(soonest, latest);
         let (id, evidence) = match donation.provider {
-            Provider::Simulado => (self.end_to_end_id(&donation.txid, at)?, Evidence::Psp),
-            Provider::PixEstatico => (EndToEndId::manual(PagamentoId(donation.payment)), Evidence::Declarada),
+            Provider::Simulated => (self.end_to_end_id(&donation.txid, at)?, Evidence::Psp),
+            Provider::StaticPix => (EndToEndId::manual(ChargeId(donation.payment)), Evidence::Declared),
         };
         let refund = match donation.fate {
             Fate::PartlyRefunded => Some(self.refund(at, amount / 2)),
@@ -180,9 +180,9 @@ impl<'a> Donations<'a> {
         legal("e2eid", EndToEndId::parse(&format!("E{}{stamp}{tail}", self.random.word(BANKS))))
     }
 
-    fn refund(&mut self, paid: OffsetDateTime, amount: i64) -> Refund {
+    fn refund(&mut self, paid: OffsetDateTime, amount: i64) -> SeedRefund {
         let at = paid + self.random.between(Duration::hours(1), Duration::days(6));
-        Refund { id: self.random.id(at), amount, reason: self.random.word(words::REFUND_REASONS), at, movement: self.random.id(at) }
+        SeedRefund { id: self.random.id(at), amount, reason: self.random.word(words::REFUND_REASONS), at, movement: self.random.id(at) }
     }
 }
 

@@ -5,11 +5,11 @@ use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use super::rows::{ColumnValue, Rows};
-use super::world::{Campaign, Person};
+use super::world::{SeedCampaign, SeedPerson};
 use super::{SeedError, legal, words};
 use crate::domain::br_code::StaticCharge;
-use crate::domain::doacao::{DonationEvent, DonationStatus, Evidence, Reconciliation, Visibility};
-use crate::domain::ids::{DoacaoId, PessoaId};
+use crate::domain::donation::{DonationEvent, DonationStatus, Evidence, Reconciliation, Visibility};
+use crate::domain::ids::{DonationId, PersonId};
 use crate::domain::money::Centavos;
 use crate::domain::pix_receipt::EndToEndId;
 use crate::domain::provider::Provider;
@@ -17,10 +17,10 @@ use crate::domain::text::{DisplayName, Message, Reason};
 use crate::domain::txid::Txid;
 use crate::keys::KeyRing;
 use crate::service::Actor;
-use crate::service::doacoes::donor_key;
+use crate::service::donations::donor_key;
 use crate::state::PRIVACY_NOTICE;
 use crate::store::StoreError;
-use crate::store::pagamentos::PaymentStatus;
+use crate::store::charges::PaymentStatus;
 
 /// How long after a donation its donor gave it up.
 const GIVEN_UP: Duration = Duration::minutes(7);
@@ -53,7 +53,7 @@ impl Fate {
 /// The donor of a seeded donation.
 pub(super) struct SeedDonor<'a> {
     /// The person; `None` for a guest.
-    pub(super) person: Option<&'a Person>,
+    pub(super) person: Option<&'a SeedPerson>,
     pub(super) name: Option<String>,
     pub(super) email: Option<String>,
 }
@@ -66,11 +66,11 @@ pub(super) struct SeedReceipt {
     pub(super) at: OffsetDateTime,
     /// The id of the receipt's movement in the ledger.
     pub(super) movement: Uuid,
-    pub(super) refund: Option<Refund>,
+    pub(super) refund: Option<SeedRefund>,
 }
 
 /// The refund of a seeded receipt.
-pub(super) struct Refund {
+pub(super) struct SeedRefund {
     pub(super) id: Uuid,
     pub(super) amount: i64,
     pub(super) reason: &'static str,
@@ -80,9 +80,9 @@ pub(super) struct Refund {
 }
 
 /// A donation with its one charge.
-pub(super) struct Donation<'a> {
+pub(super) struct SeedDonation<'a> {
     pub(super) id: Uuid,
-    pub(super) campaign: &'a Campaign<'a>,
+    pub(super) campaign: &'a SeedCampaign<'a>,
     pub(super) donor: SeedDonor<'a>,
     pub(super) amount: Centavos,
     pub(super) visibility: Visibility,
@@ -187,7 +187,7 @@ impl Batch {
     }
 
     /// Adds a donation.
-    pub(super) fn push(&mut self, donation: &Donation<'_>, emails: &KeyRing) -> Result<(), SeedError> {
+    pub(super) fn push(&mut self, donation: &SeedDonation<'_>, emails: &KeyRing) -> Result<(), SeedError> {
         let last = self.push_events(donation)?;
         self.push_donation(donation, emails, &last)?;
         self.push_charge(donation);
@@ -200,12 +200,12 @@ impl Batch {
         Ok(())
     }
 
-    fn push_events(&mut self, donation: &Donation<'_>) -> Result<Last, SeedError> {
-        let donor = donation.donor.person.map_or(Actor::Guest, |person| Actor::Pessoa(PessoaId(person.id))).to_string();
-        let owner = Actor::Pessoa(PessoaId(owner(donation))).to_string();
+    fn push_events(&mut self, donation: &SeedDonation<'_>) -> Result<Last, SeedError> {
+        let donor = donation.donor.person.map_or(Actor::Guest, |person| Actor::Person(PersonId(person.id))).to_string();
+        let owner = Actor::Person(PersonId(owner(donation))).to_string();
         let provider = Actor::Psp.to_string();
         let receipt = donation.receipt.as_ref();
-        let mut last = Last { status: DonationStatus::Criada, seq: 1, at: donation.created };
+        let mut last = Last { status: DonationStatus::Created, seq: 1, at: donation.created };
         self.push_event(donation, &last, &EventCause { from: None, actor: &donor, reason: None });
         for event in donation.fate.events() {
             let (actor, reason, at) = match (event, receipt, receipt.and_then(|receipt| receipt.refund.as_ref())) {
@@ -224,7 +224,7 @@ impl Batch {
         Ok(last)
     }
 
-    fn push_event(&mut self, donation: &Donation<'_>, to: &Last, cause: &EventCause<'_>) {
+    fn push_event(&mut self, donation: &SeedDonation<'_>, to: &Last, cause: &EventCause<'_>) {
         self.eventos.push([
             donation.id.into(),
             to.seq.into(),
@@ -236,13 +236,13 @@ impl Batch {
         ]);
     }
 
-    fn push_donation(&mut self, donation: &Donation<'_>, emails: &KeyRing, last: &Last) -> Result<(), SeedError> {
+    fn push_donation(&mut self, donation: &SeedDonation<'_>, emails: &KeyRing, last: &Last) -> Result<(), SeedError> {
         let donor = &donation.donor;
         let receipt = donation.receipt.as_ref();
         let refund = receipt.and_then(|receipt| receipt.refund.as_ref());
         let name = donor.name.as_deref().map(|name| legal("nome_exibicao", DisplayName::parse(name))).transpose()?;
         let message = donation.message.map(|message| legal("mensagem", Message::parse(message))).transpose()?;
-        let key = donor_key(emails, donor.email.as_deref(), DoacaoId(donation.id));
+        let key = donor_key(emails, donor.email.as_deref(), DonationId(donation.id));
         self.doacoes.push([
             donation.id.into(),
             donation.campaign.id.into(),
@@ -272,7 +272,7 @@ impl Batch {
         Ok(())
     }
 
-    fn push_charge(&mut self, donation: &Donation<'_>) {
+    fn push_charge(&mut self, donation: &SeedDonation<'_>) {
         let organisation = donation.campaign.organisation;
         let br_code = StaticCharge {
             key: &organisation.key,
@@ -283,10 +283,10 @@ impl Batch {
         }
         .encode();
         let status = match donation.fate {
-            Fate::Paid | Fate::PartlyRefunded | Fate::Refunded => PaymentStatus::Pago,
-            Fate::Expired => PaymentStatus::Expirado,
-            Fate::Cancelled => PaymentStatus::Cancelado,
-            Fate::Waiting => PaymentStatus::Pendente,
+            Fate::Paid | Fate::PartlyRefunded | Fate::Refunded => PaymentStatus::Paid,
+            Fate::Expired => PaymentStatus::Expired,
+            Fate::Cancelled => PaymentStatus::Cancelled,
+            Fate::Waiting => PaymentStatus::Pending,
         };
         self.pagamentos.push([
             donation.payment.into(),
@@ -301,7 +301,7 @@ impl Batch {
         ]);
     }
 
-    fn push_receipt(&mut self, donation: &Donation<'_>, receipt: &SeedReceipt) -> Result<(), SeedError> {
+    fn push_receipt(&mut self, donation: &SeedDonation<'_>, receipt: &SeedReceipt) -> Result<(), SeedError> {
         let declared = is_declared(receipt);
         let reason = declared.then(|| legal("justificativa", Reason::parse(words::DECLARED))).transpose()?;
         self.recebidos.push([
@@ -325,7 +325,7 @@ impl Batch {
         Ok(())
     }
 
-    fn push_refund(&mut self, donation: &Donation<'_>, receipt: &SeedReceipt, refund: &Refund) -> Result<(), SeedError> {
+    fn push_refund(&mut self, donation: &SeedDonation<'_>, receipt: &SeedReceipt, refund: &SeedRefund) -> Result<(), SeedError> {
         self.devolucoes.push([
             refund.id.into(),
             donation.id.into(),
@@ -346,7 +346,7 @@ impl Batch {
         Ok(())
     }
 
-    fn push_movement(&mut self, donation: &Donation<'_>, movement: &Movement<'_>) {
+    fn push_movement(&mut self, donation: &SeedDonation<'_>, movement: &Movement<'_>) {
         let campaign = donation.campaign;
         self.lancamentos.push([movement.id.into(), movement.once.into(), movement.kind.into(), donation.id.into(), movement.at.into()]);
         self.partidas.push([movement.id.into(), campaign.organisation.bank_account.into(), movement.amount.into()]);
@@ -355,10 +355,10 @@ impl Batch {
 }
 
 /// Who acts for the organisation.
-fn owner(donation: &Donation<'_>) -> Uuid {
+fn owner(donation: &SeedDonation<'_>) -> Uuid {
     donation.campaign.organisation.owner
 }
 
 fn is_declared(receipt: &SeedReceipt) -> bool {
-    receipt.evidence == Evidence::Declarada
+    receipt.evidence == Evidence::Declared
 }

@@ -12,7 +12,7 @@ use super::rows::{ColumnValue, Rows};
 use super::words::{self, Cause};
 use super::{SeedError, legal};
 use crate::domain::br_code::{City, ReceiverName};
-use crate::domain::campanha::CampaignStatus;
+use crate::domain::campaign::CampaignStatus;
 use crate::domain::cnpj::Cnpj;
 use crate::domain::organizadora::OrganizadoraStatus;
 use crate::domain::pix_key::{PixKey, PixKeyType};
@@ -40,7 +40,7 @@ const MINIMUM: i64 = 500;
 const MAXIMUM: i64 = 5_000_000;
 
 /// What the donations need to know about a person.
-pub(super) struct Person {
+pub(super) struct SeedPerson {
     pub(super) id: Uuid,
     pub(super) name: String,
     pub(super) email: String,
@@ -57,7 +57,7 @@ pub(super) struct Organisation {
 }
 
 /// What the donations need to know about a campaign.
-pub(super) struct Campaign<'a> {
+pub(super) struct SeedCampaign<'a> {
     pub(super) id: Uuid,
     pub(super) organisation: &'a Organisation,
     pub(super) status: CampaignStatus,
@@ -81,7 +81,7 @@ pub(super) fn short_name(random: &mut Random) -> String {
 }
 
 /// Stores `count` people who all log in with the password behind `hash`.
-pub(super) async fn people(db: &mut PgConnection, random: &mut Random, count: u32, hash: &str) -> Result<Vec<Person>, SeedError> {
+pub(super) async fn people(db: &mut PgConnection, random: &mut Random, count: u32, hash: &str) -> Result<Vec<SeedPerson>, SeedError> {
     let mut rows = Rows::of(
         "pessoas (id, nome, email, email_verificado_em, senha_hash, papel, aviso_privacidade, consentimento_em, criada_em, atualizada_em)",
     );
@@ -89,14 +89,14 @@ pub(super) async fn people(db: &mut PgConnection, random: &mut Random, count: u3
     for index in 0..count {
         let at = spread(SIGN_UPS, index, count);
         let name = legal("nome", Name::parse(&full_name(random)))?.as_str().to_owned();
-        let person = Person { id: random.id(at), name, email: format!("pessoa{}@exemplo.org.br", index + 1) };
+        let person = SeedPerson { id: random.id(at), name, email: format!("pessoa{}@exemplo.org.br", index + 1) };
         rows.push([
             person.id.into(),
             person.name.as_str().into(),
             person.email.as_str().into(),
             at.into(),
             hash.into(),
-            PlatformRole::Pessoa.as_str().into(),
+            PlatformRole::Person.as_str().into(),
             PRIVACY_NOTICE.into(),
             at.into(),
             at.into(),
@@ -113,7 +113,7 @@ pub(super) async fn organisations(
     db: &mut PgConnection,
     random: &mut Random,
     count: u32,
-    people: &[Person],
+    people: &[SeedPerson],
 ) -> Result<Vec<Organisation>, SeedError> {
     let mut rows = Rows::of("organizadoras (id, slug, nome, cnpj, situacao, criada_em, atualizada_em)");
     let mut members = Rows::of("organizadora_membros (organizadora_id, pessoa_id, papel, criado_em)");
@@ -143,12 +143,12 @@ pub(super) async fn organisations(
             unique_slug(&mut slugs, &name, "organizadora", id).as_str().into(),
             legal("nome", Name::parse(&name))?.as_str().into(),
             cnpj(index)?.as_str().into(),
-            OrganizadoraStatus::Verificada.as_str().into(),
+            OrganizadoraStatus::Verified.as_str().into(),
             at.into(),
             at.into(),
         ]);
-        let staff = [Role::Editora, Role::Financeiro, Role::Leitura].into_iter().zip(others.by_ref());
-        for (role, person) in std::iter::once((Role::Dona, owner)).chain(staff) {
+        let staff = [Role::Editor, Role::Finance, Role::Reader].into_iter().zip(others.by_ref());
+        for (role, person) in std::iter::once((Role::Owner, owner)).chain(staff) {
             members.push([id.into(), person.id.into(), role.as_str().into(), at.into()]);
         }
         keys.push([
@@ -223,10 +223,10 @@ fn text(random: &mut Random, index: usize) -> Result<CampaignText, SeedError> {
 /// The first campaign takes donations, most others do too.
 fn status(random: &mut Random, index: u32) -> CampaignStatus {
     match (index, random.below(100)) {
-        (0, _) | (_, 0..90) => CampaignStatus::Publicada,
-        (_, 90..94) => CampaignStatus::Pausada,
-        (_, 94..98) => CampaignStatus::Encerrada,
-        _ => CampaignStatus::Rascunho,
+        (0, _) | (_, 0..90) => CampaignStatus::Published,
+        (_, 90..94) => CampaignStatus::Paused,
+        (_, 94..98) => CampaignStatus::Ended,
+        _ => CampaignStatus::Draft,
     }
 }
 
@@ -236,7 +236,7 @@ pub(super) async fn campaigns<'a>(
     random: &mut Random,
     count: u32,
     organisations: &'a [Organisation],
-) -> Result<Vec<Campaign<'a>>, SeedError> {
+) -> Result<Vec<SeedCampaign<'a>>, SeedError> {
     let mut rows = Rows::of(
         "campanhas (id, organizadora_id, slug, titulo, descricao, categoria, meta_centavos, minimo_centavos, maximo_centavos, inicio_em,
                     fim_em, mostra_valores, situacao, publicada_em, encerrada_em, criada_em, atualizada_em, versao)",
@@ -247,17 +247,17 @@ pub(super) async fn campaigns<'a>(
         let created = spread(CAMPAIGNS, index, count);
         let text = text(random, usize::try_from(index).unwrap_or_default())?;
         let status = status(random, index);
-        let campaign = Campaign { id: random.id(created), organisation, status, published: created + DRAFTED, account: 0 };
+        let campaign = SeedCampaign { id: random.id(created), organisation, status, published: created + DRAFTED, account: 0 };
         let goal = (!random.chance(150)).then(|| i64::try_from(1 + random.below(60)).unwrap_or(1) * 500_000);
         let end = match status {
-            CampaignStatus::Encerrada => Some(CLOSED),
+            CampaignStatus::Ended => Some(CLOSED),
             _ if random.chance(600) => Some(FAR + Duration::days(i64::from(index % 365))),
             _ => None,
         };
         let public = status.is_public().then_some(campaign.published);
         let (changed, version) = match status {
-            CampaignStatus::Rascunho => (created, 1),
-            CampaignStatus::Publicada => (campaign.published, 2),
+            CampaignStatus::Draft => (created, 1),
+            CampaignStatus::Published => (campaign.published, 2),
             _ => (CLOSED, 3),
         };
         let slug = unique_slug(&mut slugs, &text.title, "campanha", campaign.id);
@@ -276,7 +276,7 @@ pub(super) async fn campaigns<'a>(
             (!random.chance(50)).into(),
             status.as_str().into(),
             public.into(),
-            (status == CampaignStatus::Encerrada).then_some(CLOSED).into(),
+            (status == CampaignStatus::Ended).then_some(CLOSED).into(),
             created.into(),
             changed.into(),
             ColumnValue::Integer(version),

@@ -9,7 +9,7 @@ use super::Actor;
 use super::change::Change;
 use crate::cache::Tag;
 use crate::domain::email::{Email, Password};
-use crate::domain::ids::PessoaId;
+use crate::domain::ids::PersonId;
 use crate::domain::text::Name;
 use crate::keys::{random_hex, sha256};
 use crate::mail::{Mail, Recipient};
@@ -17,7 +17,7 @@ use crate::password::PasswordsError;
 use crate::state::{Core, PRIVACY_NOTICE};
 use crate::store::StoreError;
 use crate::store::access_log::{self, Access};
-use crate::store::pessoas::{self, NewSignUp, Pessoa};
+use crate::store::people::{self, NewSignUp, Person};
 use crate::store::sessions;
 
 const SIGN_UP_LIFE: Duration = Duration::hours(24);
@@ -48,17 +48,17 @@ pub async fn sign_up(core: &Core, nome: Name, email: Email, password: Password) 
     let token = random_hex();
     let mut change = Change::begin(core, Actor::Guest).await?;
     let now = change.now();
-    let exists = pessoas::has_account(change.db(), &email).await?;
+    let exists = people::has_account(change.db(), &email).await?;
     let sign_up = NewSignUp {
         token_hash: sha256(token.as_bytes()),
-        pessoa_id: PessoaId(change.new_id()),
+        pessoa_id: PersonId(change.new_id()),
         nome,
         email,
         senha_hash,
         aviso_privacidade: PRIVACY_NOTICE.to_owned(),
     };
     let until = now + SIGN_UP_LIFE;
-    pessoas::insert_sign_up(change.db(), &sign_up, now, until).await?;
+    people::insert_sign_up(change.db(), &sign_up, now, until).await?;
     let mail = if exists { Mail::AccountExists } else { Mail::VerifyEmail { token: &token, until } };
     change.mail(Recipient::named(sign_up.nome.as_str(), sign_up.email.as_str()), &mail).await?;
     Ok(change.commit().await?)
@@ -66,22 +66,22 @@ pub async fn sign_up(core: &Core, nome: Name, email: Email, password: Password) 
 
 /// Makes the account of a sign-up whose mail was answered by whoever made it. The code alone does not do: a stranger may
 /// have signed up with the address too, and the owner, holding both codes, must not get the stranger's password.
-pub async fn verify_email(core: &Core, token: &str, password: SecretString, ip: IpAddr) -> Result<Pessoa, AccountError> {
+pub async fn verify_email(core: &Core, token: &str, password: SecretString, ip: IpAddr) -> Result<Person, AccountError> {
     let now = core.clock.now();
     let token_hash = sha256(token.as_bytes());
     // Before the hashing, or invented tokens would take its few places from those who log in.
     let stored = {
         let mut db = core.db.connection().await?;
-        pessoas::sign_up_password_hash(&mut db, &token_hash, now).await?.ok_or(AccountError::BadToken)?
+        people::sign_up_password_hash(&mut db, &token_hash, now).await?.ok_or(AccountError::BadToken)?
     };
     if !core.passwords.verify(core.passwords.queue_up()?, password, Some(stored)).await? {
         return Err(AccountError::WrongPassword);
     }
     let mut change = Change::begin(core, Actor::Guest).await?;
     let (access, now) = (change.new_id(), change.now());
-    let id = pessoas::complete_sign_up(change.db(), &token_hash, now).await?.ok_or(AccountError::BadToken)?;
+    let id = people::complete_sign_up(change.db(), &token_hash, now).await?.ok_or(AccountError::BadToken)?;
     access_log::record(change.db(), access, ip, Access::SignUp(id), now).await?;
-    let pessoa = pessoas::get(change.db(), id).await?.ok_or(AccountError::BadToken)?;
+    let pessoa = people::get(change.db(), id).await?.ok_or(AccountError::BadToken)?;
     change.commit().await?;
     Ok(pessoa)
 }
@@ -93,7 +93,7 @@ pub async fn reset(core: &Core, token: &str, password: Password, ip: IpAddr) -> 
     // Before the hashing, or invented tokens would take its few places from those who log in.
     let live = {
         let mut db = core.db.connection().await?;
-        pessoas::reset_is_live(&mut db, &token_hash, now).await?
+        people::reset_is_live(&mut db, &token_hash, now).await?
     };
     if !live {
         return Err(AccountError::BadToken);
@@ -101,12 +101,12 @@ pub async fn reset(core: &Core, token: &str, password: Password, ip: IpAddr) -> 
     let hash = core.passwords.hash(password.into_secret()).await?;
     let mut change = Change::begin(core, Actor::Guest).await?;
     let (access, now) = (change.new_id(), change.now());
-    let id = pessoas::take_reset(change.db(), &token_hash, now).await?.ok_or(AccountError::BadToken)?;
-    pessoas::set_password(change.db(), id, &hash, now).await?;
+    let id = people::take_reset(change.db(), &token_hash, now).await?.ok_or(AccountError::BadToken)?;
+    people::set_password(change.db(), id, &hash, now).await?;
     let ended = sessions::delete_all(change.db(), id).await?;
     change.invalidate(ended.iter().map(|hash| Tag::session(hash)));
     access_log::record(change.db(), access, ip, Access::Reset(id), now).await?;
-    if let Some((nome, email)) = pessoas::address(change.db(), id).await? {
+    if let Some((nome, email)) = people::address(change.db(), id).await? {
         change.mail(Recipient::named(&nome, &email), &Mail::PasswordChanged).await?;
     }
     change.commit().await?;
@@ -114,21 +114,21 @@ pub async fn reset(core: &Core, token: &str, password: Password, ip: IpAddr) -> 
 }
 
 /// Changes the profile where `version` is still the current one.
-pub async fn update_profile(core: &Core, id: PessoaId, version: i32, nome: Option<&Name>) -> Result<Pessoa, AccountError> {
-    let mut change = Change::begin(core, Actor::Pessoa(id)).await?;
+pub async fn update_profile(core: &Core, id: PersonId, version: i32, nome: Option<&Name>) -> Result<Person, AccountError> {
+    let mut change = Change::begin(core, Actor::Person(id)).await?;
     let now = change.now();
-    let changed = pessoas::update_profile(change.db(), id, version, nome, now).await?.ok_or(AccountError::Stale)?;
-    change.invalidate([Tag::pessoa(id)]);
+    let changed = people::update_profile(change.db(), id, version, nome, now).await?.ok_or(AccountError::Stale)?;
+    change.invalidate([Tag::person(id)]);
     change.commit().await?;
     Ok(changed)
 }
 
 /// Whether `password` is the person's.
-pub async fn password_matches(core: &Core, id: PessoaId, password: SecretString) -> Result<bool, AccountError> {
+pub async fn password_matches(core: &Core, id: PersonId, password: SecretString) -> Result<bool, AccountError> {
     let ticket = core.passwords.queue_up()?;
     let stored = {
         let mut db = core.db.connection().await?;
-        pessoas::password_hash(&mut db, id).await?
+        people::password_hash(&mut db, id).await?
     };
     Ok(core.passwords.verify(ticket, password, stored).await?)
 }

@@ -4,15 +4,15 @@ use super::accounts::AccountError;
 use super::change::{Change, CommandLine};
 use crate::cache::Tag;
 use crate::domain::email::{Email, Password};
-use crate::domain::ids::PessoaId;
+use crate::domain::ids::PersonId;
 use crate::domain::text::Name;
 use crate::keys::KeyRing;
 use crate::mail::Letter;
 use crate::password::Passwords;
 use crate::state::PRIVACY_NOTICE;
 use crate::store::consistency::{self, Finding, Part, Size};
-use crate::store::pessoas::NewAdmin;
-use crate::store::{StoreError, commit, database, organizadoras, outbox, pessoas, sessions};
+use crate::store::people::NewAdmin;
+use crate::store::{StoreError, commit, database, organizadoras, outbox, people, sessions};
 use sqlx::PgPool;
 use time::OffsetDateTime;
 
@@ -31,10 +31,10 @@ pub async fn verify_organizadora(site: &CommandLine, slug: &str) -> Result<bool,
 pub async fn grant_admin(site: &CommandLine, email: &Email) -> Result<bool, StoreError> {
     let mut change = Change::begin_at_command_line(site).await?;
     let now = change.now();
-    let Some(id) = pessoas::grant_admin(change.db(), email, now).await? else { return Ok(false) };
+    let Some(id) = people::grant_admin(change.db(), email, now).await? else { return Ok(false) };
     change.audit("pessoa.admin", id, serde_json::json!({})).await?;
     let sessions = sessions::delete_all(change.db(), id).await?;
-    change.invalidate(sessions.iter().map(|hash| Tag::session(hash)).chain([Tag::pessoa(id)]));
+    change.invalidate(sessions.iter().map(|hash| Tag::session(hash)).chain([Tag::person(id)]));
     change.commit().await?;
     Ok(true)
 }
@@ -62,7 +62,7 @@ pub struct AdminAccount {
 /// Whether anybody is an administrator.
 pub async fn has_admin(db: &PgPool) -> Result<bool, StoreError> {
     let mut connection = db.acquire().await?;
-    pessoas::has_admin(&mut connection).await
+    people::has_admin(&mut connection).await
 }
 
 /// Makes an administrator's account.
@@ -70,9 +70,9 @@ pub async fn create_admin(site: &CommandLine, passwords: &Passwords, account: Ad
     let AdminAccount { nome, email, password } = account;
     let senha_hash = passwords.hash(password.into_secret()).await?;
     let mut change = Change::begin_at_command_line(site).await?;
-    let (id, now) = (PessoaId(change.new_id()), change.now());
+    let (id, now) = (PersonId(change.new_id()), change.now());
     let new = NewAdmin { id, nome, email, senha_hash, aviso_privacidade: PRIVACY_NOTICE.to_owned() };
-    if !pessoas::insert_admin(change.db(), &new, now).await? {
+    if !people::insert_admin(change.db(), &new, now).await? {
         return Ok(CreatedAdmin::AddressTaken);
     }
     change.audit("pessoa.admin", id, serde_json::json!({})).await?;

@@ -2,11 +2,11 @@
 
 use super::Actor;
 use super::change::Change;
-use super::doacoes::guest_token_matches;
-use crate::domain::ids::{DoacaoId, PessoaId};
+use super::donations::guest_token_matches;
+use crate::domain::ids::{DonationId, PersonId};
 use crate::state::Core;
-use crate::store::doacoes::{self as store, Doacao};
-use crate::store::{StoreError, pessoas};
+use crate::store::donations::{self as store, Donation};
+use crate::store::{StoreError, people};
 
 /// Why a donation was not claimed. One answer for all: it says nothing about other people's donations.
 #[derive(Debug, thiserror::Error)]
@@ -21,8 +21,8 @@ pub enum ClaimError {
 
 /// Claims a donation by its capability token, or by an address that both share and the person has proven. Claiming again
 /// is no error.
-pub async fn claim(core: &Core, pessoa: PessoaId, doacao: DoacaoId, token: Option<&str>) -> Result<Doacao, ClaimError> {
-    let mut change = Change::begin(core, Actor::Pessoa(pessoa)).await?;
+pub async fn claim(core: &Core, pessoa: PersonId, doacao: DonationId, token: Option<&str>) -> Result<Donation, ClaimError> {
+    let mut change = Change::begin(core, Actor::Person(pessoa)).await?;
     let now = change.now();
     let donation = store::lock(change.db(), doacao).await?.ok_or(ClaimError::NotFound)?;
     if donation.pessoa_id == Some(pessoa) {
@@ -31,7 +31,7 @@ pub async fn claim(core: &Core, pessoa: PessoaId, doacao: DoacaoId, token: Optio
     let proven = if let Some(token) = token {
         guest_token_matches(&core.keys.token, token, doacao.0)
     } else {
-        let person = pessoas::get(change.db(), pessoa).await?.ok_or(ClaimError::NotFound)?;
+        let person = people::get(change.db(), pessoa).await?.ok_or(ClaimError::NotFound)?;
         person.email_verificado_em.is_some() && donation.email_contato.as_deref() == Some(person.email.as_str())
     };
     if !proven || !store::claim(change.db(), doacao, pessoa, now).await? {

@@ -4,10 +4,10 @@
 
 pub mod accounts;
 pub mod administration;
-pub mod campanhas;
+pub mod campaigns;
 pub mod change;
 pub mod claims;
-pub mod doacoes;
+pub mod donations;
 pub mod idempotency;
 pub mod invalidation;
 pub mod organizadoras;
@@ -18,13 +18,13 @@ pub mod sessions;
 pub mod settle;
 pub mod suspension;
 
-use crate::domain::ids::PessoaId;
+use crate::domain::ids::PersonId;
 
 /// Who does something, as written into events and the audit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Actor {
     /// A person with an account.
-    Pessoa(PessoaId),
+    Person(PersonId),
     /// A donor without one.
     Guest,
     /// The payment provider.
@@ -36,7 +36,7 @@ pub enum Actor {
 impl std::fmt::Display for Actor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Pessoa(id) => write!(f, "pessoa:{id}"),
+            Self::Person(id) => write!(f, "pessoa:{id}"),
             Self::Guest => f.write_str("convidada"),
             Self::Psp => f.write_str("psp"),
             Self::Cli => f.write_str("cli"),

@@ -10,7 +10,7 @@ use crate::cache::Tag;
 use crate::config::Profile;
 use crate::domain::br_code::{City, ReceiverName};
 use crate::domain::cnpj::Cnpj;
-use crate::domain::ids::{OrganizadoraId, PessoaId};
+use crate::domain::ids::{OrganizadoraId, PersonId};
 use crate::domain::organizadora::OrganizadoraStatus;
 use crate::domain::pix_key::PixKey;
 use crate::domain::role::Role;
@@ -21,7 +21,7 @@ use crate::password::PasswordsError;
 use crate::state::Core;
 use crate::store::members::{self, MemberError, MemberRow};
 use crate::store::organizadoras::{self as store, InsertError, NewPixKey, Organizadora, OrganizadoraRow, StoredPixKey};
-use crate::store::{StoreError, campanhas, ledger, pessoas};
+use crate::store::{StoreError, campaigns, ledger, people};
 
 /// An organisation to make.
 #[derive(Clone, Debug)]
@@ -87,12 +87,12 @@ impl From<InsertError> for CreateOrganizadoraError {
 
 /// Makes an organisation that `owner` owns. In development it is verified at once; in production a person verifies it later. A slug
 /// made from the name gets a suffix if it is taken.
-pub async fn create(core: &Core, owner: PessoaId, new: &NewOrganizadora) -> Result<Organizadora, CreateOrganizadoraError> {
+pub async fn create(core: &Core, owner: PersonId, new: &NewOrganizadora) -> Result<Organizadora, CreateOrganizadoraError> {
     let situacao = match core.profile {
-        Profile::Development => OrganizadoraStatus::Verificada,
-        Profile::Production => OrganizadoraStatus::Pendente,
+        Profile::Development => OrganizadoraStatus::Verified,
+        Profile::Production => OrganizadoraStatus::Pending,
     };
-    let mut change = Change::begin(core, Actor::Pessoa(owner)).await?;
+    let mut change = Change::begin(core, Actor::Person(owner)).await?;
     let (id, now) = (OrganizadoraId(change.new_id()), change.now());
     let slug = new.slug.clone().unwrap_or_else(|| Slug::from_title(new.nome.as_str(), "organizadora"));
     let row = OrganizadoraRow { id, slug: &slug, nome: &new.nome, cnpj: &new.cnpj, situacao };
@@ -103,7 +103,7 @@ pub async fn create(core: &Core, owner: PessoaId, new: &NewOrganizadora) -> Resu
         other => other?,
     };
     ledger::open_organizadora(change.db(), id).await?;
-    members::insert(change.db(), id, owner, Role::Dona, now).await?;
+    members::insert(change.db(), id, owner, Role::Owner, now).await?;
     if let Some(key) = &new.pix_key {
         store::insert_pix_key(change.db(), &pix_key_row(core, id, owner, key, now), now).await?;
     }
@@ -114,7 +114,7 @@ pub async fn create(core: &Core, owner: PessoaId, new: &NewOrganizadora) -> Resu
     Ok(made)
 }
 
-fn pix_key_row<'a>(core: &Core, id: OrganizadoraId, by: PessoaId, new: &'a NewKey, from: OffsetDateTime) -> NewPixKey<'a> {
+fn pix_key_row<'a>(core: &Core, id: OrganizadoraId, by: PersonId, new: &'a NewKey, from: OffsetDateTime) -> NewPixKey<'a> {
     NewPixKey {
         id: core.clock.new_id(),
         organizadora_id: id,
@@ -143,14 +143,14 @@ pub async fn update(
     id: OrganizadoraId,
     version: i32,
     nome: Option<&Name>,
-    by: PessoaId,
+    by: PersonId,
 ) -> Result<Organizadora, UpdateOrganizadoraError> {
-    let mut change = Change::begin(core, Actor::Pessoa(by)).await?;
+    let mut change = Change::begin(core, Actor::Person(by)).await?;
     let now = change.now();
     let changed = store::rename(change.db(), id, version, nome, now).await?.ok_or(UpdateOrganizadoraError::Stale)?;
     change.audit("organizadora.alterada", id, serde_json::json!({})).await?;
     // Its campaigns show its name, a draft too once it is published a moment from now.
-    let campaigns = campanhas::slugs(change.db(), id).await?;
+    let campaigns = campaigns::slugs(change.db(), id).await?;
     let tags = [Tag::organizadora(&changed.slug), Tag::organizadoras(), Tag::campaigns()];
     change.invalidate(tags);
     change.invalidate(campaigns.iter().map(|slug| Tag::campaign(slug)));
@@ -193,14 +193,14 @@ impl From<AccountError> for SetPixKeyError {
 pub async fn set_pix_key(
     core: &Core,
     id: OrganizadoraId,
-    by: PessoaId,
+    by: PersonId,
     password: SecretString,
     new: &NewKey,
 ) -> Result<Vec<StoredPixKey>, SetPixKeyError> {
     if !password_matches(core, by, password).await? {
         return Err(SetPixKeyError::WrongPassword);
     }
-    let mut change = Change::begin(core, Actor::Pessoa(by)).await?;
+    let mut change = Change::begin(core, Actor::Person(by)).await?;
     let now = change.now();
     if let Some(until) = restricted_until(&mut change, id, by).await? {
         return Err(SetPixKeyError::RecentOwner { until });
@@ -222,7 +222,7 @@ pub const FORMER_OWNERS: Duration = Duration::days(30);
 
 /// The time until which `pessoa` may neither remove older owners nor change the PIX key; `None` where she may. It is the cool-down
 /// after she became an owner, so that the other owners have time to read the letter about her. The first owner has no such time.
-async fn restricted_until(change: &mut Change<'_>, id: OrganizadoraId, pessoa: PessoaId) -> Result<Option<OffsetDateTime>, StoreError> {
+async fn restricted_until(change: &mut Change<'_>, id: OrganizadoraId, pessoa: PersonId) -> Result<Option<OffsetDateTime>, StoreError> {
     let (core, now) = (change.core(), change.now());
     let since = members::later_owner_since(change.db(), id, pessoa, now - FORMER_OWNERS).await?;
     Ok(since.map(|since| since + core.pix_key_cool_down()).filter(|until| *until > now))
@@ -230,7 +230,7 @@ async fn restricted_until(change: &mut Change<'_>, id: OrganizadoraId, pessoa: P
 
 /// Checks that `by` may take the role `dona` from `pessoa`, and returns whether `pessoa` has it. The error is
 /// [`MemberError::RecentOwner`] if `by` is a recent owner and `pessoa` has been one for longer.
-async fn guard_owner(change: &mut Change<'_>, id: OrganizadoraId, by: PessoaId, pessoa: PessoaId) -> Result<bool, MemberError> {
+async fn guard_owner(change: &mut Change<'_>, id: OrganizadoraId, by: PersonId, pessoa: PersonId) -> Result<bool, MemberError> {
     let Some(theirs) = members::owner_since(change.db(), id, pessoa).await? else { return Ok(false) };
     if let Some(until) = restricted_until(change, id, by).await?
         && members::owner_since(change.db(), id, by).await?.is_some_and(|own| theirs < own)
@@ -250,18 +250,18 @@ async fn tell_owners(change: &mut Change<'_>, id: OrganizadoraId, mail: &Mail<'_
 }
 
 /// Adds a member and sends them a letter. If the role is `dona`, every owner gets a letter as well.
-pub async fn add_member(core: &Core, id: OrganizadoraId, by: PessoaId, pessoa: PessoaId, role: Role) -> Result<MemberRow, MemberError> {
-    let mut change = Change::begin(core, Actor::Pessoa(by)).await?;
+pub async fn add_member(core: &Core, id: OrganizadoraId, by: PersonId, pessoa: PersonId, role: Role) -> Result<MemberRow, MemberError> {
+    let mut change = Change::begin(core, Actor::Person(by)).await?;
     let now = change.now();
     let member = members::insert(change.db(), id, pessoa, role, now).await?;
     let detail = serde_json::json!({ "pessoa": pessoa, "papel": role });
     change.audit("membro.adicionado", id, detail).await?;
     let nome = store::name(change.db(), id).await?;
-    if let Some((name, address)) = pessoas::address(change.db(), pessoa).await? {
+    if let Some((name, address)) = people::address(change.db(), pessoa).await? {
         let mail = Mail::MemberAdded { organizadora: &nome };
         change.mail(Recipient::named(&name, &address), &mail).await?;
     }
-    if role == Role::Dona {
+    if role == Role::Owner {
         let from = now + core.pix_key_cool_down();
         tell_owners(&mut change, id, &Mail::OwnerAdded { organizadora: &nome, owner: &member.nome, from }).await?;
     }
@@ -270,10 +270,10 @@ pub async fn add_member(core: &Core, id: OrganizadoraId, by: PessoaId, pessoa: P
 }
 
 /// Changes a member's role. Every owner gets a letter if the member becomes an owner or ceases to be one.
-pub async fn change_member(core: &Core, id: OrganizadoraId, by: PessoaId, pessoa: PessoaId, role: Role) -> Result<MemberRow, MemberError> {
-    let mut change = Change::begin(core, Actor::Pessoa(by)).await?;
+pub async fn change_member(core: &Core, id: OrganizadoraId, by: PersonId, pessoa: PersonId, role: Role) -> Result<MemberRow, MemberError> {
+    let mut change = Change::begin(core, Actor::Person(by)).await?;
     let now = change.now();
-    let was_owner = if role == Role::Dona {
+    let was_owner = if role == Role::Owner {
         members::owner_since(change.db(), id, pessoa).await?.is_some()
     } else {
         guard_owner(&mut change, id, by, pessoa).await?
@@ -281,7 +281,7 @@ pub async fn change_member(core: &Core, id: OrganizadoraId, by: PessoaId, pessoa
     let member = members::update(change.db(), id, pessoa, role, now).await?;
     let detail = serde_json::json!({ "pessoa": pessoa, "papel": role });
     change.audit("membro.alterado", id, detail).await?;
-    if was_owner != (role == Role::Dona) {
+    if was_owner != (role == Role::Owner) {
         let nome = store::name(change.db(), id).await?;
         let mail = if was_owner {
             Mail::OwnerRemoved { organizadora: &nome, owner: &member.nome }
@@ -295,13 +295,13 @@ pub async fn change_member(core: &Core, id: OrganizadoraId, by: PessoaId, pessoa
 }
 
 /// Removes a member. If she was an owner, every owner gets a letter, herself included.
-pub async fn remove_member(core: &Core, id: OrganizadoraId, by: PessoaId, pessoa: PessoaId) -> Result<(), MemberError> {
-    let mut change = Change::begin(core, Actor::Pessoa(by)).await?;
+pub async fn remove_member(core: &Core, id: OrganizadoraId, by: PersonId, pessoa: PersonId) -> Result<(), MemberError> {
+    let mut change = Change::begin(core, Actor::Person(by)).await?;
     let now = change.now();
     let was_owner = guard_owner(&mut change, id, by, pessoa).await?;
     members::delete(change.db(), id, pessoa, now).await?;
     change.audit("membro.removido", id, serde_json::json!({ "pessoa": pessoa })).await?;
-    if was_owner && let Some((owner, _)) = pessoas::address(change.db(), pessoa).await? {
+    if was_owner && let Some((owner, _)) = people::address(change.db(), pessoa).await? {
         let nome = store::name(change.db(), id).await?;
         tell_owners(&mut change, id, &Mail::OwnerRemoved { organizadora: &nome, owner: &owner }).await?;
     }

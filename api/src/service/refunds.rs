@@ -8,19 +8,19 @@ use time::Duration;
 use super::Actor;
 use super::change::Change;
 use super::idempotency::{self, Attempt, IdempotencyError, Outcome};
-use crate::domain::doacao::{DonationEvent, DonationStatus, Reconciliation};
-use crate::domain::ids::{DevolucaoId, DoacaoId, PessoaId};
+use crate::domain::donation::{DonationEvent, DonationStatus, Reconciliation};
+use crate::domain::ids::{DonationId, PersonId, RefundId};
 use crate::domain::money::Centavos;
 use crate::domain::pix_receipt::EndToEndId;
 use crate::domain::text::Reason;
 use crate::mail::{Mail, Recipient};
 use crate::state::Core;
 use crate::store::StoreError;
-use crate::store::doacoes::{self as donations, Doacao, DonationStep};
+use crate::store::charges::{self, Receipt};
+use crate::store::donations::{self as donations, Donation, DonationStep};
 use crate::store::idempotency::Scope;
 use crate::store::ledger::{self, LedgerEntry, Posting};
-use crate::store::pagamentos::{self, Receipt};
-use crate::store::refunds::{self as store, Devolucao, NewRefund};
+use crate::store::refunds::{self as store, NewRefund, Refund};
 use crate::store::totals::{self, Delta, NewDelta};
 
 /// How long after the payment a bank takes it back (BCB, API Pix, devolução).
@@ -41,7 +41,7 @@ pub struct RefundOrder {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refunded {
     /// The refund as it was stored.
-    pub devolucao: Devolucao,
+    pub devolucao: Refund,
     /// The state of the donation after the refund.
     pub situacao: DonationStatus,
     /// The sum of what went back of the donation so far, in centavos; surplus is not part of it.
@@ -85,12 +85,12 @@ pub enum RefundError {
 /// Records a refund, once per key.
 pub async fn refund(
     core: Arc<Core>,
-    doacao: DoacaoId,
-    by: PessoaId,
+    doacao: DonationId,
+    by: PersonId,
     order: RefundOrder,
     attempt: Attempt,
 ) -> Result<Outcome<Refunded>, RefundError> {
-    let change = Change::begin(&core, Actor::Pessoa(by)).await?;
+    let change = Change::begin(&core, Actor::Person(by)).await?;
     let scope = Scope { owner: format!("pessoa:{by}"), route: "POST /doacoes/{id}/devolucoes", key: attempt.key };
     let refunded = idempotency::run(change, &scope, &attempt, |change| Box::pin(record(change, doacao, by, order))).await?;
     if let Some(refunded) = refunded.as_new().filter(|refunded| !refunded.excedente) {
@@ -99,14 +99,14 @@ pub async fn refund(
     Ok(refunded)
 }
 
-async fn record(change: &mut Change<'_>, doacao: DoacaoId, by: PessoaId, order: RefundOrder) -> Result<Refunded, RefundError> {
+async fn record(change: &mut Change<'_>, doacao: DonationId, by: PersonId, order: RefundOrder) -> Result<Refunded, RefundError> {
     let now = change.now();
     // The donation's lock makes refunds of one donation come one after the other, so what is left is exact.
     let donation = donations::lock(change.db(), doacao).await?.ok_or(RefundError::NotFound)?;
-    let receipt = pick(pagamentos::receipts_of(change.db(), doacao).await?, order.e2eid.as_ref()).ok_or(RefundError::NoReceipt)?;
+    let receipt = pick(charges::receipts_of(change.db(), doacao).await?, order.e2eid.as_ref()).ok_or(RefundError::NoReceipt)?;
     let payment = receipt.pagamento_id.ok_or(RefundError::NoReceipt)?;
     // Surplus must go back however late it is found.
-    if receipt.conciliacao != Reconciliation::Duplicada && receipt.horario + REFUND_WINDOW < now {
+    if receipt.conciliacao != Reconciliation::Duplicate && receipt.horario + REFUND_WINDOW < now {
         return Err(RefundError::TooLate);
     }
     let left = receipt.valor_centavos - store::refunded(change.db(), &receipt.e2eid).await?;
@@ -119,7 +119,7 @@ async fn record(change: &mut Change<'_>, doacao: DoacaoId, by: PessoaId, order: 
     }
     let reason = order.motivo.as_ref().map(Reason::as_str);
     let new = NewRefund {
-        id: DevolucaoId(change.new_id()),
+        id: RefundId(change.new_id()),
         doacao_id: doacao,
         pagamento_id: payment,
         e2eid: &receipt.e2eid,
@@ -131,7 +131,7 @@ async fn record(change: &mut Change<'_>, doacao: DoacaoId, by: PessoaId, order: 
         store::InsertRefundError::Exceeds => RefundError::Exceeds { left },
         store::InsertRefundError::Store(error) => RefundError::Store(error),
     })?;
-    let surplus = receipt.conciliacao == Reconciliation::Duplicada;
+    let surplus = receipt.conciliacao == Reconciliation::Duplicate;
     let posting = Posting {
         id: change.new_id(),
         once: &format!("devolucao:{}", new.id),
@@ -158,7 +158,7 @@ async fn record(change: &mut Change<'_>, doacao: DoacaoId, by: PessoaId, order: 
 /// Takes `amount` of the `left` centavos off the donation and the campaign's totals.
 async fn take_back(
     change: &mut Change<'_>,
-    donation: &Doacao,
+    donation: &Donation,
     amount: Centavos,
     left: i64,
     reason: Option<&str>,

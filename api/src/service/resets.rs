@@ -9,7 +9,7 @@ use crate::domain::email::Email;
 use crate::keys::{random_hex, sha256};
 use crate::mail::{Mail, Recipient};
 use crate::state::{AppState, Core};
-use crate::store::{FailureClass, StoreError, pessoas};
+use crate::store::{FailureClass, StoreError, people};
 use crate::telemetry::chain;
 
 /// Time for which a code is valid.
@@ -54,9 +54,9 @@ pub async fn send(core: &Core, email: &Email) -> Result<(), StoreError> {
     let token = random_hex();
     let mut change = Change::begin_in_background(core, Actor::Guest).await?;
     let now = change.now();
-    if let Some(account) = pessoas::credentials(change.db(), email).await? {
+    if let Some(account) = people::credentials(change.db(), email).await? {
         let until = now + RESET_CODE_LIFE;
-        pessoas::insert_reset(change.db(), &sha256(token.as_bytes()), account.id, now, until).await?;
+        people::insert_reset(change.db(), &sha256(token.as_bytes()), account.id, now, until).await?;
         let mail = Mail::ResetPassword { token: &token, until };
         change.mail(Recipient::unnamed(email.as_str()), &mail).await?;
     }

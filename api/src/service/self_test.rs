@@ -8,14 +8,14 @@ use uuid::Uuid;
 
 use super::change::Change;
 use super::idempotency::{Attempt, Outcome};
-use super::{Actor, doacoes, settle};
+use super::{Actor, donations, settle};
 use crate::cache::Tag;
 use crate::domain::br_code::{City, ReceiverName};
-use crate::domain::campanha::{CampaignStatus, Category};
+use crate::domain::campaign::{CampaignStatus, Category};
 use crate::domain::cnpj::{Cnpj, CnpjError};
-use crate::domain::doacao::{DonationStatus, Evidence, Visibility};
+use crate::domain::donation::{DonationStatus, Evidence, Visibility};
 use crate::domain::email::Email;
-use crate::domain::ids::{CampanhaId, DoacaoId, OrganizadoraId, PessoaId};
+use crate::domain::ids::{CampaignId, DonationId, OrganizadoraId, PersonId};
 use crate::domain::money::Centavos;
 use crate::domain::organizadora::OrganizadoraStatus;
 use crate::domain::pix_key::{PixKey, PixKeyType};
@@ -24,14 +24,14 @@ use crate::domain::slug::Slug;
 use crate::domain::text::{Description, DisplayName, Message, Name, Title};
 use crate::domain::text_enum::texts;
 use crate::keys::{random_hex, sha256};
-use crate::service::doacoes::{Donated, DonationOrder, Giver, Sender};
+use crate::service::donations::{Donated, DonationOrder, Giver, Sender};
 use crate::service::settle::Proof;
 use crate::state::{Core, PRIVACY_NOTICE};
 use crate::store::access_log::{self, Access};
-use crate::store::campanhas::{self, CampaignRow, NewCampaign};
+use crate::store::campaigns::{self, CampaignRow, NewCampaign};
 use crate::store::organizadoras::{self, NewPixKey, OrganizadoraRow};
-use crate::store::pessoas::{self, NewSignUp};
-use crate::store::{check_deferred, ledger, members, pagamentos, totals};
+use crate::store::people::{self, NewSignUp};
+use crate::store::{charges, check_deferred, ledger, members, totals};
 
 /// The steps of the self-test, in the order in which they run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +112,7 @@ async fn donate(change: &mut Change<'_>) -> Result<(), SelfTestError> {
     let id = change.new_id();
     let slug = Slug::parse(&format!("ensaio-{}", id.simple())).at(SelfTestStep::Connection)?;
     let owner = sign_up(change, id).await.at(SelfTestStep::Account)?;
-    change.act_as(Actor::Pessoa(owner));
+    change.act_as(Actor::Person(owner));
     let organizadora = organise(change, &slug, owner).await.at(SelfTestStep::Organizadora)?;
     publish(change, &slug, organizadora).await.at(SelfTestStep::Campaign)?;
     change.act_as(Actor::Guest);
@@ -126,20 +126,20 @@ async fn donate(change: &mut Change<'_>) -> Result<(), SelfTestError> {
 
 type Attempted<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
-async fn sign_up(change: &mut Change<'_>, id: Uuid) -> Attempted<PessoaId> {
+async fn sign_up(change: &mut Change<'_>, id: Uuid) -> Attempted<PersonId> {
     let (now, access) = (change.now(), change.new_id());
     let token_hash = sha256(random_hex().as_bytes());
     let new = NewSignUp {
         token_hash,
-        pessoa_id: PessoaId(id),
+        pessoa_id: PersonId(id),
         nome: Name::parse("Ensaio")?,
         email: Email::parse(&format!("ensaio-{}@doacoes.invalid", id.simple()))?,
         // No password hashes to this.
         senha_hash: "-".to_owned(),
         aviso_privacidade: PRIVACY_NOTICE.to_owned(),
     };
-    pessoas::insert_sign_up(change.db(), &new, now, now + time::Duration::MINUTE).await?;
-    let pessoa = pessoas::complete_sign_up(change.db(), &token_hash, now).await?.ok_or(Unexpected("the sign-up made nobody"))?;
+    people::insert_sign_up(change.db(), &new, now, now + time::Duration::MINUTE).await?;
+    let pessoa = people::complete_sign_up(change.db(), &token_hash, now).await?.ok_or(Unexpected("the sign-up made nobody"))?;
     access_log::record(change.db(), access, NOWHERE, Access::SignUp(pessoa), now).await?;
     Ok(pessoa)
 }
@@ -147,14 +147,14 @@ async fn sign_up(change: &mut Change<'_>, id: Uuid) -> Attempted<PessoaId> {
 /// The address that is recorded for the donor and the organizer.
 const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-async fn organise(change: &mut Change<'_>, slug: &Slug, owner: PessoaId) -> Attempted<OrganizadoraId> {
+async fn organise(change: &mut Change<'_>, slug: &Slug, owner: PersonId) -> Attempted<OrganizadoraId> {
     let (id, now) = (OrganizadoraId(change.new_id()), change.now());
     let cnpj = cnpj()?;
     let nome = Name::parse("Ensaio")?;
-    let row = OrganizadoraRow { id, slug, nome: &nome, cnpj: &cnpj, situacao: OrganizadoraStatus::Verificada };
+    let row = OrganizadoraRow { id, slug, nome: &nome, cnpj: &cnpj, situacao: OrganizadoraStatus::Verified };
     organizadoras::insert(change.db(), &row, now).await?;
     ledger::open_organizadora(change.db(), id).await?;
-    members::insert(change.db(), id, owner, Role::Dona, now).await?;
+    members::insert(change.db(), id, owner, Role::Owner, now).await?;
     let key = PixKey::parse(PixKeyType::Cnpj, cnpj.as_str())?;
     let (receiver, city) = (ReceiverName::parse("Ensaio")?, City::parse("Brasilia")?);
     let row = NewPixKey {
@@ -177,11 +177,11 @@ fn cnpj() -> Result<Cnpj, CnpjError> {
 }
 
 async fn publish(change: &mut Change<'_>, slug: &Slug, organizadora: OrganizadoraId) -> Attempted<()> {
-    let (id, now) = (CampanhaId(change.new_id()), change.now());
+    let (id, now) = (CampaignId(change.new_id()), change.now());
     let new = NewCampaign {
         titulo: Title::parse("Ensaio")?,
         descricao: Description::parse("Uma doação de ensaio, que é desfeita.")?,
-        categoria: Category::Outras,
+        categoria: Category::Others,
         meta: None,
         minimo: AMOUNT.try_into()?,
         maximo: AMOUNT.try_into()?,
@@ -190,9 +190,9 @@ async fn publish(change: &mut Change<'_>, slug: &Slug, organizadora: Organizador
         mostra_valores: true,
     };
     let row = CampaignRow { id, organizadora_id: organizadora, slug, campaign: &new };
-    holds(campanhas::insert(change.db(), &row, now).await?, "the campaign's name is taken")?;
-    ledger::open_campanha(change.db(), id).await?;
-    let published = campanhas::advance(change.db(), id, CampaignStatus::Rascunho, CampaignStatus::Publicada, now).await?;
+    holds(campaigns::insert(change.db(), &row, now).await?, "the campaign's name is taken")?;
+    ledger::open_campaign(change.db(), id).await?;
+    let published = campaigns::advance(change.db(), id, CampaignStatus::Draft, CampaignStatus::Published, now).await?;
     holds(published, "the campaign cannot be published")?;
     // Written to the outbox to test that; nothing is dropped, since nobody has seen what is about to be rolled back.
     change.invalidate([Tag::campaign(slug.as_str())]);
@@ -204,7 +204,7 @@ async fn publish(change: &mut Change<'_>, slug: &Slug, organizadora: Organizador
 const AMOUNT: i64 = 100;
 
 /// Makes a guest's donation and sends the same request once more, which must give the same result.
-async fn give(change: &mut Change<'_>, slug: &Slug) -> Result<DoacaoId, SelfTestError> {
+async fn give(change: &mut Change<'_>, slug: &Slug) -> Result<DonationId, SelfTestError> {
     let attempt = Attempt { key: change.new_id(), fingerprint: sha256(slug.as_str().as_bytes()) };
     let Outcome::New(first) = give_once(change, slug, &attempt).await.at(SelfTestStep::Donation)? else {
         return Err(Unexpected("the donation is not new")).at(SelfTestStep::Donation);
@@ -220,17 +220,17 @@ async fn give_once(change: &mut Change<'_>, slug: &Slug, attempt: &Attempt) -> A
         valor: AMOUNT.try_into()?,
         nome_exibicao: Some(DisplayName::parse("Ensaio")?),
         email: Some(Email::parse("ensaio@doacoes.invalid")?),
-        visibilidade: Visibility::Publica,
+        visibilidade: Visibility::Public,
         oculta_valor: false,
         mensagem: Some(Message::parse("Ensaio")?),
         provedor: None,
     };
     let sender = Sender { giver: Giver::Guest { device: None }, ip: NOWHERE };
-    Ok(doacoes::create_within(change, slug.as_str(), sender, order, attempt).await?)
+    Ok(donations::create_within(change, slug.as_str(), sender, order, attempt).await?)
 }
 
-async fn confirm(change: &mut Change<'_>, donation: DoacaoId) -> Attempted<()> {
-    let payment = pagamentos::newest_of(change.db(), donation).await?.ok_or(Unexpected("the donation has no charge"))?;
+async fn confirm(change: &mut Change<'_>, donation: DonationId) -> Attempted<()> {
+    let payment = charges::newest_of(change.db(), donation).await?.ok_or(Unexpected("the donation has no charge"))?;
     let proof = Proof {
         valor: Centavos::try_from(AMOUNT)?,
         horario: change.now(),
@@ -240,5 +240,5 @@ async fn confirm(change: &mut Change<'_>, donation: DoacaoId) -> Attempted<()> {
         registrado_por: None,
     };
     let settled = settle::settle(change, payment, &proof).await?;
-    Ok(holds(settled.fresh && settled.doacao.situacao == DonationStatus::Confirmada, "the donation is not confirmed")?)
+    Ok(holds(settled.fresh && settled.doacao.situacao == DonationStatus::Confirmed, "the donation is not confirmed")?)
 }

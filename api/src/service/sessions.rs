@@ -10,13 +10,13 @@ use super::accounts::{AccountError, password_matches};
 use super::change::Change;
 use crate::cache::Tag;
 use crate::domain::email::Email;
-use crate::domain::ids::{PessoaId, SessaoId};
+use crate::domain::ids::{PersonId, SessionId};
 use crate::keys::{random_hex, sha256};
 use crate::password::PasswordsError;
 use crate::state::Core;
 use crate::store::access_log::{self, Access};
 use crate::store::sessions::{self, NewSession, Session};
-use crate::store::{StoreError, pessoas};
+use crate::store::{StoreError, people};
 
 /// Time after which a session ends, used or not.
 const SESSION_LIFE: Duration = Duration::days(30);
@@ -27,11 +27,11 @@ const PASSWORD_RECENT_FOR: Duration = Duration::minutes(10);
 #[derive(Clone, Debug)]
 pub struct Opened {
     /// The session.
-    pub id: SessaoId,
+    pub id: SessionId,
     /// The secret for the cookie; only its hash is stored.
     pub token: String,
     /// Who.
-    pub pessoa_id: PessoaId,
+    pub pessoa_id: PersonId,
     /// How long the cookie may live.
     pub life: Duration,
 }
@@ -72,7 +72,7 @@ pub async fn log_in(
     let account = match email {
         Some(email) => {
             let mut db = core.db.connection().await?;
-            pessoas::credentials(&mut db, email).await?
+            people::credentials(&mut db, email).await?
         }
         None => None,
     };
@@ -80,10 +80,10 @@ pub async fn log_in(
     let matches = core.passwords.verify(ticket, password, stored).await?;
     let account = account.filter(|_| matches).ok_or(LogInError::Refused)?;
     let token = random_hex();
-    let mut change = Change::begin(core, Actor::Pessoa(account.id)).await?;
+    let mut change = Change::begin(core, Actor::Person(account.id)).await?;
     let (access, now) = (change.new_id(), change.now());
     let session = NewSession {
-        id: SessaoId(change.new_id()),
+        id: SessionId(change.new_id()),
         hash: sha256(token.as_bytes()),
         pessoa_id: account.id,
         versao_auth: account.versao_auth,
@@ -97,8 +97,8 @@ pub async fn log_in(
 }
 
 /// Ends a session of `pessoa`; whether there was one. It is over for every process before this returns, where Redis answers.
-pub async fn end(core: &Core, pessoa: PessoaId, id: SessaoId) -> Result<bool, StoreError> {
-    let mut change = Change::begin(core, Actor::Pessoa(pessoa)).await?;
+pub async fn end(core: &Core, pessoa: PersonId, id: SessionId) -> Result<bool, StoreError> {
+    let mut change = Change::begin(core, Actor::Person(pessoa)).await?;
     let Some(hash) = sessions::delete(change.db(), pessoa, id).await? else { return Ok(false) };
     change.invalidate([Tag::session(&hash)]);
     change.commit().await?;
@@ -111,7 +111,7 @@ pub async fn reauthenticate(core: &Core, session: &Session, password: SecretStri
         return Err(LogInError::Refused);
     }
     let token = random_hex();
-    let mut change = Change::begin(core, Actor::Pessoa(session.pessoa_id)).await?;
+    let mut change = Change::begin(core, Actor::Person(session.pessoa_id)).await?;
     let now = change.now();
     let old = sessions::renew(change.db(), session.id, &sha256(token.as_bytes()), now).await?.ok_or(LogInError::Refused)?;
     change.invalidate([Tag::session(&old)]);

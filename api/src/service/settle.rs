@@ -8,8 +8,8 @@ use time::{Duration, OffsetDateTime};
 use super::Actor;
 use super::change::Change;
 use super::idempotency::{self, Attempt, IdempotencyError, Outcome};
-use crate::domain::doacao::{DonationEvent, DonationStatus, Evidence, Reconciliation};
-use crate::domain::ids::{DoacaoId, PagamentoId, PessoaId};
+use crate::domain::donation::{DonationEvent, DonationStatus, Evidence, Reconciliation};
+use crate::domain::ids::{ChargeId, DonationId, PersonId};
 use crate::domain::money::Centavos;
 use crate::domain::pix_receipt::EndToEndId;
 use crate::domain::role::Role;
@@ -17,10 +17,10 @@ use crate::domain::text::Reason;
 use crate::domain::txid::Txid;
 use crate::mail::{Mail, Recipient};
 use crate::state::Core;
-use crate::store::doacoes::{self as donations, Doacao, DonationStep, Settlement};
+use crate::store::charges::{self, NewReceipt, Receipt};
+use crate::store::donations::{self as donations, Donation, DonationStep, Settlement};
 use crate::store::idempotency::Scope;
 use crate::store::ledger::{self, LedgerEntry, Posting};
-use crate::store::pagamentos::{self, NewReceipt, Receipt};
 use crate::store::totals::{self, Delta, NewDelta};
 use crate::store::{StoreError, members};
 
@@ -43,14 +43,14 @@ pub struct Proof {
     /// The reason that a member gave for declaring it.
     pub justificativa: Option<Reason>,
     /// The member who declares it; `None` for a provider.
-    pub registrado_por: Option<PessoaId>,
+    pub registrado_por: Option<PersonId>,
 }
 
 /// The result of a proof.
 #[derive(Clone, Debug)]
 pub struct Settled {
     /// The donation afterwards.
-    pub doacao: Doacao,
+    pub doacao: Donation,
     /// The receipt as it is stored.
     pub recebimento: Receipt,
     /// False if the same payment was recorded before; then nothing was credited.
@@ -61,7 +61,7 @@ pub struct Settled {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confirmed {
     /// The id of the donation.
-    pub doacao: DoacaoId,
+    pub doacao: DonationId,
     /// The state of the donation after the confirmation.
     pub situacao: DonationStatus,
     /// The receipt as it was stored.
@@ -113,19 +113,19 @@ pub async fn by_provider(core: Arc<Core>, txid: Txid, proof: Proof) -> Result<Se
 }
 
 async fn settle_txid(change: &mut Change<'_>, txid: &Txid, proof: &Proof) -> Result<Settled, SettleError> {
-    let payment = pagamentos::find_by_txid(change.db(), txid).await?.ok_or(SettleError::NotFound)?;
+    let payment = charges::find_by_txid(change.db(), txid).await?.ok_or(SettleError::NotFound)?;
     settle(change, payment, proof).await
 }
 
 /// Records a payment that a member of the organizadora confirms for the newest charge of a donation, once per key.
 pub async fn by_member(
     core: Arc<Core>,
-    doacao: DoacaoId,
-    member: PessoaId,
+    doacao: DonationId,
+    member: PersonId,
     proof: Proof,
     attempt: Attempt,
 ) -> Result<Outcome<Confirmed>, SettleError> {
-    let change = Change::begin(&core, Actor::Pessoa(member)).await?;
+    let change = Change::begin(&core, Actor::Person(member)).await?;
     let scope = Scope { owner: format!("pessoa:{member}"), route: "POST /doacoes/{id}/confirmacoes", key: attempt.key };
     let confirmed = idempotency::run(change, &scope, &attempt, |change| Box::pin(confirm(change, doacao, proof))).await?;
     if let Some(confirmed) = confirmed.as_new() {
@@ -134,8 +134,8 @@ pub async fn by_member(
     Ok(confirmed)
 }
 
-async fn confirm(change: &mut Change<'_>, doacao: DoacaoId, proof: Proof) -> Result<Confirmed, SettleError> {
-    let payment = pagamentos::newest_of(change.db(), doacao).await?.ok_or(SettleError::NotFound)?;
+async fn confirm(change: &mut Change<'_>, doacao: DonationId, proof: Proof) -> Result<Confirmed, SettleError> {
+    let payment = charges::newest_of(change.db(), doacao).await?.ok_or(SettleError::NotFound)?;
     let settled = settle(change, payment, &proof).await?;
     if !settled.fresh {
         return Err(SettleError::ReceiptTaken);
@@ -147,14 +147,14 @@ async fn confirm(change: &mut Change<'_>, doacao: DoacaoId, proof: Proof) -> Res
 
 /// Counts a confirmed donation in the metrics. A surplus payment confirms none.
 fn count(core: &Core, receipt: &Receipt) {
-    if receipt.conciliacao != Reconciliation::Duplicada {
-        core.metrics.donations(DonationStatus::Confirmada, 1);
+    if receipt.conciliacao != Reconciliation::Duplicate {
+        core.metrics.donations(DonationStatus::Confirmed, 1);
     }
 }
 
 /// Records a payment for a charge. The first payment of a donation confirms it; every further one is surplus and held to be
 /// returned. A payment that is recorded already changes nothing (`fresh` is false).
-pub(super) async fn settle(change: &mut Change<'_>, payment: PagamentoId, proof: &Proof) -> Result<Settled, SettleError> {
+pub(super) async fn settle(change: &mut Change<'_>, payment: ChargeId, proof: &Proof) -> Result<Settled, SettleError> {
     let now = change.now();
     let charge = donations::lock_for_settlement(change.db(), payment).await?.ok_or(SettleError::NotFound)?;
     let before = donations::get(change.db(), charge.doacao_id).await?.ok_or(SettleError::NotFound)?;
@@ -162,7 +162,7 @@ pub(super) async fn settle(change: &mut Change<'_>, payment: PagamentoId, proof:
         return Err(SettleError::Time);
     }
     let e2eid = proof.e2eid.clone().unwrap_or_else(|| EndToEndId::manual(payment));
-    for known in pagamentos::receipts_like(change.db(), e2eid.as_str()).await? {
+    for known in charges::receipts_like(change.db(), e2eid.as_str()).await? {
         if let Some(settled) = same_payment(known, &e2eid, payment, proof, &before)? {
             return Ok(settled);
         }
@@ -171,16 +171,16 @@ pub(super) async fn settle(change: &mut Change<'_>, payment: PagamentoId, proof:
     if !first && proof.e2eid.is_none() {
         return Err(SettleError::ReceiptUnnamed);
     }
-    if !first && let Some(declared) = pagamentos::unidentified_receipt(change.db(), charge.doacao_id, proof.valor).await? {
-        if proof.evidencia == Evidence::Declarada {
+    if !first && let Some(declared) = charges::unidentified_receipt(change.db(), charge.doacao_id, proof.valor).await? {
+        if proof.evidencia == Evidence::Declared {
             return Err(SettleError::ReceiptTaken);
         }
         // A member confirmed this payment before, without its id; now the bank gives the id. It is one payment.
-        let told = pagamentos::Told { e2eid: &e2eid, horario: proof.horario, evidencia: proof.evidencia };
-        pagamentos::identify_receipt(change.db(), &declared.e2eid, &told, now).await?;
+        let told = charges::Told { e2eid: &e2eid, horario: proof.horario, evidencia: proof.evidencia };
+        charges::identify_receipt(change.db(), &declared.e2eid, &told, now).await?;
         return Ok(Settled { doacao: before, recebimento: Receipt { e2eid: e2eid.as_str().to_owned(), ..declared }, fresh: false });
     }
-    let conciliacao = if first { Reconciliation::of(proof.valor.get(), charge.valor_centavos) } else { Reconciliation::Duplicada };
+    let conciliacao = if first { Reconciliation::of(proof.valor.get(), charge.valor_centavos) } else { Reconciliation::Duplicate };
     let receipt = NewReceipt {
         e2eid: &e2eid,
         organizadora_id: charge.organizadora_id,
@@ -193,7 +193,7 @@ pub(super) async fn settle(change: &mut Change<'_>, payment: PagamentoId, proof:
         justificativa: proof.justificativa.as_ref().map(Reason::as_str),
         registrado_por: proof.registrado_por,
     };
-    if !pagamentos::insert_receipt(change.db(), &receipt, now).await? {
+    if !charges::insert_receipt(change.db(), &receipt, now).await? {
         // Since the look-up above, a receipt of another charge with the same id was committed.
         return Err(SettleError::ReceiptTaken);
     }
@@ -220,16 +220,16 @@ pub(super) async fn settle(change: &mut Change<'_>, payment: PagamentoId, proof:
 fn same_payment(
     known: Receipt,
     e2eid: &EndToEndId,
-    payment: PagamentoId,
+    payment: ChargeId,
     proof: &Proof,
-    doacao: &Doacao,
+    doacao: &Donation,
 ) -> Result<Option<Settled>, SettleError> {
     if !known.is_named(e2eid) {
         match (known.evidencia, proof.evidencia) {
             // Two banks may draw ids that differ in letter case alone; only what people type is doubtful.
-            (Evidence::Psp | Evidence::Extrato, Evidence::Psp | Evidence::Extrato) => return Ok(None),
-            (_, Evidence::Declarada) => return Err(SettleError::ReceiptCase { known: known.e2eid }),
-            (Evidence::Declarada, Evidence::Psp | Evidence::Extrato) => {}
+            (Evidence::Psp | Evidence::Statement, Evidence::Psp | Evidence::Statement) => return Ok(None),
+            (_, Evidence::Declared) => return Err(SettleError::ReceiptCase { known: known.e2eid }),
+            (Evidence::Declared, Evidence::Psp | Evidence::Statement) => {}
         }
     }
     if known.pagamento_id == Some(payment) && known.valor_centavos == proof.valor.get() {
@@ -253,7 +253,7 @@ async fn credit(change: &mut Change<'_>, charge: &Settlement, proof: &Proof, e2e
         refunded: None,
     };
     let event = donations::advance(change.db(), &step, now).await?.ok_or(SettleError::Transition(charge.situacao))?;
-    pagamentos::mark_paid(change.db(), charge.doacao_id, charge.pagamento_id).await?;
+    charges::mark_paid(change.db(), charge.doacao_id, charge.pagamento_id).await?;
     let once = format!("recebido:{}", e2eid.as_str());
     let posting = Posting {
         id: change.new_id(),
@@ -286,7 +286,7 @@ async fn hold_surplus(change: &mut Change<'_>, charge: &Settlement, amount: Cent
         amount,
     };
     ledger::post(change.db(), &posting, now).await?;
-    for (name, address) in members::addresses(change.db(), charge.organizadora_id, &[Role::Dona, Role::Financeiro]).await? {
+    for (name, address) in members::addresses(change.db(), charge.organizadora_id, &[Role::Owner, Role::Finance]).await? {
         let mail = Mail::SurplusReceived { amount, campaign: &charge.campanha_titulo, donation: charge.doacao_id, e2eid: e2eid.as_str() };
         change.mail(Recipient::named(&name, &address), &mail).await?;
     }

@@ -6,15 +6,15 @@
 
 use super::change::{Change, CommandLine};
 use crate::cache::Tag;
-use crate::domain::doacao::MessageStatus;
-use crate::domain::ids::DoacaoId;
+use crate::domain::donation::MessageStatus;
+use crate::domain::ids::DonationId;
 use crate::domain::organizadora::OrganizadoraStatus;
-use crate::domain::role::PessoaStatus;
+use crate::domain::role::PersonStatus;
 use crate::domain::slug::Slug;
 use crate::domain::text::Reason;
 use crate::store::audit::{self, AuditTarget};
-use crate::store::pessoas::PessoaRef;
-use crate::store::{StoreError, campanhas, doacoes, organizadoras, pessoas, sessions};
+use crate::store::people::PersonRef;
+use crate::store::{StoreError, campaigns, donations, organizadoras, people, sessions};
 
 type CliChange<'a> = Change<'a, CommandLine>;
 
@@ -60,37 +60,37 @@ pub enum SuspensionError {
 
 /// Ends every session of a person, stops them from logging in, and voids their codes to reset the password. Their donations and
 /// memberships stay as they are.
-pub async fn suspend_person(site: &CommandLine, who: &PessoaRef, reason: &Reason) -> Result<StatusChange<PessoaStatus>, SuspensionError> {
-    set_person(site, who, PessoaStatus::Suspensa, reason).await
+pub async fn suspend_person(site: &CommandLine, who: &PersonRef, reason: &Reason) -> Result<StatusChange<PersonStatus>, SuspensionError> {
+    set_person(site, who, PersonStatus::Suspended, reason).await
 }
 
 /// Lets a suspended person log in again.
-pub async fn reinstate_person(site: &CommandLine, who: &PessoaRef, reason: &Reason) -> Result<StatusChange<PessoaStatus>, SuspensionError> {
-    set_person(site, who, PessoaStatus::Ativa, reason).await
+pub async fn reinstate_person(site: &CommandLine, who: &PersonRef, reason: &Reason) -> Result<StatusChange<PersonStatus>, SuspensionError> {
+    set_person(site, who, PersonStatus::Active, reason).await
 }
 
 async fn set_person(
     site: &CommandLine,
-    who: &PessoaRef,
-    to: PessoaStatus,
+    who: &PersonRef,
+    to: PersonStatus,
     reason: &Reason,
-) -> Result<StatusChange<PessoaStatus>, SuspensionError> {
+) -> Result<StatusChange<PersonStatus>, SuspensionError> {
     let mut change = Change::begin_at_command_line(site).await?;
     let now = change.now();
-    let locked = pessoas::lock(change.db(), who).await?.ok_or(SuspensionError::NotFound("person"))?;
+    let locked = people::lock(change.db(), who).await?.ok_or(SuspensionError::NotFound("person"))?;
     let (id, from) = (locked.id, locked.situacao);
     if from == to {
         return Ok(StatusChange::Already(to));
     }
-    pessoas::set_status(change.db(), id, to, now).await?;
-    pessoas::void_resets(change.db(), id, now).await?;
+    people::set_status(change.db(), id, to, now).await?;
+    people::void_resets(change.db(), id, now).await?;
     let sessions = sessions::delete_all(change.db(), id).await?;
     let action = match to {
-        PessoaStatus::Suspensa => "pessoa.suspensa",
-        PessoaStatus::Ativa => "pessoa.reativada",
+        PersonStatus::Suspended => "pessoa.suspensa",
+        PersonStatus::Active => "pessoa.reativada",
     };
     record(&mut change, (action, id.into()), [from.as_str(), to.as_str()], reason).await?;
-    change.invalidate(sessions.iter().map(|hash| Tag::session(hash)).chain([Tag::pessoa(id)]));
+    change.invalidate(sessions.iter().map(|hash| Tag::session(hash)).chain([Tag::person(id)]));
     change.commit().await?;
     Ok(StatusChange::Changed { from, to })
 }
@@ -104,10 +104,10 @@ pub async fn suspend_organizadora(
 ) -> Result<StatusChange<OrganizadoraStatus>, SuspensionError> {
     let mut change = Change::begin_at_command_line(site).await?;
     let locked = find_organizadora(&mut change, slug).await?;
-    if locked.situacao == OrganizadoraStatus::Suspensa {
+    if locked.situacao == OrganizadoraStatus::Suspended {
         return Ok(StatusChange::Already(locked.situacao));
     }
-    let step = OrganizadoraStep { slug, locked, to: OrganizadoraStatus::Suspensa, action: SUSPENDED_ORGANIZADORA };
+    let step = OrganizadoraStep { slug, locked, to: OrganizadoraStatus::Suspended, action: SUSPENDED_ORGANIZADORA };
     let outcome = step.apply(&mut change, reason).await?;
     change.commit().await?;
     Ok(outcome)
@@ -121,13 +121,13 @@ pub async fn reinstate_organizadora(
 ) -> Result<StatusChange<OrganizadoraStatus>, SuspensionError> {
     let mut change = Change::begin_at_command_line(site).await?;
     let locked = find_organizadora(&mut change, slug).await?;
-    if locked.situacao != OrganizadoraStatus::Suspensa {
+    if locked.situacao != OrganizadoraStatus::Suspended {
         return Ok(StatusChange::Already(locked.situacao));
     }
     let detail = audit::last_detail(change.db(), SUSPENDED_ORGANIZADORA, locked.id.into()).await?;
     let before = detail.as_ref().and_then(|detail| detail.get("antes"));
-    let was_verified = before.is_some_and(|before| before == OrganizadoraStatus::Verificada.as_str());
-    let to = if was_verified { OrganizadoraStatus::Verificada } else { OrganizadoraStatus::Pendente };
+    let was_verified = before.is_some_and(|before| before == OrganizadoraStatus::Verified.as_str());
+    let to = if was_verified { OrganizadoraStatus::Verified } else { OrganizadoraStatus::Pending };
     let outcome = OrganizadoraStep { slug, locked, to, action: "organizadora.reativada" }.apply(&mut change, reason).await?;
     change.commit().await?;
     Ok(outcome)
@@ -152,7 +152,7 @@ impl OrganizadoraStep<'_> {
         organizadoras::set_status(change.db(), id, to, now).await?;
         record(change, (action, id.into()), [from.as_str(), to.as_str()], reason).await?;
         change.invalidate([Tag::organizadora(slug.as_str()), Tag::organizadoras(), Tag::campaigns()]);
-        for campaign in campanhas::slugs(change.db(), id).await? {
+        for campaign in campaigns::slugs(change.db(), id).await? {
             change.invalidate([Tag::campaign(&campaign), Tag::totals(&campaign), Tag::feed(&campaign)]);
         }
         Ok(StatusChange::Changed { from, to })
@@ -160,34 +160,34 @@ impl OrganizadoraStep<'_> {
 }
 
 /// Hides the message of a donation from the feed, as well as every message that its donor replaces it by. The donor still sees it.
-pub async fn hide_message(site: &CommandLine, id: DoacaoId, reason: &Reason) -> Result<StatusChange<MessageStatus>, SuspensionError> {
-    set_message(site, id, MessageStatus::Oculta, reason).await
+pub async fn hide_message(site: &CommandLine, id: DonationId, reason: &Reason) -> Result<StatusChange<MessageStatus>, SuspensionError> {
+    set_message(site, id, MessageStatus::Hidden, reason).await
 }
 
 /// Shows the message of a donation in the feed again.
-pub async fn show_message(site: &CommandLine, id: DoacaoId, reason: &Reason) -> Result<StatusChange<MessageStatus>, SuspensionError> {
-    set_message(site, id, MessageStatus::Publicada, reason).await
+pub async fn show_message(site: &CommandLine, id: DonationId, reason: &Reason) -> Result<StatusChange<MessageStatus>, SuspensionError> {
+    set_message(site, id, MessageStatus::Published, reason).await
 }
 
 async fn set_message(
     site: &CommandLine,
-    id: DoacaoId,
+    id: DonationId,
     to: MessageStatus,
     reason: &Reason,
 ) -> Result<StatusChange<MessageStatus>, SuspensionError> {
     let mut change = Change::begin_at_command_line(site).await?;
     let now = change.now();
-    let locked = doacoes::lock_message(change.db(), id).await?.ok_or(SuspensionError::NotFound("donation"))?;
+    let locked = donations::lock_message(change.db(), id).await?.ok_or(SuspensionError::NotFound("donation"))?;
     if locked.situacao == to {
         return Ok(StatusChange::Already(to));
     }
-    if to == MessageStatus::Oculta && !locked.tem_mensagem {
+    if to == MessageStatus::Hidden && !locked.tem_mensagem {
         return Err(SuspensionError::NoMessage);
     }
-    doacoes::set_message_status(change.db(), id, to, now).await?;
+    donations::set_message_status(change.db(), id, to, now).await?;
     let action = match to {
-        MessageStatus::Oculta => "mensagem.oculta",
-        MessageStatus::Publicada => "mensagem.publicada",
+        MessageStatus::Hidden => "mensagem.oculta",
+        MessageStatus::Published => "mensagem.publicada",
     };
     record(&mut change, (action, id.into()), [locked.situacao.as_str(), to.as_str()], reason).await?;
     change.invalidate([Tag::feed(&locked.campanha_slug)]);

@@ -7,17 +7,17 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::StoreError;
-use crate::domain::ids::PessoaId;
+use crate::domain::ids::PersonId;
 
-/// What was accessed, but for a donation, whose record comes with [`doacoes::insert`](super::doacoes::insert).
+/// What was accessed, but for a donation, whose record comes with [`donations::insert`](super::doacoes::insert).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// A sign-up was completed.
-    SignUp(PessoaId),
+    SignUp(PersonId),
     /// A log-in.
-    LogIn(PessoaId),
+    LogIn(PersonId),
     /// A password was reset.
-    Reset(PessoaId),
+    Reset(PersonId),
 }
 
 /// Records an access from `ip`.

@@ -5,51 +5,51 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::StoreError;
-use crate::domain::ids::{CampanhaId, DoacaoId, OrganizadoraId, PessoaId};
+use crate::domain::ids::{CampaignId, DonationId, OrganizadoraId, PersonId};
 
 /// The thing or person that an audited action was done to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuditTarget {
     /// A campaign, by id.
-    Campanha(CampanhaId),
+    Campaign(CampaignId),
     /// A donation, by id.
-    Doacao(DoacaoId),
+    Donation(DonationId),
     /// An organisation, by id.
     Organizadora(OrganizadoraId),
     /// A person, by id.
-    Pessoa(PessoaId),
+    Person(PersonId),
 }
 
 impl AuditTarget {
     /// The value of the column `alvo_tipo`.
     const fn kind(self) -> &'static str {
         match self {
-            Self::Campanha(_) => "campanha",
-            Self::Doacao(_) => "doacao",
+            Self::Campaign(_) => "campanha",
+            Self::Donation(_) => "doacao",
             Self::Organizadora(_) => "organizadora",
-            Self::Pessoa(_) => "pessoa",
+            Self::Person(_) => "pessoa",
         }
     }
 
     const fn id(self) -> Uuid {
         match self {
-            Self::Campanha(id) => id.0,
-            Self::Doacao(id) => id.0,
+            Self::Campaign(id) => id.0,
+            Self::Donation(id) => id.0,
             Self::Organizadora(id) => id.0,
-            Self::Pessoa(id) => id.0,
+            Self::Person(id) => id.0,
         }
     }
 }
 
-impl From<CampanhaId> for AuditTarget {
-    fn from(id: CampanhaId) -> Self {
-        Self::Campanha(id)
+impl From<CampaignId> for AuditTarget {
+    fn from(id: CampaignId) -> Self {
+        Self::Campaign(id)
     }
 }
 
-impl From<DoacaoId> for AuditTarget {
-    fn from(id: DoacaoId) -> Self {
-        Self::Doacao(id)
+impl From<DonationId> for AuditTarget {
+    fn from(id: DonationId) -> Self {
+        Self::Donation(id)
     }
 }
 
@@ -59,9 +59,9 @@ impl From<OrganizadoraId> for AuditTarget {
     }
 }
 
-impl From<PessoaId> for AuditTarget {
-    fn from(id: PessoaId) -> Self {
-        Self::Pessoa(id)
+impl From<PersonId> for AuditTarget {
+    fn from(id: PersonId) -> Self {
+        Self::Person(id)
     }
 }
 

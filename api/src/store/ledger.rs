@@ -5,18 +5,18 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::StoreError;
-use crate::domain::ids::{CampanhaId, DoacaoId, OrganizadoraId};
+use crate::domain::ids::{CampaignId, DonationId, OrganizadoraId};
 use crate::domain::money::Centavos;
 
 /// A movement of money between two accounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LedgerEntry {
     /// A donation was paid: into the bank, for the campaign.
-    Confirmation(CampanhaId),
+    Confirmation(CampaignId),
     /// Money came that must go back: into the bank, for nobody's campaign.
     Surplus,
     /// A donation went back: out of the bank, from the campaign.
-    Refund(CampanhaId),
+    Refund(CampaignId),
     /// Surplus went back.
     SurplusRefund,
 }
@@ -28,7 +28,7 @@ pub async fn open_organizadora(db: &mut PgConnection, id: OrganizadoraId) -> Res
 }
 
 /// Makes the account of a campaign.
-pub async fn open_campanha(db: &mut PgConnection, id: CampanhaId) -> Result<(), StoreError> {
+pub async fn open_campaign(db: &mut PgConnection, id: CampaignId) -> Result<(), StoreError> {
     sqlx::query("INSERT INTO contas (tipo, dono) VALUES ('campanha', $1)").bind(id).execute(db).await?;
     Ok(())
 }
@@ -45,7 +45,7 @@ pub struct Posting<'a> {
     /// Whose bank account.
     pub organizadora: OrganizadoraId,
     /// For which donation.
-    pub doacao: DoacaoId,
+    pub doacao: DonationId,
     /// How much.
     pub amount: Centavos,
 }

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::StoreError;
-use crate::domain::ids::{OrganizadoraId, PessoaId};
+use crate::domain::ids::{OrganizadoraId, PersonId};
 use crate::domain::organizadora::OrganizadoraStatus;
 use crate::domain::role::Role;
 
@@ -13,7 +13,7 @@ use crate::domain::role::Role;
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct MemberRow {
     /// The id of the person.
-    pub pessoa_id: PessoaId,
+    pub pessoa_id: PersonId,
     /// Their name.
     pub nome: String,
     /// What they may do.
@@ -58,7 +58,7 @@ impl From<StoreError> for MemberError {
 pub async fn role_in(
     db: &mut PgConnection,
     slug: &str,
-    pessoa: PessoaId,
+    pessoa: PersonId,
 ) -> Result<Option<(OrganizadoraId, OrganizadoraStatus, Role)>, StoreError> {
     Ok(sqlx::query_as(
         "SELECT o.id, o.situacao, m.papel FROM organizadoras o JOIN organizadora_membros m ON m.organizadora_id = o.id WHERE o.slug = $1 AND m.pessoa_id = $2",
@@ -91,7 +91,7 @@ pub async fn list(
 pub async fn insert(
     db: &mut PgConnection,
     organizadora: OrganizadoraId,
-    pessoa: PessoaId,
+    pessoa: PersonId,
     papel: Role,
     now: OffsetDateTime,
 ) -> Result<MemberRow, MemberError> {
@@ -123,11 +123,11 @@ pub async fn insert(
 pub async fn update(
     db: &mut PgConnection,
     organizadora: OrganizadoraId,
-    pessoa: PessoaId,
+    pessoa: PersonId,
     papel: Role,
     now: OffsetDateTime,
 ) -> Result<MemberRow, MemberError> {
-    if papel != Role::Dona {
+    if papel != Role::Owner {
         remember_owner(db, organizadora, pessoa, now).await?;
     }
     let row: Option<MemberRow> = sqlx::query_as(
@@ -146,7 +146,7 @@ pub async fn update(
 }
 
 /// Removes a member.
-pub async fn delete(db: &mut PgConnection, organizadora: OrganizadoraId, pessoa: PessoaId, now: OffsetDateTime) -> Result<(), MemberError> {
+pub async fn delete(db: &mut PgConnection, organizadora: OrganizadoraId, pessoa: PersonId, now: OffsetDateTime) -> Result<(), MemberError> {
     remember_owner(db, organizadora, pessoa, now).await?;
     let done = sqlx::query("DELETE FROM organizadora_membros WHERE organizadora_id = $1 AND pessoa_id = $2")
         .bind(organizadora)
@@ -161,7 +161,7 @@ pub async fn delete(db: &mut PgConnection, organizadora: OrganizadoraId, pessoa:
 async fn remember_owner(
     db: &mut PgConnection,
     organizadora: OrganizadoraId,
-    pessoa: PessoaId,
+    pessoa: PersonId,
     now: OffsetDateTime,
 ) -> Result<(), StoreError> {
     sqlx::query(
@@ -195,7 +195,7 @@ pub async fn addresses(db: &mut PgConnection, organizadora: OrganizadoraId, role
 pub async fn later_owner_since(
     db: &mut PgConnection,
     organizadora: OrganizadoraId,
-    pessoa: PessoaId,
+    pessoa: PersonId,
     former_since: OffsetDateTime,
 ) -> Result<Option<OffsetDateTime>, StoreError> {
     Ok(sqlx::query_scalar(
@@ -214,7 +214,7 @@ pub async fn later_owner_since(
 pub async fn owner_since(
     db: &mut PgConnection,
     organizadora: OrganizadoraId,
-    pessoa: PessoaId,
+    pessoa: PersonId,
 ) -> Result<Option<OffsetDateTime>, StoreError> {
     let query =
         sqlx::query_scalar("SELECT dona_desde FROM organizadora_membros WHERE organizadora_id = $1 AND pessoa_id = $2 AND papel = 'dona'");

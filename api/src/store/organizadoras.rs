@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::StoreError;
 use crate::domain::br_code::{City, ReceiverName};
 use crate::domain::cnpj::Cnpj;
-use crate::domain::ids::{OrganizadoraId, PessoaId};
+use crate::domain::ids::{OrganizadoraId, PersonId};
 use crate::domain::organizadora::OrganizadoraStatus;
 use crate::domain::pix_key::{PixKey, PixKeyType};
 use crate::domain::pix_receiver::PixReceiver;
@@ -149,7 +149,7 @@ pub async fn list(db: &mut PgConnection, before: Option<Uuid>, limit: i64) -> Re
 }
 
 /// The organisations that a person is a member of, with an id below `before`, newest first and whatever their state.
-pub async fn list_of(db: &mut PgConnection, pessoa: PessoaId, before: Option<Uuid>, limit: i64) -> Result<Vec<Organizadora>, StoreError> {
+pub async fn list_of(db: &mut PgConnection, pessoa: PersonId, before: Option<Uuid>, limit: i64) -> Result<Vec<Organizadora>, StoreError> {
     Ok(sqlx::query_as(
         "SELECT o.id, o.slug, o.nome, o.cnpj, o.situacao, o.versao, o.criada_em
          FROM organizadora_membros m JOIN organizadoras o ON o.id = m.organizadora_id
@@ -233,7 +233,7 @@ pub struct NewPixKey<'a> {
     /// The receiver's city on the BR Code.
     pub cidade: &'a str,
     /// The person who sets it.
-    pub criada_por: PessoaId,
+    pub criada_por: PersonId,
     /// The time from which BR Codes use it.
     pub vigora_em: OffsetDateTime,
 }

@@ -4,15 +4,15 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::StoreError;
-use crate::domain::ids::{DevolucaoId, DoacaoId, PagamentoId, PessoaId};
+use crate::domain::ids::{ChargeId, DonationId, PersonId, RefundId};
 use crate::domain::money::Centavos;
 
 /// A refund.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, sqlx::FromRow)]
 #[expect(missing_docs, reason = "the columns are described in migrations/")]
-pub struct Devolucao {
-    pub id: DevolucaoId,
-    pub doacao_id: DoacaoId,
+pub struct Refund {
+    pub id: RefundId,
+    pub doacao_id: DonationId,
     pub e2eid: String,
     pub id_devolucao: String,
     pub valor_centavos: i64,
@@ -26,13 +26,13 @@ pub struct Devolucao {
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the columns are described in migrations/")]
 pub struct NewRefund<'a> {
-    pub id: DevolucaoId,
-    pub doacao_id: DoacaoId,
-    pub pagamento_id: PagamentoId,
+    pub id: RefundId,
+    pub doacao_id: DonationId,
+    pub pagamento_id: ChargeId,
     pub e2eid: &'a str,
     pub valor: Centavos,
     pub motivo: Option<&'a str>,
-    pub criada_por: PessoaId,
+    pub criada_por: PersonId,
 }
 
 /// Why a refund was not stored.
@@ -55,7 +55,7 @@ pub async fn refunded(db: &mut PgConnection, e2eid: &str) -> Result<i64, StoreEr
 }
 
 /// Stores a refund.
-pub async fn insert(db: &mut PgConnection, new: &NewRefund<'_>, now: OffsetDateTime) -> Result<Devolucao, InsertRefundError> {
+pub async fn insert(db: &mut PgConnection, new: &NewRefund<'_>, now: OffsetDateTime) -> Result<Refund, InsertRefundError> {
     sqlx::query_as(
         "INSERT INTO devolucoes (id, doacao_id, pagamento_id, e2eid, id_devolucao, valor_centavos, motivo, situacao, criada_por, criada_em)
          VALUES ($1, $2, $3, $4, $5, $6, $7, 'registrada', $8, $9)
@@ -79,7 +79,7 @@ pub async fn insert(db: &mut PgConnection, new: &NewRefund<'_>, now: OffsetDateT
 }
 
 /// The refunds of a donation, oldest first.
-pub async fn of_donation(db: &mut PgConnection, doacao: DoacaoId) -> Result<Vec<Devolucao>, StoreError> {
+pub async fn of_donation(db: &mut PgConnection, doacao: DonationId) -> Result<Vec<Refund>, StoreError> {
     Ok(sqlx::query_as(
         "SELECT id, doacao_id, e2eid, id_devolucao, valor_centavos, motivo, situacao, criada_em FROM devolucoes WHERE doacao_id = $1 ORDER BY id",
     )

@@ -5,7 +5,7 @@ use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use super::StoreError;
-use crate::domain::ids::{OrganizadoraId, PessoaId, SessaoId};
+use crate::domain::ids::{OrganizadoraId, PersonId, SessionId};
 use crate::domain::organizadora::{OrganizadoraRef, OrganizadoraStatus};
 use crate::domain::role::{PlatformRole, Role};
 
@@ -18,9 +18,9 @@ const SEEN_EVERY: Duration = Duration::minutes(5);
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Session {
     /// The session.
-    pub id: SessaoId,
+    pub id: SessionId,
     /// Who.
-    pub pessoa_id: PessoaId,
+    pub pessoa_id: PersonId,
     /// What they may do for the platform.
     pub papel: PlatformRole,
     /// When they last entered the password.
@@ -47,7 +47,7 @@ pub struct SessionStanding {
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct ListedSession {
     /// The session.
-    pub id: SessaoId,
+    pub id: SessionId,
     /// The browser's name for itself.
     pub agente: Option<String>,
     /// When it began.
@@ -62,11 +62,11 @@ pub struct ListedSession {
 #[derive(Clone, Debug)]
 pub struct NewSession<'a> {
     /// Its id.
-    pub id: SessaoId,
+    pub id: SessionId,
     /// SHA-256 of its token.
     pub hash: [u8; 32],
     /// Who.
-    pub pessoa_id: PessoaId,
+    pub pessoa_id: PersonId,
     /// The generation it belongs to.
     pub versao_auth: i32,
     /// The browser's name for itself.
@@ -107,12 +107,12 @@ pub async fn find_standing(
             " LEFT JOIN organizadoras o ON o.slug = $4
               LEFT JOIN organizadora_membros m ON m.organizadora_id = o.id AND m.pessoa_id = p.id"
         ),
-        OrganizadoraRef::OfCampanha(_) => live_session!(
+        OrganizadoraRef::OfCampaign(_) => live_session!(
             ", c.organizadora_id, o.situacao AS organizadora_situacao, m.papel AS papel_na_organizadora",
             " LEFT JOIN campanhas c ON c.slug = $4 LEFT JOIN organizadoras o ON o.id = c.organizadora_id
               LEFT JOIN organizadora_membros m ON m.organizadora_id = c.organizadora_id AND m.pessoa_id = p.id"
         ),
-        OrganizadoraRef::OfDoacao(_) => live_session!(
+        OrganizadoraRef::OfDonation(_) => live_session!(
             ", c.organizadora_id, o.situacao AS organizadora_situacao, m.papel AS papel_na_organizadora",
             " LEFT JOIN doacoes d ON d.id = $4 LEFT JOIN campanhas c ON c.id = d.campanha_id
               LEFT JOIN organizadoras o ON o.id = c.organizadora_id
@@ -121,8 +121,8 @@ pub async fn find_standing(
     };
     let query = sqlx::query_as(statement).bind(hash.as_slice()).bind(now).bind(now - IDLE);
     let query = match organizadora {
-        OrganizadoraRef::Slug(slug) | OrganizadoraRef::OfCampanha(slug) => query.bind(slug.as_str()),
-        OrganizadoraRef::OfDoacao(id) => query.bind(id.0),
+        OrganizadoraRef::Slug(slug) | OrganizadoraRef::OfCampaign(slug) => query.bind(slug.as_str()),
+        OrganizadoraRef::OfDonation(id) => query.bind(id.0),
     };
     Ok(query.fetch_optional(db).await?)
 }
@@ -154,7 +154,7 @@ pub async fn insert(db: &mut PgConnection, new: &NewSession<'_>, now: OffsetDate
 }
 
 /// Gives a session a new token after the password was entered again; the hash of the old one, where there is such a session.
-pub async fn renew(db: &mut PgConnection, id: SessaoId, hash: &[u8; 32], now: OffsetDateTime) -> Result<Option<Vec<u8>>, StoreError> {
+pub async fn renew(db: &mut PgConnection, id: SessionId, hash: &[u8; 32], now: OffsetDateTime) -> Result<Option<Vec<u8>>, StoreError> {
     Ok(sqlx::query_scalar(
         "WITH antes AS (SELECT id, hash FROM sessoes WHERE id = $1 FOR UPDATE)
          UPDATE sessoes s SET hash = $2, visto_em = $3, reautenticada_em = $3 FROM antes WHERE s.id = antes.id RETURNING antes.hash",
@@ -169,7 +169,7 @@ pub async fn renew(db: &mut PgConnection, id: SessaoId, hash: &[u8; 32], now: Of
 /// The live sessions of a person, newest first, from before `before`.
 pub async fn list(
     db: &mut PgConnection,
-    pessoa: PessoaId,
+    pessoa: PersonId,
     before: Option<Uuid>,
     limit: i64,
     now: OffsetDateTime,
@@ -190,7 +190,7 @@ pub async fn list(
 }
 
 /// Ends a session of `pessoa`; the hash of its token, where there was one.
-pub async fn delete(db: &mut PgConnection, pessoa: PessoaId, id: SessaoId) -> Result<Option<Vec<u8>>, StoreError> {
+pub async fn delete(db: &mut PgConnection, pessoa: PersonId, id: SessionId) -> Result<Option<Vec<u8>>, StoreError> {
     Ok(sqlx::query_scalar("DELETE FROM sessoes WHERE id = $1 AND pessoa_id = $2 RETURNING hash")
         .bind(id)
         .bind(pessoa)
@@ -199,7 +199,7 @@ pub async fn delete(db: &mut PgConnection, pessoa: PessoaId, id: SessaoId) -> Re
 }
 
 /// Ends every session of `pessoa`; the hashes of their tokens.
-pub async fn delete_all(db: &mut PgConnection, pessoa: PessoaId) -> Result<Vec<Vec<u8>>, StoreError> {
+pub async fn delete_all(db: &mut PgConnection, pessoa: PersonId) -> Result<Vec<Vec<u8>>, StoreError> {
     Ok(sqlx::query_scalar("DELETE FROM sessoes WHERE pessoa_id = $1 RETURNING hash").bind(pessoa).fetch_all(db).await?)
 }
 

@@ -4,8 +4,8 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::StoreError;
-use crate::domain::doacao::Evidence;
-use crate::domain::ids::{CampanhaId, DoacaoId};
+use crate::domain::donation::Evidence;
+use crate::domain::ids::{CampaignId, DonationId};
 use crate::domain::totals::Totals;
 
 /// The totals of a campaign, with its slug.
@@ -39,9 +39,9 @@ pub enum Delta<'a> {
 #[derive(Clone, Debug)]
 pub struct NewDelta<'a> {
     /// The campaign whose totals change.
-    pub campanha_id: CampanhaId,
+    pub campanha_id: CampaignId,
     /// The donation that made the transition.
-    pub doacao_id: DoacaoId,
+    pub doacao_id: DonationId,
     /// The number of the donation's event that records the transition.
     pub evento_seq: i32,
     /// What the transition adds.
@@ -52,7 +52,7 @@ pub struct NewDelta<'a> {
 pub async fn push(db: &mut PgConnection, new: &NewDelta<'_>, now: OffsetDateTime) -> Result<(), StoreError> {
     let (raised, declared, refunded, count, donor) = match new.delta {
         Delta::Confirmed { received, evidence, donor } => {
-            (received, if evidence == Evidence::Declarada { received } else { 0 }, 0, 1, Some(donor))
+            (received, if evidence == Evidence::Declared { received } else { 0 }, 0, 1, Some(donor))
         }
         Delta::Refunded(amount) => (0, 0, amount, 0, None),
     };

@@ -86,7 +86,7 @@ struct Feed {
 impl Feed {
     /// `anonima` and `secreta`, each by a guest and by an account, between two public ones.
     async fn new() -> Self {
-        let payments = vec![Provider::Simulado, Provider::PixEstatico];
+        let payments = vec![Provider::Simulated, Provider::StaticPix];
         let app = TestApp::with(Options { frozen: true, payments, ..Options::default() }).await;
         let campaign = app.campaign().await;
         let financeiro = app.member(&campaign.org, "financeiro").await;
@@ -388,7 +388,7 @@ async fn a_donor_who_changes_their_mind_leaves_the_feed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn secret_donations_are_refused_for_static_pix_with_the_reason() {
-    let payments = vec![Provider::Simulado, Provider::PixEstatico];
+    let payments = vec![Provider::Simulated, Provider::StaticPix];
     let app = TestApp::with(Options { payments, ..Options::default() }).await;
     let campaign = app.campaign().await;
     let path = format!("campanhas/{}/doacoes", campaign.slug);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use doacoes_api::config::Profile;
 use doacoes_api::domain::email::Email;
-use doacoes_api::service::doacoes::guest_token;
+use doacoes_api::service::donations::guest_token;
 use doacoes_api::service::{administration, resets};
 use serde_json::{Value, json};
 use time::Duration;
@@ -108,10 +108,10 @@ const PUBLIC: [&str; 14] = [
 enum Actor {
     Nobody,
     Stranger,
-    Dona,
-    Editora,
-    Financeiro,
-    Leitura,
+    Owner,
+    Editor,
+    Finance,
+    Reader,
     Elsewhere,
     Admin,
     Donor,
@@ -124,10 +124,10 @@ impl Actor {
     const ALL: [Self; 11] = [
         Self::Nobody,
         Self::Stranger,
-        Self::Dona,
-        Self::Editora,
-        Self::Financeiro,
-        Self::Leitura,
+        Self::Owner,
+        Self::Editor,
+        Self::Finance,
+        Self::Reader,
         Self::Elsewhere,
         Self::Admin,
         Self::Donor,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use doacoes_api::service::administration;
 use doacoes_api::store::consistency;
-use doacoes_api::store::doacoes::{self, FeedRow};
+use doacoes_api::store::donations::{self, FeedRow};
 use serde_json::json;
 use sqlx::postgres::PgPool;
 
@@ -64,7 +64,7 @@ async fn an_unbalanced_entry_fails_at_commit() {
 /// Every pair of states that the code's table does not have is refused by the database's, and the other way round.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_state_machine_of_the_database_is_that_of_the_code() {
-    use doacoes_api::domain::doacao::{DonationEvent, DonationStatus};
+    use doacoes_api::domain::donation::{DonationEvent, DonationStatus};
 
     let app = TestApp::start().await;
     let campaign = app.campaign().await;
@@ -92,7 +92,7 @@ async fn the_state_machine_of_the_database_is_that_of_the_code() {
 async fn set_status(
     db: &mut sqlx::PgConnection,
     id: uuid::Uuid,
-    status: doacoes_api::domain::doacao::DonationStatus,
+    status: doacoes_api::domain::donation::DonationStatus,
 ) -> Result<(), sqlx::Error> {
     let paid = status.is_paid();
     sqlx::query(
@@ -284,7 +284,7 @@ async fn a_page_of_donations_reads_what_is_on_it_however_deep_it_is_and_leaves_n
     let (mut place, mut seen) = (None, vec![]);
     for page in 0..8 {
         let before: i64 = sqlx::query_scalar(READ).fetch_one(&mut *tx).await.unwrap();
-        let rows = doacoes::feed(&mut tx, &campaign.slug, place, 5).await.unwrap().unwrap();
+        let rows = donations::feed(&mut tx, &campaign.slug, place, 5).await.unwrap().unwrap();
         let after: i64 = sqlx::query_scalar(READ).fetch_one(&mut *tx).await.unwrap();
         assert_eq!(rows.len(), 5);
         assert!((5..8).contains(&(after - before)), "page {page}: {} rows were read", after - before);
@@ -292,5 +292,5 @@ async fn a_page_of_donations_reads_what_is_on_it_however_deep_it_is_and_leaves_n
         seen.extend(rows.iter().map(|row| (row.posicao_em, row.posicao_id)));
     }
     assert!(seen.is_sorted_by(|newer, older| newer > older), "{seen:?}");
-    assert_eq!(doacoes::feed(&mut tx, &campaign.slug, place, 5).await.unwrap().unwrap().len(), 0);
+    assert_eq!(donations::feed(&mut tx, &campaign.slug, place, 5).await.unwrap().unwrap().len(), 0);
 }

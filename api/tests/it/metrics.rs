@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use doacoes_api::background::{BackgroundResult, Delivery, MailState, Queue, Task};
 use doacoes_api::cache::{CacheClass, CacheLayer, CacheOutcome, Fill};
 use doacoes_api::config::Profile;
-use doacoes_api::domain::doacao::DonationStatus;
+use doacoes_api::domain::donation::DonationStatus;
 use doacoes_api::http::metrics::Method;
 use doacoes_api::http::openapi;
 use doacoes_api::limits::{LimitStore, Rule};

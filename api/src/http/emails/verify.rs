@@ -8,9 +8,9 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::domain::pasted;
-use crate::http::eu::PessoaBody;
 use crate::http::extract::body::ApiJson;
 use crate::http::extract::client_ip::ClientIp;
+use crate::http::me::PersonBody;
 use crate::http::problem::Problem;
 use crate::limits::{Rule, Use};
 use crate::service::accounts::{self, AccountError};
@@ -34,13 +34,13 @@ pub struct EmailVerificationBody {
 /// Makes the account. Nobody is logged in by it.
 #[utoipa::path(post, path = "/emails/verificacoes", tag = "contas", operation_id = "verificarEmail", request_body = EmailVerificationBody,
     responses(
-        (status = 201, description = "A conta existe", body = PessoaBody),
+        (status = 201, description = "A conta existe", body = PersonBody),
         (status = 401, description = "A senha não é a do cadastro", body = crate::http::problem::ProblemBody, content_type = "application/problem+json")))]
 pub async fn verify(
     State(state): State<AppState>,
     ClientIp(ip): ClientIp,
     ApiJson(body, _): ApiJson<EmailVerificationBody>,
-) -> Result<(StatusCode, Json<PessoaBody>), Problem> {
+) -> Result<(StatusCode, Json<PersonBody>), Problem> {
     let uses = [Use::from_address(Rule::CodeIp, ip)];
     let codigo = pasted::code(&body.codigo);
     let work = accounts::verify_email(&state, &codigo, body.senha, ip);

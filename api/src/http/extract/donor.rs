@@ -5,13 +5,13 @@ use axum::http::request::Parts;
 
 use super::path::uuid;
 use super::session::SignedIn;
-use crate::domain::ids::DoacaoId;
+use crate::domain::ids::DonationId;
 use crate::domain::pasted;
 use crate::http::problem::{Code, Problem};
 use crate::service::Actor;
-use crate::service::doacoes::guest_token_matches;
+use crate::service::donations::guest_token_matches;
 use crate::state::AppState;
-use crate::store::doacoes::{self, Doacao};
+use crate::store::donations::{self, Donation};
 
 /// The header that carries a guest's capability token.
 pub const TOKEN_HEADER: &str = "doacao-token";
@@ -20,7 +20,7 @@ pub const TOKEN_HEADER: &str = "doacao-token";
 #[derive(Clone, Debug)]
 pub struct Donor {
     /// The donation.
-    pub doacao: Doacao,
+    pub doacao: Donation,
     /// Who asks.
     pub actor: Actor,
 }
@@ -29,7 +29,7 @@ impl FromRequestParts<AppState> for Donor {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let id = DoacaoId(uuid(parts, state, "id").await?);
+        let id = DonationId(uuid(parts, state, "id").await?);
         let token = parts.headers.get(TOKEN_HEADER).map(|value| pasted::id(&String::from_utf8_lossy(value.as_bytes())));
         let session = match <SignedIn as axum::extract::OptionalFromRequestParts<AppState>>::from_request_parts(parts, state).await {
             // The token alone gives the right, even if the session in the cookie has ended.
@@ -38,10 +38,10 @@ impl FromRequestParts<AppState> for Donor {
         };
         let doacao = {
             let mut db = state.db.connection().await?;
-            doacoes::get(&mut db, id).await?.ok_or_else(Problem::not_found)?
+            donations::get(&mut db, id).await?.ok_or_else(Problem::not_found)?
         };
         let actor = match (doacao.pessoa_id, session) {
-            (Some(owner), Some(session)) if session.pessoa() == owner => Actor::Pessoa(owner),
+            (Some(owner), Some(session)) if session.person() == owner => Actor::Person(owner),
             // A claimed donation is its person's alone: the token has done its work.
             (Some(_), _) => return Err(Problem::not_found()),
             (None, _) => {

@@ -7,7 +7,7 @@ use axum::http::request::Parts;
 
 use super::path::{parameter, uuid};
 use super::session::{SignedIn, token_hashes, unauthenticated};
-use crate::domain::ids::{DoacaoId, OrganizadoraId, PessoaId};
+use crate::domain::ids::{DonationId, OrganizadoraId, PersonId};
 use crate::domain::organizadora::{OrganizadoraRef, OrganizadoraStatus};
 use crate::domain::role::{PlatformRole, Role};
 use crate::domain::slug::Slug;
@@ -54,22 +54,22 @@ impl Allowed for AnyRole {
     const WHILE_SUSPENDED: bool = true;
 }
 impl Allowed for Owner {
-    const ROLES: &'static [Role] = &[Role::Dona];
+    const ROLES: &'static [Role] = &[Role::Owner];
 }
 impl Allowed for RecentOwner {
-    const ROLES: &'static [Role] = &[Role::Dona];
+    const ROLES: &'static [Role] = &[Role::Owner];
     const RECENT: bool = true;
 }
 impl Allowed for Editor {
-    const ROLES: &'static [Role] = &[Role::Dona, Role::Editora];
+    const ROLES: &'static [Role] = &[Role::Owner, Role::Editor];
 }
 impl Allowed for Confirmer {
-    const ROLES: &'static [Role] = &[Role::Dona, Role::Financeiro];
+    const ROLES: &'static [Role] = &[Role::Owner, Role::Finance];
     const RECENT: bool = true;
     const WHILE_SUSPENDED: bool = true;
 }
 impl Allowed for Refunder {
-    const ROLES: &'static [Role] = &[Role::Dona, Role::Financeiro];
+    const ROLES: &'static [Role] = &[Role::Owner, Role::Finance];
     const ADMIN: bool = true;
     const RECENT: bool = true;
     const WHILE_SUSPENDED: bool = true;
@@ -86,24 +86,24 @@ pub trait Named: Send + Sync {
 pub struct OfOrganizadora;
 /// The path names one of its campaigns.
 #[derive(Debug)]
-pub struct OfCampanha;
+pub struct OfCampaign;
 /// The path names a donation to one of its campaigns.
 #[derive(Debug)]
-pub struct OfDoacao;
+pub struct OfDonation;
 
 impl Named for OfOrganizadora {
     async fn named(parts: &mut Parts, state: &AppState) -> Result<OrganizadoraRef, Problem> {
         slug(parts, state).await.map(OrganizadoraRef::Slug)
     }
 }
-impl Named for OfCampanha {
+impl Named for OfCampaign {
     async fn named(parts: &mut Parts, state: &AppState) -> Result<OrganizadoraRef, Problem> {
-        slug(parts, state).await.map(OrganizadoraRef::OfCampanha)
+        slug(parts, state).await.map(OrganizadoraRef::OfCampaign)
     }
 }
-impl Named for OfDoacao {
+impl Named for OfDonation {
     async fn named(parts: &mut Parts, state: &AppState) -> Result<OrganizadoraRef, Problem> {
-        uuid(parts, state, "id").await.map(|id| OrganizadoraRef::OfDoacao(DoacaoId(id)))
+        uuid(parts, state, "id").await.map(|id| OrganizadoraRef::OfDonation(DonationId(id)))
     }
 }
 
@@ -118,7 +118,7 @@ async fn slug(parts: &mut Parts, state: &AppState) -> Result<Slug, Problem> {
 #[derive(Debug)]
 pub struct Member<N, A> {
     /// Who.
-    pub pessoa: PessoaId,
+    pub pessoa: PersonId,
     /// For which organisation.
     pub organizadora: OrganizadoraId,
     /// The session, for the audit.
@@ -157,7 +157,7 @@ impl<N: Named, A: Allowed> FromRequestParts<AppState> for Member<N, A> {
 /// The organisation `slug`, where whoever is logged in has one of `A`'s roles; for routes that name it in their body.
 pub async fn require<A: Allowed>(core: &Core, who: &SignedIn, slug: &Slug) -> Result<OrganizadoraId, Problem> {
     let mut db = core.db.connection().await?;
-    let found = members::role_in(&mut db, slug.as_str(), who.pessoa()).await?;
+    let found = members::role_in(&mut db, slug.as_str(), who.person()).await?;
     let (organizadora, status, role) = found.ok_or_else(|| Problem::invalid("organizadora", "não existe, ou você não é membro"))?;
     if !A::ROLES.contains(&role) {
         return Err(forbidden(A::ROLES));
@@ -167,7 +167,7 @@ pub async fn require<A: Allowed>(core: &Core, who: &SignedIn, slug: &Slug) -> Re
 }
 
 fn check_suspension<A: Allowed>(status: Option<OrganizadoraStatus>) -> Result<(), Problem> {
-    if status == Some(OrganizadoraStatus::Suspensa) && !A::WHILE_SUSPENDED {
+    if status == Some(OrganizadoraStatus::Suspended) && !A::WHILE_SUSPENDED {
         return Err(Problem::new(
             Code::Suspended,
             "Até ser reativada, só se leem os dados dela, se confirmam pagamentos e se registram devoluções. Fale com o suporte.",

@@ -52,9 +52,9 @@ async fn path<T: DeserializeOwned + Send>(parts: &mut Parts, state: &AppState) -
 
 /// The path's parameter `pessoa_id`, a UUID.
 #[derive(Clone, Copy, Debug)]
-pub struct PessoaPath(pub Uuid);
+pub struct PersonPath(pub Uuid);
 
-impl FromRequestParts<AppState> for PessoaPath {
+impl FromRequestParts<AppState> for PersonPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, HeaderValue};
 
 use super::cookies;
 use crate::cache::{Known, Stored, Subject};
-use crate::domain::ids::PessoaId;
+use crate::domain::ids::PersonId;
 use crate::http::problem::{Code, Problem};
 use crate::keys::sha256;
 use crate::service::sessions::Opened;
@@ -19,7 +19,7 @@ pub struct SignedIn(pub Session);
 
 impl SignedIn {
     /// Who.
-    pub fn pessoa(&self) -> PessoaId {
+    pub fn person(&self) -> PersonId {
         self.0.pessoa_id
     }
 }
@@ -48,7 +48,7 @@ impl OptionalFromRequestParts<AppState> for SignedIn {
 /// A person who was logged in at most a minute ago, as Redis remembers: for reading what is no money. Redis is believed only
 /// while no log-out waits for it; otherwise the database is asked.
 #[derive(Clone, Copy, Debug)]
-pub struct Viewer(pub PessoaId);
+pub struct Viewer(pub PersonId);
 
 impl FromRequestParts<AppState> for Viewer {
     type Rejection = Problem;

@@ -3,13 +3,13 @@
 use axum::extract::State;
 use uuid::Uuid;
 
-use crate::http::campanhas::list::CampaignItem;
+use crate::http::campaigns::list::CampaignItem;
 use crate::http::cursor::{Linked, List, Page, PageQuery, rows};
 use crate::http::extract::body::ApiQuery;
 use crate::http::extract::member::{AnyRole, Member, OfOrganizadora};
 use crate::http::problem::Problem;
 use crate::state::AppState;
-use crate::store::campanhas;
+use crate::store::campaigns;
 
 /// The campaigns of an organizadora, drafts included
 #[utoipa::path(get, path = "/organizadoras/{slug}/campanhas", tag = "organizadoras", operation_id = "listarCampanhasDaOrganizadora",
@@ -24,6 +24,6 @@ pub async fn list(
     let list = List::new(uri.path(), "", &member.pessoa.to_string());
     let (before, limit) = list.start::<Uuid>(&state, &query)?;
     let mut db = state.db.connection().await?;
-    let found = campanhas::list_of(&mut db, member.organizadora, before, rows(limit)).await?;
+    let found = campaigns::list_of(&mut db, member.organizadora, before, rows(limit)).await?;
     Ok(list.page(&state, found, limit, |row| row.id.0).map(CampaignItem::from))
 }

@@ -50,7 +50,7 @@ pub async fn create(
     ApiJson(body, _): ApiJson<NewOrganizadoraBody>,
 ) -> Result<(StatusCode, [(HeaderName, HeaderValue); 2], Json<OrganizadoraBody>), Problem> {
     let new = body.parse()?;
-    let made = organizadoras::create(&state, who.pessoa(), &new).await?;
+    let made = organizadoras::create(&state, who.person(), &new).await?;
     let location = HeaderValue::from_str(&format!("/api/v1/organizadoras/{}", made.slug)).map_err(Problem::internal)?;
     Ok((StatusCode::CREATED, [(header::LOCATION, location), (header::ETAG, etag(made.versao))], Json(made.into())))
 }

@@ -6,14 +6,14 @@ use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::domain::ids::{DoacaoId, PagamentoId};
+use crate::domain::ids::{ChargeId, DonationId};
 use crate::domain::provider::Provider;
 use crate::http::cursor::{Linked, List, Page, PageQuery, rows};
 use crate::http::extract::body::ApiQuery;
 use crate::http::extract::member::{AnyRole, Member, OfOrganizadora};
 use crate::http::problem::Problem;
 use crate::state::AppState;
-use crate::store::pagamentos::{self, PaymentStatus, PendingPayment};
+use crate::store::charges::{self, PaymentStatus, PendingPayment};
 
 /// What is listed.
 #[derive(Deserialize, IntoParams)]
@@ -35,8 +35,8 @@ pub struct PendingPaymentsQuery {
 #[derive(Serialize, ToSchema)]
 #[schema(as = PagamentoPendente)]
 pub struct Item {
-    pagamento_id: PagamentoId,
-    doacao_id: DoacaoId,
+    pagamento_id: ChargeId,
+    doacao_id: DonationId,
     campanha: String,
     /// The donor's name, unless the donation is secret.
     nome_exibicao: Option<String>,
@@ -85,6 +85,6 @@ pub async fn list(
     let page = PageQuery { cursor: query.cursor, limite: query.limite };
     let (before, limit) = list.start::<Uuid>(&state, &page)?;
     let mut db = state.db.connection().await?;
-    let found = pagamentos::pending(&mut db, member.organizadora, expired, before, rows(limit)).await?;
+    let found = charges::pending(&mut db, member.organizadora, expired, before, rows(limit)).await?;
     Ok(list.page(&state, found, limit, |row| row.pagamento_id.0).map(Item::from))
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::MemberBody;
-use crate::domain::ids::PessoaId;
+use crate::domain::ids::PersonId;
 use crate::domain::role::Role;
 use crate::http::extract::body::ApiJson;
 use crate::http::extract::member::{Member, OfOrganizadora, RecentOwner};
@@ -21,7 +21,7 @@ use crate::state::AppState;
 #[schema(as = NovoMembro)]
 pub struct NewMemberBody {
     /// The person's `id`, which they see at `GET /eu`. An e-mail would tell whether it has an account.
-    pessoa_id: PessoaId,
+    pessoa_id: PersonId,
     /// The role.
     papel: Role,
 }

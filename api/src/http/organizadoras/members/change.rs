@@ -6,11 +6,11 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::MemberBody;
-use crate::domain::ids::PessoaId;
+use crate::domain::ids::PersonId;
 use crate::domain::role::Role;
 use crate::http::extract::body::ApiJson;
 use crate::http::extract::member::{Member, OfOrganizadora, RecentOwner};
-use crate::http::extract::path::PessoaPath;
+use crate::http::extract::path::PersonPath;
 use crate::http::problem::Problem;
 use crate::service::organizadoras;
 use crate::state::AppState;
@@ -32,9 +32,9 @@ pub struct RoleChangeBody {
 pub async fn change(
     State(state): State<AppState>,
     member: Member<OfOrganizadora, RecentOwner>,
-    PessoaPath(pessoa): PessoaPath,
+    PersonPath(pessoa): PersonPath,
     ApiJson(body, _): ApiJson<RoleChangeBody>,
 ) -> Result<Json<MemberBody>, Problem> {
-    let changed = organizadoras::change_member(&state, member.organizadora, member.pessoa, PessoaId(pessoa), body.papel).await?;
+    let changed = organizadoras::change_member(&state, member.organizadora, member.pessoa, PersonId(pessoa), body.papel).await?;
     Ok(Json(changed.into()))
 }

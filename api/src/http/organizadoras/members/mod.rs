@@ -9,7 +9,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use crate::domain::ids::PessoaId;
+use crate::domain::ids::PersonId;
 use crate::domain::role::Role;
 use crate::store::members::MemberRow;
 
@@ -17,7 +17,7 @@ use crate::store::members::MemberRow;
 #[derive(Serialize, ToSchema)]
 #[schema(as = Membro)]
 pub struct MemberBody {
-    pessoa_id: PessoaId,
+    pessoa_id: PersonId,
     nome: String,
     papel: Role,
     #[serde(with = "time::serde::rfc3339")]

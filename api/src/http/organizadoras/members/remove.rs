@@ -3,9 +3,9 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 
-use crate::domain::ids::PessoaId;
+use crate::domain::ids::PersonId;
 use crate::http::extract::member::{Member, OfOrganizadora, RecentOwner};
-use crate::http::extract::path::PessoaPath;
+use crate::http::extract::path::PersonPath;
 use crate::http::problem::Problem;
 use crate::service::organizadoras;
 use crate::state::AppState;
@@ -18,8 +18,8 @@ use crate::state::AppState;
 pub async fn remove(
     State(state): State<AppState>,
     member: Member<OfOrganizadora, RecentOwner>,
-    PessoaPath(pessoa): PessoaPath,
+    PersonPath(pessoa): PersonPath,
 ) -> Result<StatusCode, Problem> {
-    organizadoras::remove_member(&state, member.organizadora, member.pessoa, PessoaId(pessoa)).await?;
+    organizadoras::remove_member(&state, member.organizadora, member.pessoa, PersonId(pessoa)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

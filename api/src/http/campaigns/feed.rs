@@ -1,0 +1,97 @@
+//! `GET /campanhas/{slug}/doacoes`
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde::Serialize;
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+
+use crate::cache::{LoadError, Resource, Stored, Subject};
+use crate::domain::ids::DonationId;
+use crate::domain::slug::Slug;
+use crate::http::caching;
+use crate::http::cursor::{DEFAULT_LIMIT, List, Page, PageQuery, rows};
+use crate::http::extract::body::ApiQuery;
+use crate::http::extract::path::SlugPath;
+use crate::http::problem::Problem;
+use crate::state::AppState;
+use crate::store::campaigns::Position;
+use crate::store::donations::{self, FeedRow};
+
+/// A confirmed donation. Anonymous ones carry neither id nor name, and their time is cut to the minute; secret ones are
+/// not here at all.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DoacaoNoMural)]
+pub struct FeedItem {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    id: Option<DonationId>,
+    nome_exibicao: Option<String>,
+    anonima: bool,
+    /// Hidden where the donor or the campaign does not show it.
+    valor_centavos: Option<i64>,
+    mensagem: Option<String>,
+    #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    confirmada_em: OffsetDateTime,
+}
+
+impl From<FeedRow> for FeedItem {
+    fn from(row: FeedRow) -> Self {
+        Self {
+            id: row.id,
+            nome_exibicao: row.nome_exibicao,
+            anonima: row.anonima,
+            valor_centavos: row.valor_centavos,
+            mensagem: row.mensagem,
+            confirmada_em: row.confirmada_em,
+        }
+    }
+}
+
+/// The confirmed donations of a campaign
+#[utoipa::path(get, path = "/campanhas/{slug}/doacoes", tag = "campanhas", operation_id = "listarDoacoesDaCampanha",
+    params(("slug" = String, Path, description = "O endereço da campanha"), PageQuery),
+    responses((status = 200, description = "Uma página, da mais nova à mais velha", body = Page<FeedItem>)))]
+pub async fn list(
+    State(state): State<AppState>,
+    SlugPath(slug): SlugPath,
+    request: HeaderMap,
+    ApiQuery(query): ApiQuery<PageQuery>,
+) -> Result<Response, Problem> {
+    let (after, limit) = pages(&slug).start::<Position>(&state, &query)?;
+    let page = FeedPage { slug, after, limit };
+    caching::page(&state, &request, page, after.is_none()).await
+}
+
+fn pages(slug: &Slug) -> List {
+    List::new(&format!("/api/v1/campanhas/{}/doacoes", slug.as_str()), "", "")
+}
+
+struct FeedPage {
+    slug: Slug,
+    after: Option<Position>,
+    limit: u8,
+}
+
+impl Resource for FeedPage {
+    type Source = AppState;
+
+    fn subject(&self) -> Subject {
+        Subject::feed(self.slug.as_str(), self.limit)
+    }
+
+    fn is_common(&self) -> bool {
+        self.limit == DEFAULT_LIMIT
+    }
+
+    async fn load(&self, state: &AppState) -> Result<Option<Stored>, LoadError> {
+        let found = {
+            let mut db = state.db.connection().await?;
+            donations::feed(&mut db, self.slug.as_str(), self.after, rows(self.limit)).await?
+        };
+        let page = |rows| pages(&self.slug).page(state, rows, self.limit, FeedRow::position).map(FeedItem::from);
+        Ok(found.map(|rows| page(rows).stored()).transpose()?)
+    }
+}

@@ -1,0 +1,23 @@
+//! `GET /doacoes/{id}`
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+
+use super::DonationBody;
+use crate::http::extract::conditional::{etag, not_modified_or};
+use crate::http::extract::donor::Donor;
+use crate::http::problem::Problem;
+use crate::state::AppState;
+use crate::store::charges;
+
+/// A donation, for its donor
+#[utoipa::path(get, path = "/doacoes/{id}", tag = "doacoes", operation_id = "lerDoacao", security(("sessao" = []), ("doacao" = [])),
+    params(("id" = uuid::Uuid, Path, description = "A doação")),
+    responses((status = 200, description = "A doação", body = DonationBody, headers(("etag" = String))), (status = 304, description = "Não mudou")))]
+pub async fn get(State(state): State<AppState>, donor: Donor, headers: HeaderMap) -> Result<Response, Problem> {
+    let mut db = state.db.connection().await?;
+    let charges = charges::of_donations(&mut db, &[donor.doacao.id]).await?;
+    Ok(not_modified_or(&headers, etag(donor.doacao.versao), Json(DonationBody::new(&donor.doacao, &charges))))
+}
