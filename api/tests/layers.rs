@@ -377,9 +377,9 @@ fn a_file_imports_only_from_layers_below_its_own() {
     for (from, to) in [
         ("main.rs", "app.rs"),
         ("app.rs", "http/mod.rs"),
-        ("http/campanhas/donate.rs", "service/doacoes.rs"),
-        ("service/doacoes.rs", "store/doacoes.rs"),
-        ("store/doacoes.rs", "domain/money.rs"),
+        ("http/campaigns/donate.rs", "service/donations.rs"),
+        ("service/donations.rs", "store/donations.rs"),
+        ("store/donations.rs", "domain/money.rs"),
         ("http/layers.rs", "http/extract/body.rs"),
         ("background/mod.rs", "background/books.rs"),
     ] {

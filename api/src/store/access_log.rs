@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::StoreError;
 use crate::domain::ids::PersonId;
 
-/// What was accessed, but for a donation, whose record comes with [`donations::insert`](super::doacoes::insert).
+/// What was accessed, but for a donation, whose record comes with [`donations::insert`](super::donations::insert).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// A sign-up was completed.

@@ -91,7 +91,7 @@ impl NewCharge {
     }
 }
 
-/// Stores a further charge of a donation; the first comes with [`donations::insert`](super::doacoes::insert).
+/// Stores a further charge of a donation; the first comes with [`donations::insert`](super::donations::insert).
 pub async fn insert(db: &mut PgConnection, new: &NewCharge, now: OffsetDateTime) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO pagamentos (id, doacao_id, provedor, txid, valor_centavos, br_code, situacao, expira_em, criado_em)
