@@ -24,7 +24,7 @@ pub enum Task {
 }
 
 texts!(Task {
-    TotalsRollup = "folder",
+    TotalsRollup = "totals_rollup",
     Outbox = "outbox",
     Expiry = "expiry",
     CampaignEnd = "campaign_end",

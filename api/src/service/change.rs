@@ -1,5 +1,7 @@
 //! A unit of work: one transaction with its actor, its time and what follows from it.
 
+use std::collections::HashSet;
+
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -140,7 +142,10 @@ impl<'a, S: Site> Change<'a, S> {
 
     /// Writes the tags noted by [`Change::invalidate`] to the outbox, inside the transaction, and forgets them.
     pub(super) async fn announce(&mut self) -> Result<Invalidation, StoreError> {
-        Invalidation::announce(&mut self.tx, std::mem::take(&mut self.obsolete), self.now).await
+        let mut tags = std::mem::take(&mut self.obsolete);
+        let mut noted = HashSet::new();
+        tags.retain(|tag| noted.insert(tag.clone()));
+        Invalidation::announce(&mut self.tx, tags, self.now).await
     }
 
     /// Commits, and then drops the cached answers whose tags were noted. An error means that nothing was stored, unless the

@@ -151,9 +151,9 @@ impl OrganizadoraStep<'_> {
         let (id, from, now) = (locked.id, locked.situacao, change.now());
         organizadoras::set_status(change.db(), id, to, now).await?;
         record(change, (action, id.into()), [from.as_str(), to.as_str()], reason).await?;
-        change.invalidate([Tag::organizadora(slug.as_str()), Tag::organizadoras(), Tag::campaigns()]);
+        change.invalidate([Tag::organizadora(slug.as_str()), Tag::organizadoras()]);
         for campaign in campaigns::slugs(change.db(), id).await? {
-            change.invalidate([Tag::campaign(&campaign), Tag::totals(&campaign), Tag::feed(&campaign)]);
+            change.invalidate(Tag::all_of_campaign(&campaign));
         }
         Ok(StatusChange::Changed { from, to })
     }

@@ -511,7 +511,7 @@ async fn a_compressed_answer_has_a_tag_of_its_own_and_changes_are_made_from_eith
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_folder_tells_everyone_is_of_public_campaigns_only() {
+async fn what_the_totals_rollup_tells_everyone_is_of_public_campaigns_only() {
     let app = TestApp::start().await;
     let org = app.org().await;
     let draft = app.draft(&org, json!({})).await;

@@ -6,6 +6,7 @@ use doacoes_operator::render::render;
 use serde_json::{Value, json};
 
 use super::cases::cases;
+use super::pods::pod_template;
 
 /// The longest name that a platform can have.
 const LONGEST: usize = 40;
@@ -92,7 +93,7 @@ impl Platform {
             .objects
             .iter()
             .filter_map(|object| {
-                let template = object.pointer("/spec/template")?;
+                let template = pod_template(object)?;
                 let what = format!("{}: {} {}", self.case, kind(object), name(object));
                 Some(Workload { what, object, template, labels: map(template, "/metadata/labels") })
             })
@@ -342,7 +343,7 @@ fn names_have_room_for_what_kubernetes_adds() {
             let more = if kind == "StatefulSet" { 11 } else { 0 };
             assert!(!name.is_empty() && name.len() + more <= 63, "{what}: {}", name.len());
             assert!(name.starts_with(&text(&platform.resource, "/metadata/name")), "{what}");
-            let template = object.pointer("/spec/template").unwrap_or(&Value::Null);
+            let template = pod_template(object).unwrap_or(&Value::Null);
             for (key, value) in map(object, "/metadata/labels").into_iter().chain(map(template, "/metadata/labels")) {
                 assert!(value.as_str().is_some_and(|value| !value.is_empty() && value.len() <= 63), "{what}: {key}");
             }

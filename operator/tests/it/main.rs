@@ -11,5 +11,6 @@ mod invariants;
 mod layers;
 mod manifest;
 mod network;
+mod pods;
 mod schema;
 mod types;

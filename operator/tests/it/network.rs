@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use doacoes_operator::render::render;
 use serde_json::{Value, json};
 
+use super::pods::pod_template;
+
 /// Somebody who connects or is connected to: a part of the site by its name, or somebody outside it.
 type Labels = BTreeMap<String, Value>;
 
@@ -31,7 +33,7 @@ impl Network {
         let pods_of = |objects: &[Value]| -> BTreeMap<String, Labels> {
             objects
                 .iter()
-                .filter_map(|object| Some(labels(Some(object.pointer("/spec/template/metadata/labels")?))))
+                .filter_map(|object| Some(labels(pod_template(object)?.pointer("/metadata/labels"))))
                 .map(|labels| (labels.get("app.kubernetes.io/component").and_then(Value::as_str).unwrap().to_owned(), labels))
                 .collect()
         };
