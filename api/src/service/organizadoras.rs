@@ -220,12 +220,16 @@ pub async fn set_pix_key(
 /// Time for which a former owner still gets letters about the owners and the PIX key.
 pub const FORMER_OWNERS: Duration = Duration::days(30);
 
-/// The time until which `pessoa` may neither remove older owners nor change the PIX key; `None` where she may. It is the cool-down
-/// after she became an owner, so that the other owners have time to read the letter about her. The first owner has no such time.
+/// Time in which a new owner can neither remove older owners nor change the PIX key, so that they can read the letter about her first.
+/// The same in every profile: it is no convenience of testing.
+pub const OWNER_COOL_DOWN: Duration = Duration::hours(24);
+
+/// The time until which `pessoa` may neither remove older owners nor change the PIX key; `None` where she may. It is
+/// [`OWNER_COOL_DOWN`] after she became an owner. The first owner has no such time.
 async fn restricted_until(change: &mut Change<'_>, id: OrganizadoraId, pessoa: PersonId) -> Result<Option<OffsetDateTime>, StoreError> {
-    let (core, now) = (change.core(), change.now());
+    let now = change.now();
     let since = members::later_owner_since(change.db(), id, pessoa, now - FORMER_OWNERS).await?;
-    Ok(since.map(|since| since + core.pix_key_cool_down()).filter(|until| *until > now))
+    Ok(since.map(|since| since + OWNER_COOL_DOWN).filter(|until| *until > now))
 }
 
 /// Checks that `by` may take the role `dona` from `pessoa`, and returns whether `pessoa` has it. The error is
@@ -262,7 +266,7 @@ pub async fn add_member(core: &Core, id: OrganizadoraId, by: PersonId, pessoa: P
         change.mail(Recipient::named(&name, &address), &mail).await?;
     }
     if role == Role::Owner {
-        let from = now + core.pix_key_cool_down();
+        let from = now + OWNER_COOL_DOWN;
         tell_owners(&mut change, id, &Mail::OwnerAdded { organizadora: &nome, owner: &member.nome, from }).await?;
     }
     change.commit().await?;
@@ -286,7 +290,7 @@ pub async fn change_member(core: &Core, id: OrganizadoraId, by: PersonId, pessoa
         let mail = if was_owner {
             Mail::OwnerRemoved { organizadora: &nome, owner: &member.nome }
         } else {
-            Mail::OwnerAdded { organizadora: &nome, owner: &member.nome, from: now + core.pix_key_cool_down() }
+            Mail::OwnerAdded { organizadora: &nome, owner: &member.nome, from: now + OWNER_COOL_DOWN }
         };
         tell_owners(&mut change, id, &mail).await?;
     }
