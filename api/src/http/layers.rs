@@ -28,14 +28,14 @@ use crate::telemetry::chain;
 
 /// Bodies have at most this many bytes.
 pub const BODY_LIMIT: usize = 64 * 1024;
-/// After this many bytes a client that is over the limit is no longer listened to.
+/// A body over the limit is read on up to this many bytes, so that its client gets the answer.
 const PATIENCE_LIMIT: usize = 1024 * 1024;
-/// And after a silence of this length.
-const ON_ITS_WAY: Duration = Duration::from_millis(100);
-/// A client whose body stops for this long has failed, not we;
-const SILENCE: Duration = Duration::from_secs(2);
-/// and so has one whose body takes this long, however steadily it comes.
-const WHOLE_BODY: Duration = Duration::from_secs(8);
+/// Longest pause between two frames of a body that is over the limit before its rest is left unread.
+const OVERLONG_BODY_PAUSE: Duration = Duration::from_millis(100);
+/// Longest pause between two frames of a body before 408.
+const BODY_PAUSE: Duration = Duration::from_secs(2);
+/// Longest time that a whole body may take before 408, however steadily it comes.
+const WHOLE_BODY_TIME: Duration = Duration::from_secs(8);
 /// A request whose body is there is answered within this time or with 503.
 const DEADLINE: Duration = Duration::from_millis(1_800);
 
@@ -85,12 +85,12 @@ async fn whole_body(request: Request) -> Result<Request, Problem> {
     if body.is_end_stream() {
         return Ok(Request::from_parts(parts, Body::empty()));
     }
-    let end = tokio::time::Instant::now() + WHOLE_BODY;
+    let end = tokio::time::Instant::now() + WHOLE_BODY_TIME;
     let mut bytes = Vec::new();
     let mut read = 0;
     loop {
         // Over the limit, only what is on its way already is waited for.
-        let patience = if read > BODY_LIMIT { ON_ITS_WAY } else { SILENCE };
+        let patience = if read > BODY_LIMIT { OVERLONG_BODY_PAUSE } else { BODY_PAUSE };
         let until = end.min(tokio::time::Instant::now() + patience);
         let frame = match tokio::time::timeout_at(until, body.frame()).await {
             Ok(Some(Ok(frame))) => frame,

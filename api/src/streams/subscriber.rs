@@ -19,9 +19,9 @@ use crate::shutdown::Shutdown;
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// After this long the client comes again, maybe to a process that has fewer of them.
 const STREAM_LIFE: Duration = Duration::from_mins(10);
-/// Milliseconds after which a client comes back whose process stopped or died, as all its others do.
+/// Milliseconds after which a client whose process stopped or died opens a new stream; spread, since all of its clients do.
 const AFTER_A_STOP: RangeInclusive<u32> = 1_000..=8_000;
-/// And one whose stream has come to its end, which each does in its own time.
+/// Milliseconds after which a client whose stream reached its end opens a new one. Streams end one by one.
 const AFTER_A_LIFE: RangeInclusive<u32> = 1_000..=2_000;
 
 /// The times of a stream.

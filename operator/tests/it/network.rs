@@ -17,6 +17,16 @@ fn labels(value: Option<&Value>) -> Labels {
     value.and_then(Value::as_object).into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
+/// The words that a policy has for one direction.
+struct Direction {
+    type_: &'static str,
+    rules: &'static str,
+    peers: &'static str,
+}
+
+const EGRESS: Direction = Direction { type_: "Egress", rules: "egress", peers: "to" };
+const INGRESS: Direction = Direction { type_: "Ingress", rules: "ingress", peers: "from" };
+
 /// The policies of a site, and the labels of the pods of each of its parts, of a neighbouring site's API, and of the world outside.
 struct Network {
     policies: Vec<Value>,
@@ -46,12 +56,12 @@ impl Network {
 
     /// Whether a connection is allowed at both its ends.
     fn allows(&self, from: &str, to: &str, protocol: &str, port: i64) -> bool {
-        self.allows_at("Egress", "egress", "to", from, to, protocol, port)
-            && self.allows_at("Ingress", "ingress", "from", to, from, protocol, port)
+        self.allows_at(&EGRESS, from, to, (protocol, port)) && self.allows_at(&INGRESS, to, from, (protocol, port))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the words of one direction, and the connection")]
-    fn allows_at(&self, type_: &str, rules: &str, peers: &str, here: &str, there: &str, protocol: &str, port: i64) -> bool {
+    /// Whether the policies of the pod `here` allow a connection with `there` in one direction.
+    fn allows_at(&self, direction: &Direction, here: &str, there: &str, (protocol, port): (&str, i64)) -> bool {
+        let Direction { type_, rules, peers } = *direction;
         let selects = |selector: Option<&Value>, pod: &str| {
             let wanted = labels(selector.and_then(|selector| selector.get("matchLabels")));
             wanted.iter().all(|(key, value)| self.pods.get(pod).unwrap().get(key) == Some(value))
