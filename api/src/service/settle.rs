@@ -234,11 +234,8 @@ fn same_payment(
     }
     if known.pagamento_id == Some(payment) && known.valor_centavos == proof.valor.get() {
         Ok(Some(Settled { doacao: doacao.clone(), recebimento: known, fresh: false }))
-    } else if known.is_named(e2eid) {
-        Err(SettleError::ReceiptTaken)
     } else {
-        // What a member typed, perhaps of another organizadora, keeps no payment of the bank's out.
-        Ok(None)
+        Err(SettleError::ReceiptTaken)
     }
 }
 

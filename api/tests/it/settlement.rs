@@ -396,21 +396,6 @@ async fn one_payment_is_one_receipt_whichever_door_it_comes_through_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_member_of_another_organizadora_typed_keeps_no_payment_out() {
-    let app = TestApp::start().await;
-    let (ours, theirs) = (app.campaign().await, app.campaign().await);
-    let (given, other) = (app.donate(&ours, json!({})).await.json(), app.donate(&theirs, json!({})).await.json());
-    let id = e2eid();
-    let mut typed = confirmation(&app, 5000);
-    typed["e2eid"] = json!(id.to_uppercase());
-    confirm(&app, &theirs, &other, typed).await.expect(201);
-    let path = format!("simulado/pagamentos/{}", given["pagamento"]["txid"].as_str().unwrap());
-    let told = app.post(&path, json!({"valor_centavos": 5000, "e2eid": id})).send().await.expect(200);
-    assert_eq!((&told["e2eid"], &told["conciliacao"]), (&json!(id), &json!("exata")));
-    app.assert_books_agree().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_second_payment_is_still_held_after_the_bank_identified_a_confirmation_by_hand() {
     let app = TestApp::start().await;
     let campaign = app.campaign().await;
