@@ -16,7 +16,7 @@ use crate::harness::{Answer, Campaign, Operation, Options, Org, Person, TestApp,
 /// `donor` and `guest` gave the donation that the request is about, one with an account and one with its token;
 /// `guest2` has the token of another donation. A line's last word says what the request is about, where that matters.
 const MATRIX: &str = "
-method path                                  nobody stranger dona editora financeiro leitura elsewhere admin donor guest guest2 about
+method path                                  nobody stranger owner editor finance reader elsewhere admin donor guest guest2 about
 
 POST   /pessoas                              public
 POST   /sessoes                              public
@@ -198,10 +198,10 @@ impl<'a> World<'a> {
         sqlx::query("UPDATE pessoas SET papel = 'admin' WHERE id::text = $1").bind(&admin.id).execute(&app.owner).await.unwrap();
         let people = BTreeMap::from([
             ("stranger", app.person().await),
-            ("dona", org.owner.clone()),
-            ("editora", app.member(&org, "editora").await),
-            ("financeiro", app.member(&org, "financeiro").await),
-            ("leitura", app.member(&org, "leitura").await),
+            ("owner", org.owner.clone()),
+            ("editor", app.member(&org, "editora").await),
+            ("finance", app.member(&org, "financeiro").await),
+            ("reader", app.member(&org, "leitura").await),
             ("elsewhere", app.org().await.owner),
             ("admin", admin),
             ("donor", app.person().await),

@@ -122,7 +122,7 @@ adicionarMembro                8
 alterarCampanha                7
 alterarConta                   5
 alterarDoacao                  8
-alterarMembro                 12
+alterarMembro                 13
 alterarOrganizadora            7
 cancelarDoacao                 8
 confirmarPagamento             17
