@@ -112,9 +112,14 @@ impl Tag {
         Self(format!("sessao:{}", hex::encode(hash)).into())
     }
 
-    /// What everyone sees of a campaign.
-    pub fn all_of_campaign(slug: &str) -> Vec<Self> {
-        vec![Self::campaign(slug), Self::totals(slug), Self::feed(slug), Self::campaigns()]
+    /// What everyone sees of the campaigns `slugs`, each tag once; nothing of none.
+    pub fn all_of_campaigns<'a>(slugs: impl IntoIterator<Item = &'a str>) -> Vec<Self> {
+        let of_one = |slug| [Self::campaign(slug), Self::totals(slug), Self::feed(slug)];
+        let mut tags: Vec<Self> = slugs.into_iter().flat_map(of_one).collect();
+        if !tags.is_empty() {
+            tags.push(Self::campaigns());
+        }
+        tags
     }
 
     /// A tag as it was written to the outbox or sent by another process.

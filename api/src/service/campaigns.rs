@@ -90,7 +90,7 @@ pub async fn update(core: &Core, slug: &str, version: i32, changes: &CampaignCha
     }
     let changed = store::get(change.db(), slug).await?.ok_or(CampaignError::NotFound)?;
     change.audit("campanha.alterada", changed.id, serde_json::json!({})).await?;
-    change.invalidate(Tag::all_of_campaign(slug));
+    change.invalidate(Tag::all_of_campaigns([slug]));
     change.commit().await?;
     Ok(changed)
 }
@@ -115,7 +115,7 @@ pub async fn step(core: &Core, slug: &str, step: CampaignStep, by: PersonId) -> 
     };
     change.audit(action, campaign.id, serde_json::json!({})).await?;
     let changed = store::get(change.db(), slug).await?.ok_or(CampaignError::NotFound)?;
-    change.invalidate(Tag::all_of_campaign(slug));
+    change.invalidate(Tag::all_of_campaigns([slug]));
     change.commit().await?;
     Ok(changed)
 }

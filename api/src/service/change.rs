@@ -1,7 +1,5 @@
 //! A unit of work: one transaction with its actor, its time and what follows from it.
 
-use std::collections::HashSet;
-
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -118,7 +116,7 @@ impl<'a, S: Site> Change<'a, S> {
         self.actor = actor;
     }
 
-    /// A new UUIDv7.
+    /// Makes an id of version 7 (RFC 9562 §5.7): unique everywhere, and in the order of the clock.
     pub fn new_id(&self) -> Uuid {
         self.site.clock().new_id()
     }
@@ -142,10 +140,7 @@ impl<'a, S: Site> Change<'a, S> {
 
     /// Writes the tags noted by [`Change::invalidate`] to the outbox, inside the transaction, and forgets them.
     pub(super) async fn announce(&mut self) -> Result<Invalidation, StoreError> {
-        let mut tags = std::mem::take(&mut self.obsolete);
-        let mut noted = HashSet::new();
-        tags.retain(|tag| noted.insert(tag.clone()));
-        Invalidation::announce(&mut self.tx, tags, self.now).await
+        Invalidation::announce(&mut self.tx, std::mem::take(&mut self.obsolete), self.now).await
     }
 
     /// Commits, and then drops the cached answers whose tags were noted. An error means that nothing was stored, unless the

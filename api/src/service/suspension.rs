@@ -152,9 +152,8 @@ impl OrganizadoraStep<'_> {
         organizadoras::set_status(change.db(), id, to, now).await?;
         record(change, (action, id.into()), [from.as_str(), to.as_str()], reason).await?;
         change.invalidate([Tag::organizadora(slug.as_str()), Tag::organizadoras()]);
-        for campaign in campaigns::slugs(change.db(), id).await? {
-            change.invalidate(Tag::all_of_campaign(&campaign));
-        }
+        let campaigns = campaigns::slugs(change.db(), id).await?;
+        change.invalidate(Tag::all_of_campaigns(campaigns.iter().map(String::as_str)));
         Ok(StatusChange::Changed { from, to })
     }
 }

@@ -344,7 +344,7 @@ async fn what_is_not_public_is_not_followed_and_what_stops_being_so_no_longer() 
         }
     }
     sqlx::query("UPDATE campanhas SET situacao = 'rejeitada' WHERE slug = $1").bind(&campaign.slug).execute(&app.owner).await.unwrap();
-    assert!(app.state.cache.drop_tags(&doacoes_api::cache::Tag::all_of_campaign(&campaign.slug)).await);
+    assert!(app.state.cache.drop_tags(&doacoes_api::cache::Tag::all_of_campaigns([campaign.slug.as_str()])).await);
     stream.end(Duration::from_secs(3)).await;
     app.get(&format!("campanhas/{}/eventos", campaign.slug)).send().await.expect_problem(404, "nao-encontrado");
     until_deserted(&app, Duration::from_secs(3)).await;
