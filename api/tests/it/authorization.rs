@@ -793,6 +793,13 @@ async fn after_a_claim_the_guests_token_is_worth_nothing() {
     for request in requests {
         request.header("doacao-token", &token).send().await.expect_problem(404, "nao-encontrado");
     }
+    // Whose session has ended is asked to log in: the donation may be theirs. Without its token nothing tells that it exists.
+    let out = app.person_again(&person).await;
+    app.request("DELETE", "sessoes/atual").by(&out).header("sec-fetch-site", "same-origin").send().await;
+    app.get(&path).by(&out).header("doacao-token", &token).send().await.expect_problem(401, "nao-autenticada");
+    app.get(&path).by(&out).header("doacao-token", "errado").send().await.expect_problem(404, "nao-encontrado");
+    // A blank token is none.
+    app.get(&path).by(&out).header("doacao-token", " ").send().await.expect_problem(401, "nao-autenticada");
     assert_eq!(app.get(&path).by(&person).send().await.expect(200)["situacao"], "aguardando_pagamento");
 }
 

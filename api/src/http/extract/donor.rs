@@ -32,25 +32,22 @@ impl FromRequestParts<AppState> for Donor {
         let id = DonationId(uuid(parts, state, "id").await?);
         let token = parts.headers.get(TOKEN_HEADER).map(|value| pasted::id(&String::from_utf8_lossy(value.as_bytes())));
         let token = token.filter(|token| !token.is_empty());
-        let mut ended = None;
-        let session = match <SignedIn as axum::extract::OptionalFromRequestParts<AppState>>::from_request_parts(parts, state).await {
+        let (session, ended) = match <SignedIn as axum::extract::OptionalFromRequestParts<AppState>>::from_request_parts(parts, state).await
+        {
             // The token alone gives the right, even if the session in the cookie has ended.
-            Err(problem) if problem.code == Code::Unauthenticated && token.is_some() => {
-                ended = Some(problem);
-                None
-            }
-            session => session?,
+            Err(problem) if problem.code == Code::Unauthenticated && token.is_some() => (None, Some(problem)),
+            session => (session?, None),
         };
         let doacao = {
             let mut db = state.db.connection().await?;
             donations::get(&mut db, id).await?.ok_or_else(Problem::not_found)?
         };
-        let holds_token = guest_token_matches(&state.keys.token, token.as_deref().unwrap_or_default(), id.0);
+        let holds_token = || guest_token_matches(&state.keys.token, token.as_deref().unwrap_or_default(), id.0);
         let actor = match (doacao.pessoa_id, session) {
             (Some(owner), Some(session)) if session.person() == owner => Actor::Person(owner),
             // A claimed donation is its person's alone: the token has done its work. Whoever has it may be that person, logged out.
-            (Some(_), _) => return Err(ended.filter(|_| holds_token).unwrap_or_else(Problem::not_found)),
-            (None, _) if holds_token => Actor::Guest,
+            (Some(_), _) => return Err(ended.filter(|_| holds_token()).unwrap_or_else(Problem::not_found)),
+            (None, _) if holds_token() => Actor::Guest,
             (None, _) => return Err(Problem::not_found()),
         };
         Ok(Self { doacao, actor })
