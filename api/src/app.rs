@@ -183,7 +183,7 @@ impl BoundApp {
 
 async fn check_schema(db: &Database) -> Result<(), StartError> {
     let mut connection = db.pool().acquire().await.map_err(StoreError::from)?;
-    let SchemaState { unsuitable, pending } = schema::standing(&mut connection).await?;
+    let SchemaState { unsuitable, pending } = schema::state(&mut connection).await?;
     if let Some(unsuitable) = unsuitable {
         return Err(unsuitable.into());
     }

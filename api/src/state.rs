@@ -88,17 +88,17 @@ impl Metrics {
 
 /// What [`Core::new`] makes the state of, beside the configuration.
 pub struct Parts {
-    /// Becomes [`Core::db`].
+    /// The pools of connections to PostgreSQL.
     pub db: Database,
-    /// Becomes [`Core::redis`]; caches and limits use it as well.
+    /// The client of Redis, which caches and limits use as well.
     pub redis: Arc<RedisClient>,
     /// The quotas that [`Core::limits`] enforces.
     pub rules: Rules,
-    /// Becomes [`Core::clock`].
+    /// The source of the time and of new ids; tests give one that stands still.
     pub clock: Clock,
-    /// Becomes [`Core::keys`].
+    /// The keys that seal and hash data, as read from their files.
     pub keys: Keys,
-    /// Becomes [`Core::passwords`].
+    /// The hashing of passwords, with its queue.
     pub passwords: Passwords,
 }
 

@@ -9,7 +9,7 @@ use prometheus::{Encoder as _, Histogram, HistogramOpts, IntCounterVec, IntGauge
 use crate::error::ErrorClass;
 use crate::verb::Verb;
 
-/// How a reconcile ended; a metric's label.
+/// The end of one pass over a platform, as the label `result` of the metrics.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ReconcileResult {
     /// Everything is as the resource says.

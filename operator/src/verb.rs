@@ -13,7 +13,7 @@ pub enum Verb {
     Apply,
     /// Writes a whole object in place of the one that was read.
     Replace,
-    /// Deletes one object.
+    /// Deletes one object by its name.
     Delete,
 }
 

@@ -66,7 +66,7 @@ pub fn is_blank(input: &str) -> bool {
     input.trim().is_empty()
 }
 
-/// How a text treats a character.
+/// The kinds of characters, by what becomes of one in a text that is parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum CharKind {
     /// A line end of any system (Unicode Line Breaking Algorithm, UAX #14, classes BK, CR, LF and NL); becomes `\n`.

@@ -10,7 +10,7 @@ use crate::metrics::{Present, TIME_BUCKETS, gauge, label, registered};
 label! {
     /// The method of a request. Clients may send any word, so unknown ones share one value.
     pub enum Method {
-        /// GET, which reads.
+        /// GET, which reads and changes nothing.
         Get = "GET",
         /// HEAD, which reads only the headers.
         Head = "HEAD",
@@ -24,7 +24,7 @@ label! {
         Delete = "DELETE",
         /// OPTIONS, by which browsers ask what a page of another site may do.
         Options = "OPTIONS",
-        /// Any other method.
+        /// A method that is none of those above.
         Other = "other",
     }
 }

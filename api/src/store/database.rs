@@ -51,7 +51,7 @@ impl DatabaseMetrics {
 
 /// The database, as role `app`. Requests, background work and the health check have a pool each, so that none starves another.
 pub struct Database {
-    /// Connections for requests.
+    /// The connections that requests share, `DATABASE_POOL_SIZE` at most.
     pool: PgPool,
     /// The requests that wait for a connection of `pool`.
     queue: LoadShed,

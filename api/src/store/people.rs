@@ -289,7 +289,7 @@ pub async fn grant_admin(db: &mut PgConnection, email: &Email, now: OffsetDateTi
     .await?)
 }
 
-/// How a command names a person.
+/// The account that a command of `api admin` is about, as its argument names it.
 #[derive(Clone, Debug)]
 pub enum PersonRef {
     /// The id of the account.

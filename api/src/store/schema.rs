@@ -13,7 +13,7 @@ use sqlx::{Connection as _, PgConnection};
 use super::{LockClass, StoreError};
 use crate::telemetry::chain;
 
-/// Every migration of this release. Newer ones in the database are for [`standing`] to judge.
+/// Every migration of this release. Newer ones in the database are for [`state`] to judge.
 pub static MIGRATOR: Migrator = Migrator { ignore_missing: true, ..sqlx::migrate!("../migrations") };
 
 /// One try to connect has this long; an address that nobody answers for would take minutes.
@@ -134,7 +134,7 @@ pub struct SchemaState {
 }
 
 /// Looks at the database's schema.
-pub async fn standing(connection: &mut PgConnection) -> Result<SchemaState, StoreError> {
+pub async fn state(connection: &mut PgConnection) -> Result<SchemaState, StoreError> {
     let applied = applied(connection).await?;
     let has = |version: i64| applied.iter().any(|migration| migration.version == version);
     let pending = MIGRATOR.iter().map(|migration| migration.version).filter(|version| !has(*version)).collect();

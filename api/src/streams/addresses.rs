@@ -27,8 +27,8 @@ impl Addresses {
         Self { clients: Arc::default(), most, shed }
     }
 
-    /// A permit for a stream of `address`; `None`, which is counted, if it has the most that it may. An IPv6 address counts as its
-    /// /64.
+    /// A permit for a stream of `address`; `None`, which is counted, if it has the most that it may. All addresses of an IPv6
+    /// network of 64 bits count as one.
     pub(super) fn enter(&self, address: IpAddr) -> Option<AddressPermit> {
         let address = customer_network(address);
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);

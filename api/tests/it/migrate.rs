@@ -176,7 +176,7 @@ async fn mark(owner: &mut PgConnection, oldest: i64) {
 async fn verdicts(database: &str) -> Option<Unsuitable> {
     let (migrates, result, _) = Migrate::new(&servers().owner_url(database), "0").run();
     let mut app = PgConnection::connect(&servers().app_url(database)).await.unwrap();
-    let unsuitable = schema::standing(&mut app).await.unwrap().unsuitable;
+    let unsuitable = schema::state(&mut app).await.unwrap().unsuitable;
     assert_eq!(migrates, unsuitable.is_none(), "{result}");
     let refusal = serve_refusal(database);
     match unsuitable {

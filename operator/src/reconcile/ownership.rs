@@ -15,7 +15,7 @@ pub enum Ownership {
     Terminating,
     /// A deleted platform's of the same name; the garbage collector is about to remove it.
     Predecessor,
-    /// Anybody else's.
+    /// Neither this platform's nor a predecessor's; it is left alone.
     Foreign,
 }
 

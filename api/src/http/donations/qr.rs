@@ -13,9 +13,9 @@ use crate::state::AppState;
 use crate::store::charges;
 
 /// The path's parameter `pid`.
-pub struct PaymentPath(ChargeId);
+pub struct ChargePath(ChargeId);
 
-impl FromRequestParts<AppState> for PaymentPath {
+impl FromRequestParts<AppState> for ChargePath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
@@ -30,11 +30,11 @@ impl FromRequestParts<AppState> for PaymentPath {
 pub async fn get(
     State(state): State<AppState>,
     donor: Donor,
-    PaymentPath(payment): PaymentPath,
+    ChargePath(id): ChargePath,
 ) -> Result<([(HeaderName, &'static str); 1], String), Problem> {
     let mut db = state.db.connection().await?;
     let charges = charges::of_donations(&mut db, &[donor.doacao.id]).await?;
-    let charge = charges.into_iter().find(|charge| charge.id == payment).ok_or_else(Problem::not_found)?;
+    let charge = charges.into_iter().find(|charge| charge.id == id).ok_or_else(Problem::not_found)?;
     let image = qr::svg(&charge.br_code).map_err(Problem::internal)?;
     Ok(([(header::CONTENT_TYPE, "image/svg+xml")], image))
 }

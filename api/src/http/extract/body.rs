@@ -227,7 +227,7 @@ fn invalid(path: &str, message: &str) -> Problem {
     Problem::invalid(campo, reason)
 }
 
-/// How errors name a timestamp.
+/// The name of a timestamp in the errors of serde, by which a refused one is recognised and told how to write it.
 const TIMESTAMP: &str = "an RFC 3339 timestamp";
 
 /// Reads a time with its offset, in RFC 3339. A date alone is refused, since it names no instant.
