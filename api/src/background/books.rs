@@ -13,24 +13,25 @@ use crate::store::{LockClass, StoreError, commit, try_lock};
 const INVERSE_TIME_SHARE: u32 = 50;
 
 /// How far a pass over all of them has come.
-#[derive(Default)]
 struct Pass {
     last: Option<Part>,
     rows: HashMap<&'static str, usize>,
+    /// When the present turn began to check.
+    began: Instant,
 }
 
 pub(super) async fn watch(work: Arc<Background>) {
     let shutdown = &work.core.shutdown;
-    let mut pass = Pass::default();
+    let mut pass = Pass { last: None, rows: HashMap::new(), began: Instant::now() };
     while !shutdown.has_begun() {
         // A very large campaign takes longer than a stop may wait; what only reads can be left.
-        let started = Instant::now();
+        pass.began = Instant::now();
         let result = tokio::select! {
             result = turn(&work, &mut pass) => result,
             () = shutdown.begun() => break,
         };
         work.note(Task::Books, &result);
-        shutdown.pause(Task::Books.every().max(started.elapsed() * (INVERSE_TIME_SHARE - 1))).await;
+        shutdown.pause(Task::Books.every().max(pass.began.elapsed() * (INVERSE_TIME_SHARE - 1))).await;
     }
 }
 
@@ -42,6 +43,8 @@ async fn turn(work: &Background, pass: &mut Pass) -> Result<Option<Turn>, StoreE
         return Ok(None);
     }
     work.core.db.collect_missing_statistics().await?;
+    // What that took is no part of checking, and is not rested from.
+    pass.began = Instant::now();
     // A part that fails is counted as such and met again on the next round; it must not keep the others from theirs.
     pass.last = consistency::next(&mut tx, pass.last.as_ref(), Size::default()).await?;
     match &pass.last {

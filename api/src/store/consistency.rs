@@ -159,8 +159,7 @@ pub async fn hold_still(db: &mut PgConnection) -> Result<(), StoreError> {
 /// Collects statistics, in this transaction, if there are rows but none of them: until autovacuum comes by, a database that was just
 /// restored has its checks planned so that they read whole tables for each page, which takes longer than a statement may.
 pub async fn collect_statistics_if_missing(db: &mut PgConnection) -> Result<(), StoreError> {
-    let missing: bool =
-        sqlx::query_scalar("SELECT EXISTS (SELECT FROM tabelas_com_linhas() WHERE estimativa < 0)").fetch_one(&mut *db).await?;
+    let missing: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM tabelas_com_linhas(true))").fetch_one(&mut *db).await?;
     if missing {
         collect_statistics(db).await?;
     }
