@@ -1,26 +1,33 @@
 //! The layers of `api/src`, held against the imports: which file may take from which. Needs no server.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+#[path = "../../hack/rust/sources.rs"]
+mod sources;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use sources::{Reference, Sources, module, references, types, words};
 
 /// The parts of `api/src`, the highest layer first. A file imports from its own part and from the layers below it, and from nothing
 /// else: not from a higher layer, and not from another part of its own layer. docs/ARCHITECTURE.md shows the same list.
-const LAYERS: [&[&str]; 13] = [
+const LAYERS: [&[&str]; 15] = [
     &["main"],
-    &["assets", "migration_result", "open_files", "seed"],
+    &["commands"],
     &["app"],
-    &["background", "health", "pooler_check", "self_test", "server"],
+    &["background", "health", "seed", "server"],
     &["http"],
     &["service"],
     &["state"],
     &["streams"],
     &["cache", "mail"],
-    &["gateway", "limits", "password", "store"],
-    &["config", "keys", "load_shed", "readiness", "redis_client", "shutdown"],
-    &["budget", "clock", "credentials", "metrics", "write_timeout"],
-    &["domain", "telemetry"],
+    &["gateway", "password", "store"],
+    &["limits"],
+    &["config", "process"],
+    &["redis_client"],
+    &["telemetry"],
+    &["domain"],
 ];
 
 /// Crates that only some parts know, so that the rest stays free of what they are for.
@@ -30,51 +37,8 @@ const DOCUMENT: &str = "docs/ARCHITECTURE.md";
 /// The heading above the picture, and what the picture's block begins with.
 const PICTURE: (&str, &str) = ("## Inside `api/src`", "```text\n");
 
-/// The files of a source tree, by their paths below `src`.
-type Sources = BTreeMap<String, String>;
-
-/// Each module's file, by the module's path from the root.
-type Modules<'a> = BTreeMap<Vec<&'a str>, &'a str>;
-
-/// A place where one file names another.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Arrow {
-    from: String,
-    line: usize,
-    to: String,
-    /// The path as the file has it, from the root of the crate.
-    path: String,
-}
-
-fn src() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
-}
-
-fn read(folder: &Path, below: &str, sources: &mut Sources) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let entry = entry.unwrap();
-        let name = format!("{below}{}", entry.file_name().to_str().unwrap());
-        if entry.file_type().unwrap().is_dir() {
-            read(&entry.path(), &format!("{name}/"), sources);
-        } else if entry.path().extension().is_some_and(|extension| extension == "rs") {
-            sources.insert(name, std::fs::read_to_string(entry.path()).unwrap());
-        }
-    }
-}
-
-fn sources() -> Sources {
-    let mut sources = Sources::new();
-    read(&src(), "", &mut sources);
-    sources
-}
-
-/// The module that a file is, as its path from the root: `store/mod.rs` and `store.rs` are `["store"]`, `lib.rs` and `main.rs` are `[]`.
-fn module(file: &str) -> Vec<&str> {
-    let mut parts: Vec<&str> = file.strip_suffix(".rs").unwrap_or(file).split('/').collect();
-    if parts.last() == Some(&"mod") || matches!(parts[..], ["lib" | "main"]) {
-        parts.pop();
-    }
-    parts
+fn api_sources() -> Sources {
+    sources::sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
 }
 
 /// The part of the crate that a file belongs to: the first name of its path.
@@ -83,198 +47,9 @@ fn part(file: &str) -> &str {
     name.strip_suffix(".rs").unwrap_or(name)
 }
 
-/// `text` with comments and the contents of strings blanked; lines stay where they are.
-fn code_of(text: &str) -> String {
-    let chars: Vec<char> = text.chars().collect();
-    let mut code = String::with_capacity(text.len());
-    let mut at = 0;
-    while at < chars.len() {
-        let rest = &chars[at..];
-        let length = match rest {
-            ['/', '/', ..] => rest.iter().position(|c| *c == '\n').unwrap_or(rest.len()),
-            ['/', '*', ..] => block_comment(rest),
-            ['r', '"' | '#', ..] if at == 0 || !is_of_word(chars[at - 1]) => raw_string(rest),
-            ['"', ..] => string(rest),
-            ['\'', '\\', ..] => 2 + rest[2..].iter().skip(1).position(|c| *c == '\'').map_or(0, |end| end + 2),
-            ['\'', _, '\'', ..] => 3,
-            _ => 0,
-        };
-        if length == 0 {
-            code.push(chars[at]);
-            at += 1;
-        } else {
-            code.extend(rest[..length].iter().map(|c| if *c == '\n' { '\n' } else { ' ' }));
-            at += length;
-        }
-    }
-    code
-}
-
-/// The length of the comment that `rest` begins with. They nest.
-fn block_comment(rest: &[char]) -> usize {
-    let (mut depth, mut at) = (0, 0);
-    while at < rest.len() {
-        match &rest[at..] {
-            ['/', '*', ..] => (depth, at) = (depth + 1, at + 2),
-            ['*', '/', ..] => (depth, at) = (depth - 1, at + 2),
-            _ => at += 1,
-        }
-        if depth == 0 {
-            break;
-        }
-    }
-    at
-}
-
-/// The length of the raw string that `rest` begins with; 0 where it is a raw identifier.
-fn raw_string(rest: &[char]) -> usize {
-    let hashes = rest[1..].iter().take_while(|c| **c == '#').count();
-    if rest.get(1 + hashes) != Some(&'"') {
-        return 0;
-    }
-    let end: String = format!("\"{}", "#".repeat(hashes));
-    let body: String = rest[2 + hashes..].iter().collect();
-    let length = body.find(&end).map_or(body.len(), |found| found + end.len());
-    2 + hashes + body[..length].chars().count()
-}
-
-fn string(rest: &[char]) -> usize {
-    let mut at = 1;
-    while at < rest.len() {
-        match rest[at] {
-            '\\' => at += 2,
-            '"' => return at + 1,
-            _ => at += 1,
-        }
-    }
-    rest.len()
-}
-
-fn is_of_word(c: char) -> bool {
-    c.is_alphanumeric() || c == '_'
-}
-
-/// A word or a sign of the code, and its line. `::` is one sign.
-type Token = (String, usize);
-
-fn tokens(code: &str) -> Vec<Token> {
-    let mut tokens = vec![];
-    for (line, text) in code.lines().enumerate() {
-        let mut rest = text.trim_start();
-        while let Some(first) = rest.chars().next() {
-            let length = match first {
-                _ if is_of_word(first) => rest.find(|c| !is_of_word(c)).unwrap_or(rest.len()),
-                ':' if rest.starts_with("::") => 2,
-                _ => first.len_utf8(),
-            };
-            tokens.push((rest[..length].to_owned(), line + 1));
-            rest = rest[length..].trim_start();
-        }
-    }
-    tokens
-}
-
-/// Every path that begins at `at` and goes on as `prefix`: one, or one for each leaf of a group in braces. Also where it ends.
-fn paths(tokens: &[Token], mut at: usize, prefix: &[String], found: &mut Vec<(Vec<String>, usize)>) -> usize {
-    let mut path = prefix.to_vec();
-    let word = |at: usize| tokens.get(at).map_or("", |(word, _)| word.as_str());
-    let line = tokens.get(at).map_or(0, |(_, line)| *line);
-    loop {
-        match word(at) {
-            "{" => {
-                at += 1;
-                while !matches!(word(at), "}" | "") {
-                    at = paths(tokens, at, &path, found);
-                    // `X as Y`, and what else stands between two leaves.
-                    while !matches!(word(at), "," | "}" | "") {
-                        at += 1;
-                    }
-                    at += usize::from(word(at) == ",");
-                }
-                return at + 1;
-            }
-            "self" => {}
-            "super" if !path.is_empty() => drop(path.pop()),
-            word if word.starts_with(is_of_word) => path.push(word.to_owned()),
-            _ => break,
-        }
-        at += 1;
-        if word(at) != "::" {
-            break;
-        }
-        at += 1;
-    }
-    found.push((path, line));
-    at
-}
-
-/// What `file` names of other files.
-fn arrows_of(file: &str, text: &str, modules: &Modules<'_>) -> Vec<Arrow> {
-    let own = module(file);
-    let tokens = tokens(&code_of(text));
-    let children: BTreeSet<&str> =
-        modules.keys().filter_map(|path| path.split_last()).filter(|(_, parent)| *parent == own).map(|(name, _)| *name).collect();
-    let owned = |path: &[&str]| path.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-    let mut found = vec![];
-    // How many modules inside the file are open around each place: `super` means the file itself in the first of them.
-    let mut inner: Vec<usize> = vec![];
-    let mut depth = 0;
-    for (at, (word, _)) in tokens.iter().enumerate() {
-        match word.as_str() {
-            "{" => {
-                depth += 1;
-                if at >= 2 && tokens[at - 2].0 == "mod" {
-                    inner.push(depth);
-                }
-            }
-            "}" => {
-                if inner.last() == Some(&depth) {
-                    inner.pop();
-                }
-                depth -= 1;
-            }
-            _ => {}
-        }
-        let is_first = at == 0 || tokens[at - 1].0 != "::";
-        if !is_first || tokens.get(at + 1).is_none_or(|(next, _)| next != "::") {
-            continue;
-        }
-        let (prefix, from) = match word.as_str() {
-            "crate" => (vec![], at + 2),
-            "doacoes_api" if file == "main.rs" => (vec![], at + 2),
-            "self" => (owned(&own), at + 2),
-            "super" => {
-                let mut path = owned(&own);
-                path.extend(inner.iter().map(|_| "tests".to_owned()));
-                (path, at)
-            }
-            child if children.contains(child) => (owned(&own), at),
-            _ => continue,
-        };
-        paths(&tokens, from, &prefix, &mut found);
-    }
-    let mut arrows: Vec<Arrow> = found
-        .into_iter()
-        .filter_map(|(path, line)| {
-            let to = resolve(&path, modules)?;
-            Some(Arrow { from: file.to_owned(), line, to: to.to_owned(), path: path.join("::") })
-        })
-        .filter(|arrow| arrow.to != arrow.from)
-        .collect();
-    arrows.dedup();
-    arrows
-}
-
-/// The file whose module is the longest beginning of `path`.
-fn resolve<'a>(path: &[String], modules: &Modules<'a>) -> Option<&'a str> {
-    let path: Vec<&str> = path.iter().map(String::as_str).collect();
-    (1..=path.len()).rev().find_map(|length| modules.get(&path[..length]).copied())
-}
-
-fn arrows(sources: &Sources) -> Vec<Arrow> {
-    let modules: Modules<'_> = sources.keys().map(|file| (module(file), file.as_str())).filter(|(path, _)| !path.is_empty()).collect();
-    // lib.rs only lists the modules.
-    sources.iter().filter(|(file, _)| *file != "lib.rs").flat_map(|(file, text)| arrows_of(file, text, &modules)).collect()
+/// What the files take from each other. lib.rs only lists the parts, as a `mod.rs` does with the files of its folder.
+fn arrows(sources: &Sources) -> Vec<Reference> {
+    references(sources).into_iter().filter(|arrow| !arrow.declares && arrow.from != "lib.rs" && arrow.to != "lib.rs").collect()
 }
 
 /// The number of layers below a part's own; `None` for a part that the table does not have.
@@ -288,7 +63,7 @@ fn against_the_layers(sources: &Sources) -> Vec<String> {
     let mut wrong: Vec<String> = unknown
         .map(|file| format!("api/src/{file} is in no layer: add `{}` to LAYERS in {} and to {DOCUMENT}", part(file), file!()))
         .collect();
-    for Arrow { from, line, to, path } in arrows(sources) {
+    for Reference { from, line, to, path, declares: _ } in arrows(sources) {
         let (Some(own), Some(other)) = (height(part(&from)), height(part(&to))) else { continue };
         if part(&from) == part(&to) || own > other {
             continue;
@@ -307,7 +82,7 @@ fn against_the_layers(sources: &Sources) -> Vec<String> {
 
 /// The files that name a crate which their part should not know.
 fn strangers(sources: &Sources) -> Vec<String> {
-    let names = |file: &str, krate: &str| tokens(&code_of(&sources[file])).windows(2).any(|pair| pair[0].0 == krate && pair[1].0 == "::");
+    let names = |file: &str, krate: &str| words(&sources[file]).windows(2).any(|pair| pair[0].text == krate && pair[1].text == "::");
     let mut wrong = vec![];
     for (krate, parts) in CRATES {
         for file in sources.keys().filter(|file| !parts.contains(&part(file)) && names(file, krate)) {
@@ -326,7 +101,7 @@ fn is_front(front: &str, file: &str) -> bool {
 /// The circles among files. A folder's `mod.rs` is its front: that its own files take from it what it defines for all of them is no
 /// circle, since a module and its children are written together.
 fn circles(sources: &Sources) -> Vec<String> {
-    let mut next: BTreeMap<String, BTreeMap<String, Arrow>> = BTreeMap::new();
+    let mut next: BTreeMap<String, BTreeMap<String, Reference>> = BTreeMap::new();
     for arrow in arrows(sources).into_iter().filter(|arrow| !is_front(&arrow.to, &arrow.from)) {
         next.entry(arrow.from.clone()).or_default().entry(arrow.to.clone()).or_insert(arrow);
     }
@@ -366,7 +141,7 @@ fn made_up(files: &[(&str, &str)]) -> Sources {
 
 #[test]
 fn a_file_imports_only_from_layers_below_its_own() {
-    let sources = sources();
+    let sources = api_sources();
     let wrong = against_the_layers(&sources);
     assert!(wrong.is_empty(), "{} imports against the layers:\n{}", wrong.len(), wrong.join("\n"));
     for name in LAYERS.iter().flat_map(|layer| layer.iter()) {
@@ -375,7 +150,8 @@ fn a_file_imports_only_from_layers_below_its_own() {
     // Imports that are there for certain, of each form, so that the reader of imports is known to see them.
     let seen: BTreeSet<(String, String)> = arrows(&sources).into_iter().map(|arrow| (arrow.from, arrow.to)).collect();
     for (from, to) in [
-        ("main.rs", "app.rs"),
+        ("main.rs", "commands/serve.rs"),
+        ("commands/serve.rs", "app.rs"),
         ("app.rs", "http/mod.rs"),
         ("http/campaigns/donate.rs", "service/donations.rs"),
         ("service/donations.rs", "store/donations.rs"),
@@ -389,7 +165,7 @@ fn a_file_imports_only_from_layers_below_its_own() {
 
 #[test]
 fn no_files_import_each_other_in_a_circle() {
-    let circles = circles(&sources());
+    let circles = circles(&api_sources());
     assert!(circles.is_empty(), "{}", circles.join("\n"));
 }
 
@@ -397,7 +173,7 @@ fn no_files_import_each_other_in_a_circle() {
 fn a_crate_of_some_parts_is_known_to_no_other() {
     let strange = made_up(&[("cache/entry.rs", "use axum::http::HeaderValue;"), ("http/mod.rs", "use axum::Router;")]);
     assert_eq!(strangers(&strange), ["api/src/cache/entry.rs names the crate axum, which is for app, http, server only"]);
-    assert_eq!(strangers(&sources()), [""; 0]);
+    assert_eq!(strangers(&api_sources()), [""; 0]);
     for (krate, parts) in CRATES {
         let known = made_up(&[("attic.rs", &format!("{krate}::f();"))]);
         assert_eq!(strangers(&known).len(), 1, "{parts:?}");
@@ -405,8 +181,16 @@ fn a_crate_of_some_parts_is_known_to_no_other() {
 }
 
 #[test]
+fn no_two_types_have_one_name() {
+    let mut types = types(&api_sources());
+    assert!(types.len() > 200, "few types were found: {types:?}");
+    types.retain(|_, files| files.len() > 1);
+    assert_eq!(types, BTreeMap::new(), "a person who reads a name must not have to ask which type it is");
+}
+
+#[test]
 fn the_document_shows_the_same_layers() {
-    let text = std::fs::read_to_string(src().join("../..").join(DOCUMENT)).unwrap();
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(DOCUMENT)).unwrap();
     let section = text.split_once(PICTURE.0).unwrap_or_else(|| panic!("{DOCUMENT} has no section {}", PICTURE.0)).1;
     let section = section.split("\n## ").next().unwrap_or(section);
     let block = section.split_once(PICTURE.1).unwrap_or_else(|| panic!("the section has no picture")).1;

@@ -22,7 +22,7 @@ struct Admin {
     metrics: Arc<Metrics>,
 }
 
-/// Serves until `stop` resolves.
+/// Serves probes and metrics until `stop` resolves.
 pub async fn serve(
     listener: TcpListener,
     watched: WatchState,
@@ -32,7 +32,7 @@ pub async fn serve(
     axum::serve(listener, routes(watched, metrics)).with_graceful_shutdown(stop).await
 }
 
-/// The routes.
+/// The routes of probes and metrics.
 pub fn routes(watched: WatchState, metrics: Arc<Metrics>) -> Router {
     Router::new()
         .route("/livez", get(async || "ok\n"))

@@ -42,9 +42,9 @@ type GuardedPlatform = DeserializeGuard<DonationPlatform>;
 /// The part of the cluster in which the operator keeps platforms.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Scope {
-    /// In all namespaces.
+    /// All namespaces.
     Cluster,
-    /// In one.
+    /// One namespace.
     Namespace(String),
 }
 

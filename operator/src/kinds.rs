@@ -31,12 +31,12 @@ pub fn watched() -> Vec<ApiResource> {
     kinds
 }
 
-/// Secrets.
+/// The kind of Secrets.
 pub fn secret() -> ApiResource {
     ApiResource::erase::<Secret>(&())
 }
 
-/// Claims for volumes. The `StatefulSet` controller makes them.
+/// The kind of claims for volumes, which the `StatefulSet` controller makes.
 pub fn claim() -> ApiResource {
     ApiResource::erase::<PersistentVolumeClaim>(&())
 }

@@ -43,7 +43,7 @@ pub struct Metrics {
     platforms: IntGaugeVec,
 }
 
-/// Upper bounds, in seconds.
+/// Upper bounds of the histogram's buckets, in seconds.
 const DURATION_BUCKETS_SECONDS: [f64; 10] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 fn registered<M: Collector + Clone + 'static>(registry: &Registry, made: Result<M, prometheus::Error>) -> Result<M, prometheus::Error> {
@@ -53,7 +53,7 @@ fn registered<M: Collector + Clone + 'static>(registry: &Registry, made: Result<
 }
 
 impl Metrics {
-    /// Registers everything.
+    /// Registers all families of metrics.
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         registry.register(Box::new(ProcessCollector::for_self()))?;
@@ -92,13 +92,13 @@ impl Metrics {
         Ok(metrics)
     }
 
-    /// One reconcile ended.
+    /// Counts a reconcile that ended.
     pub fn count_reconcile(&self, result: ReconcileResult, took: Duration) {
         self.reconciles.with_label_values(&[result.as_str()]).inc();
         self.durations.observe(took.as_secs_f64());
     }
 
-    /// One reconcile failed.
+    /// Counts a reconcile that failed.
     pub fn count_error(&self, class: ErrorClass) {
         self.errors.with_label_values(&[class.as_str()]).inc();
     }
@@ -108,7 +108,7 @@ impl Metrics {
         self.errors.with_label_values(&[class.as_str()]).get()
     }
 
-    /// One request that changes something was sent.
+    /// Counts a request that changes something.
     pub fn count_write(&self, verb: Verb, kind: &str) {
         self.writes.with_label_values(&[verb.as_str(), kind]).inc();
     }

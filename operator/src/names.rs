@@ -32,15 +32,15 @@ pub const VOLUME_ANNOTATION: &str = "doacoes.dev/volume";
 /// On the migration's Job: message of the attempt before, if that failed.
 pub const LAST_FAILURE_ANNOTATION: &str = "doacoes.dev/last-failure";
 
-/// Label: the application.
+/// Label with the name of the application.
 pub const NAME_LABEL: &str = "app.kubernetes.io/name";
-/// Label: the `DonationPlatform`.
+/// Label with the name of the `DonationPlatform`.
 pub const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";
-/// Label: the part of it.
+/// Label with the part of the platform.
 pub const COMPONENT_LABEL: &str = "app.kubernetes.io/component";
-/// Label: what the part belongs to.
+/// Label with what the part belongs to.
 pub const PART_OF_LABEL: &str = "app.kubernetes.io/part-of";
-/// Label: who keeps the object.
+/// Label with the name of who keeps the object.
 pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 
 /// Value of [`NAME_LABEL`] and [`PART_OF_LABEL`].

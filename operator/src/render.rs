@@ -10,10 +10,10 @@ use crate::resolve::resolve;
 /// A file that cannot be rendered.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
-    /// It is no YAML or JSON of one `DonationPlatform`.
+    /// The file is no YAML or JSON of one `DonationPlatform`.
     #[error("the file is not one DonationPlatform")]
     Unreadable(#[from] Box<serde_saphyr::Error>),
-    /// Its kind is another.
+    /// The file holds an object of another kind.
     #[error("the file holds a {found}, not a DonationPlatform")]
     Kind {
         /// Kind of the object that the file holds.

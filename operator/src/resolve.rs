@@ -13,7 +13,7 @@ use crate::crd::{
 use crate::images;
 use crate::quantity::{billionths, whole};
 
-/// One platform, complete.
+/// One platform, with everything that its resource leaves open decided.
 #[derive(Clone, Debug)]
 pub struct Platform {
     /// Name of the resource.

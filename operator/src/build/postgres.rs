@@ -21,7 +21,7 @@ use crate::quantity::whole;
 use crate::resolve::Platform;
 
 const PART: Part = Part::Postgres;
-/// The official image's.
+/// User of the official image.
 const USER_ID: i64 = 999;
 /// Port of the server.
 pub(super) const PORT: i32 = 5432;

@@ -14,7 +14,7 @@ use super::template::fill;
 use crate::resolve::Platform;
 
 const PART: Part = Part::Redis;
-/// The official image's.
+/// User of the official image.
 const USER_ID: i64 = 999;
 /// Port of the server.
 pub(super) const PORT: i32 = 6379;

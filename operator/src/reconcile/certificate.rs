@@ -25,7 +25,7 @@ const CERTIFICATE_VALIDITY: SignedDuration = SignedDuration::from_hours(90 * 24)
 /// Time between the renewal of a certificate and its end.
 const RENEWAL_MARGIN: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// Time by which a certificate begins before it is signed, because clocks differ.
-const BACKDATING: SignedDuration = SignedDuration::from_hours(24);
+const BACKDATING_MARGIN: SignedDuration = SignedDuration::from_hours(24);
 
 /// Signs a certificate for the host, unless the platform has one that is valid for it and not due for renewal.
 pub async fn apply(pass: &mut Pass<'_>) -> Result<Applied, Error> {
@@ -102,7 +102,7 @@ fn signed(child: &Child, host: &str, now: Timestamp) -> Result<DynamicObject, Bo
         let date = time.to_zoned(TimeZone::UTC).date();
         Ok(date_time_ymd(date.year().into(), u8::try_from(date.month())?, u8::try_from(date.day())?))
     };
-    params.not_before = day(now.checked_sub(BACKDATING)?)?;
+    params.not_before = day(now.checked_sub(BACKDATING_MARGIN)?)?;
     params.not_after = day(now.checked_add(CERTIFICATE_VALIDITY)?)?;
     let certificate = params.self_signed(&key)?;
     let data = json!({"tls.crt": ByteString(certificate.pem().into_bytes()), "tls.key": ByteString(key.serialize_pem().into_bytes())});

@@ -116,8 +116,9 @@ impl Comparison {
     }
 }
 
-/// Lists of a container that others may add where the operator rendered none; below, those of a pod's spec.
+/// Lists of a container that others may add where the operator rendered none.
 const LISTS_OF_CONTAINERS: [&str; 7] = ["args", "command", "env", "envFrom", "ports", "volumeDevices", "volumeMounts"];
+/// Lists of a pod's spec that others may add where the operator rendered none.
 const LISTS_OF_PODS: [&str; 6] =
     ["hostAliases", "imagePullSecrets", "initContainers", "tolerations", "topologySpreadConstraints", "volumes"];
 

@@ -9,13 +9,13 @@ use crate::names;
 /// Whom an object belongs to, as one platform sees it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Ownership {
-    /// This platform's.
+    /// The object belongs to this platform.
     Ours,
-    /// This platform's, and it is being removed.
+    /// The object belongs to this platform and is being removed.
     Terminating,
-    /// A deleted platform's of the same name; the garbage collector is about to remove it.
+    /// The object belongs to a deleted platform of the same name; the garbage collector is about to remove it.
     Predecessor,
-    /// Neither this platform's nor a predecessor's; it is left alone.
+    /// The object belongs neither to this platform nor to a predecessor; it is left alone.
     Foreign,
 }
 

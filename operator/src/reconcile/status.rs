@@ -19,7 +19,7 @@ use crate::resolve::Platform;
 
 /// Time in which an autoscaler may measure nothing before the status says so.
 const METRICS_GRACE_PERIOD: SignedDuration = SignedDuration::from_mins(2);
-/// Longest message of a condition.
+/// Longest message of a condition, in characters.
 const CONDITION_MESSAGE_MAX_CHARS: usize = 1024;
 
 /// A condition before it is compared with the one that was there.

@@ -112,7 +112,7 @@ fn everything_a_user_writes_is_bounded() {
             Some("array") => !has("maxItems"),
             Some("object") => has("additionalProperties") && !has("maxProperties"),
             Some("boolean") => false,
-            // Text, and what may be a number or text.
+            // This is text, or what may be a number or text.
             _ => !(has("enum") || has("maxLength")),
         }
     });
@@ -135,7 +135,7 @@ fn every_rule_has_a_message_of_one_line_that_names_its_field() {
     for Rule { path, cel, message } in rules() {
         assert!(!message.contains('\n'), "{cel}: {message}");
         let name = plain(message.split([' ', ':']).next().unwrap());
-        // The rule's own field or one inside it, under its last names.
+        // It is the rule's own field or one inside it, under its last names.
         let own = plain(&path);
         let named = fields.iter().any(|field| field.starts_with(&own) && (*field == name || field.ends_with(&format!(".{name}"))));
         assert!(named, "{path}: {message}");
@@ -191,7 +191,7 @@ fn is_always_there(fields: &BTreeMap<String, Value>, path: &str) -> bool {
     required.is_some_and(|names| names.contains(&json!(name))) || fields.get(path).is_some_and(|field| field.get("default").is_some())
 }
 
-/// Else it fails with "no such key" on a resource that leaves the field out.
+/// Any other rule fails with "no such key" on a resource that leaves the field out.
 #[test]
 fn a_rule_reads_what_is_always_there_or_asks_first() {
     let fields = by_path();
@@ -208,7 +208,7 @@ fn a_rule_reads_what_is_always_there_or_asks_first() {
     }
 }
 
-/// Else a default inside a parent that is left out would not be stored. Where a rule asks whether the parent is there, leaving it
+/// Otherwise a default inside a parent that is left out would not be stored. Where a rule asks whether the parent is there, leaving it
 /// out has a meaning: members of a union, and what is switched on by writing it.
 #[test]
 fn a_parent_of_defaults_is_always_there_unless_a_rule_asks_for_it() {
@@ -229,7 +229,7 @@ fn a_parent_of_defaults_is_always_there_unless_a_rule_asks_for_it() {
     assert_eq!(missing, Vec::<String>::new());
 }
 
-/// Else each resource would have two of them.
+/// With one, each resource would have two members.
 #[test]
 fn members_of_a_union_have_no_default() {
     let fields = by_path();

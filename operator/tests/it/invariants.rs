@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::cases::cases;
 use super::pods::pod_template;
 
-/// The longest name that a platform can have.
-const LONGEST: usize = 40;
+/// Longest name that a platform can have, in characters.
+const NAME_MAX_CHARS: usize = 40;
 
 /// The objects of one resource.
 struct Platform {
@@ -24,7 +24,7 @@ fn platforms() -> Vec<Platform> {
     let mut found = Vec::new();
     for case in cases() {
         let mut resource: Value = serde_yaml::from_str(&case.text).unwrap();
-        for name in [text(&resource, "/metadata/name"), "e".repeat(LONGEST)] {
+        for name in [text(&resource, "/metadata/name"), "e".repeat(NAME_MAX_CHARS)] {
             *resource.pointer_mut("/metadata/name").unwrap() = json!(name);
             let objects = render(&resource.to_string()).unwrap();
             assert!(objects.len() > 10, "{}", case.name);
@@ -102,7 +102,7 @@ impl Platform {
         found
     }
 
-    /// Pods of a workload at the least.
+    /// The smallest number of pods of a workload.
     fn pods(&self, workload: &Workload<'_>) -> i64 {
         let autoscaler = self.of_kind("HorizontalPodAutoscaler").find(|scaler| {
             text(scaler, "/spec/scaleTargetRef/name") == name(workload.object)
@@ -112,7 +112,7 @@ impl Platform {
             Some(scaler) => scaler.pointer("/spec/minReplicas"),
             None => workload.object.pointer("/spec/replicas"),
         };
-        // A Job has one.
+        // A Job has one pod.
         number.and_then(Value::as_i64).unwrap_or(1)
     }
 
@@ -262,7 +262,7 @@ fn every_workload_of_several_pods_lets_some_go_and_keeps_half_and_no_other_has_a
     }
 }
 
-/// Secrets that the resource names. Others keep them.
+/// Secrets that the resource names, which others keep.
 fn named_secrets(resource: &Value) -> BTreeSet<String> {
     ["/spec/ingress/tls/secretName", "/spec/mail/secretName"]
         .into_iter()
@@ -317,7 +317,7 @@ fn everything_that_is_mounted_is_there() {
         for object in &platform.objects {
             let unused = match kind(object).as_str() {
                 "ConfigMap" => !used.contains(&("ConfigMap", name(object))),
-                // That of an Ingress is read by its controller.
+                // The controller of an Ingress reads its Secret.
                 "Secret" => {
                     !used.contains(&("Secret", name(object)))
                         && !platform

@@ -1,10 +1,13 @@
-//! Which file of `operator/src` may import which: layers from the lowest to the highest, and the pairs that are allowed. The table in
-//! docs/ARCHITECTURE.md is made from this list.
+//! Which file of `operator/src` may import which: layers from the lowest to the highest, and the pairs that are allowed. The
+//! table in docs/ARCHITECTURE.md is made from this list.
+
+#[path = "../../../hack/rust/sources.rs"]
+mod sources;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::Path;
 
+use self::sources::{Sources, references, types};
 use super::manifest::repository_file;
 
 /// A group of files.
@@ -123,196 +126,25 @@ const LAYERS: &[Layer] = &[
     },
 ];
 
-/// Files and their text, by path under `operator/src` without `.rs`.
-type Sources = BTreeMap<String, String>;
-
-fn sources() -> Sources {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut found = Sources::new();
-    let mut folders = vec![root.clone()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let name = path.strip_prefix(&root).unwrap().with_extension("").display().to_string();
-                found.insert(name, fs::read_to_string(&path).unwrap());
-            }
-        }
-    }
-    found
+fn operator_sources() -> Sources {
+    sources::sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
 }
 
 /// The layer of a file: the one that names it, else the one that has its folder.
 fn layer_of(file: &str) -> Option<&'static Layer> {
+    let file = file.strip_suffix(".rs").unwrap_or(file);
     let folder = file.split_once('/').map(|(folder, _)| format!("{folder}/*"));
     let names = |wanted: &str| LAYERS.iter().find(|layer| layer.files.contains(&wanted));
     names(file).or_else(|| names(&folder?))
 }
 
-/// The words of a source: names, and every other sign alone, except `::`. No comments, no text in quotation marks.
-fn words(text: &str) -> Vec<String> {
-    let signs: Vec<char> = text.chars().collect();
-    let at = |index: usize| signs.get(index).copied().unwrap_or(' ');
-    let is_name = |sign: char| sign.is_alphanumeric() || sign == '_';
-    let (mut words, mut index) = (Vec::new(), 0);
-    while index < signs.len() {
-        match (at(index), at(index + 1)) {
-            ('/', '/') => {
-                while index < signs.len() && at(index) != '\n' {
-                    index += 1;
-                }
-            }
-            ('/', '*') => {
-                index += 2;
-                while index < signs.len() && (at(index), at(index + 1)) != ('*', '/') {
-                    index += 1;
-                }
-                index += 2;
-            }
-            ('r', '"' | '#') if index == 0 || !is_name(at(index - 1)) => {
-                let hashes = (index + 1..signs.len()).take_while(|&place| at(place) == '#').count();
-                index += 1 + hashes;
-                if at(index) != '"' {
-                    continue;
-                }
-                index += 1;
-                while index < signs.len() && !(at(index) == '"' && (1..=hashes).all(|offset| at(index + offset) == '#')) {
-                    index += 1;
-                }
-                index += 1 + hashes;
-            }
-            ('"', _) => {
-                index += 1;
-                while index < signs.len() && at(index) != '"' {
-                    index += if at(index) == '\\' { 2 } else { 1 };
-                }
-                index += 1;
-            }
-            // A character, not a lifetime.
-            ('\'', '\\') => {
-                index += 3;
-                while index < signs.len() && at(index) != '\'' {
-                    index += 1;
-                }
-                index += 1;
-            }
-            ('\'', _) if at(index + 2) == '\'' => index += 3,
-            (':', ':') => {
-                words.push("::".to_owned());
-                index += 2;
-            }
-            (sign, _) if is_name(sign) => {
-                let length = (index..signs.len()).take_while(|&place| is_name(at(place))).count();
-                words.push(signs.iter().skip(index).take(length).collect());
-                index += length;
-            }
-            (sign, _) if sign.is_whitespace() => index += 1,
-            (sign, _) => {
-                words.push(sign.to_string());
-                index += 1;
-            }
-        }
+/// The files that each file imports. A `mod.rs` imports the files that it declares.
+fn imports(sources: &Sources) -> BTreeMap<String, BTreeSet<String>> {
+    let mut imports: BTreeMap<String, BTreeSet<String>> = sources.keys().map(|file| (file.clone(), BTreeSet::new())).collect();
+    for reference in references(sources) {
+        imports.entry(reference.from).or_default().insert(reference.to);
     }
-    words
-}
-
-/// Every path of a source that begins at the crate or at a module near it, and every `mod name;`, from the crate's root.
-fn paths(file: &str, text: &str) -> Vec<Vec<String>> {
-    let words = words(text);
-    let word = |index: usize| words.get(index).map_or("", String::as_str);
-    let own = module_of(file);
-    // Modules inside the file, each with the depth of its brace.
-    let (mut modules, mut depth): (Vec<(String, usize)>, usize) = (Vec::new(), 0);
-    let (mut found, mut index) = (Vec::new(), 0);
-    while index < words.len() {
-        let here = || own.iter().cloned().chain(modules.iter().map(|(name, _)| name.clone())).collect::<Vec<String>>();
-        match word(index) {
-            "{" => depth += 1,
-            "}" => {
-                modules.retain(|(_, brace)| *brace < depth);
-                depth = depth.saturating_sub(1);
-            }
-            "mod" if word(index + 2) == "{" => {
-                modules.push((word(index + 1).to_owned(), depth + 1));
-                depth += 1;
-                index += 2;
-            }
-            "mod" if word(index + 2) == ";" => found.push([here(), vec![word(index + 1).to_owned()]].concat()),
-            start @ ("crate" | "super" | "self" | "doacoes_operator")
-                if word(index + 1) == "::" && (index == 0 || word(index - 1) != "::") =>
-            {
-                let mut base = if matches!(start, "crate" | "doacoes_operator") { Vec::new() } else { here() };
-                if start == "super" {
-                    base.pop();
-                }
-                index = tree(&words, index + 2, base, &mut found);
-                continue;
-            }
-            _ => {}
-        }
-        index += 1;
-    }
-    found
-}
-
-/// Reads what follows `base::`, also in braces, and returns where it ends.
-fn tree(words: &[String], start: usize, mut base: Vec<String>, found: &mut Vec<Vec<String>>) -> usize {
-    let word = |index: usize| words.get(index).map_or("", String::as_str);
-    let mut index = start;
-    loop {
-        match word(index) {
-            "super" => drop(base.pop()),
-            "self" => {}
-            "{" => {
-                index += 1;
-                while index < words.len() && word(index) != "}" {
-                    index = if word(index) == "," { index + 1 } else { tree(words, index, base.clone(), found) };
-                }
-                return index + 1;
-            }
-            name if name.starts_with(|sign: char| sign.is_alphabetic() || sign == '_') => base.push(name.to_owned()),
-            _ => {
-                index += usize::from(word(index) == "*");
-                found.push(base);
-                return index;
-            }
-        }
-        index += 1;
-        if word(index) != "::" {
-            if word(index) == "as" {
-                index += 2;
-            }
-            found.push(base);
-            return index;
-        }
-        index += 1;
-    }
-}
-
-fn module_of(file: &str) -> Vec<String> {
-    let file = file.strip_suffix("/mod").unwrap_or(if matches!(file, "lib" | "main") { "" } else { file });
-    file.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect()
-}
-
-/// The file that holds what `path` names.
-fn file_of(sources: &Sources, path: &[String]) -> String {
-    let files = (1..=path.len()).rev().filter_map(|count| path.get(..count)).flat_map(|part| {
-        let name = part.join("/");
-        [format!("{name}/mod"), name]
-    });
-    files.into_iter().find(|file| sources.contains_key(file)).unwrap_or_else(|| "lib".to_owned())
-}
-
-/// The files that each file imports.
-fn imports(sources: &Sources) -> BTreeMap<&str, BTreeSet<String>> {
-    let of = |(file, text): (&String, &String)| {
-        let mut imported: BTreeSet<String> = paths(file, text).iter().map(|path| file_of(sources, path)).collect();
-        imported.remove(file);
-        imported
-    };
-    sources.iter().map(|source| (source.0.as_str(), of(source))).collect()
+    imports
 }
 
 /// What is wrong, a line each.
@@ -321,7 +153,7 @@ fn faults(sources: &Sources) -> Vec<String> {
     let mut faults = Vec::new();
     for (file, imported) in &imports {
         let Some(layer) = layer_of(file) else {
-            faults.push(format!("operator/src/{file}.rs is in no layer: name it in LAYERS of operator/tests/it/layers.rs"));
+            faults.push(format!("operator/src/{file} is in no layer: name it in LAYERS of operator/tests/it/layers.rs"));
             continue;
         };
         for other in imported {
@@ -333,7 +165,7 @@ fn faults(sources: &Sources) -> Vec<String> {
                     .map(|layer| format!("{} ({})", layer.name, layer.files.join(", ")))
                     .collect();
                 faults.push(format!(
-                    "operator/src/{file}.rs, of layer {}, imports {other}.rs, of layer {}, which it may not: a line that needs {other}.rs belongs in {}; \
+                    "operator/src/{file}, of layer {}, imports {other}, of layer {}, which it may not: a line that needs {other} belongs in {}; \
                      layer {} holds what {}",
                     layer.name,
                     target.name,
@@ -349,8 +181,8 @@ fn faults(sources: &Sources) -> Vec<String> {
 }
 
 /// Files that import each other in a circle, if any do.
-fn circle(imports: &BTreeMap<&str, BTreeSet<String>>) -> Option<Vec<String>> {
-    fn visit(file: &str, imports: &BTreeMap<&str, BTreeSet<String>>, way: &mut Vec<String>, done: &mut BTreeSet<String>) -> bool {
+fn circle(imports: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
+    fn visit(file: &str, imports: &BTreeMap<String, BTreeSet<String>>, way: &mut Vec<String>, done: &mut BTreeSet<String>) -> bool {
         if way.iter().any(|other| other == file) {
             way.push(file.to_owned());
             return true;
@@ -377,26 +209,26 @@ fn circle(imports: &BTreeMap<&str, BTreeSet<String>>) -> Option<Vec<String>> {
 
 #[test]
 fn every_file_imports_only_what_its_layer_may() {
-    let found = faults(&sources());
+    let found = faults(&operator_sources());
     assert!(found.is_empty(), "\n{}\n", found.join("\n"));
 }
 
 #[test]
 fn layers_import_only_lower_ones_and_every_permission_is_used() {
-    let sources = sources();
+    let sources = operator_sources();
     let imports = imports(&sources);
     assert!(imports.values().map(BTreeSet::len).sum::<usize>() > 200, "few imports were found: {imports:?}");
     let mut unused = Vec::new();
     for (index, layer) in LAYERS.iter().enumerate() {
-        let files: Vec<&&str> = imports.keys().filter(|file| layer_of(file).is_some_and(|other| other.name == layer.name)).collect();
+        let files: Vec<&String> = imports.keys().filter(|file| layer_of(file).is_some_and(|other| other.name == layer.name)).collect();
         for name in layer.files.iter().filter(|name| !name.ends_with("/*")) {
-            assert!(sources.contains_key(*name), "layer {} names {name}.rs, which does not exist", layer.name);
+            assert!(sources.contains_key(&format!("{name}.rs")), "layer {} names {name}.rs, which does not exist", layer.name);
         }
         assert!(!files.is_empty(), "layer {} has no file", layer.name);
         for name in layer.imports {
             let place = LAYERS.iter().position(|other| other.name == *name);
             assert!(place.is_some_and(|place| place < index), "{} may import {name}, which is not below it", layer.name);
-            let mut imported = files.iter().filter_map(|file| imports.get(**file)).flatten();
+            let mut imported = files.iter().filter_map(|file| imports.get(*file)).flatten();
             if !imported.any(|file| layer_of(file).is_some_and(|other| other.name == *name)) {
                 unused.push(format!("{} may import {name} and does not", layer.name));
             }
@@ -424,8 +256,8 @@ fn a_wrong_import_is_found_however_it_is_written() {
         ("reconcile/observe", "use super::{reason::Reason, report};", "reconcile/report"),
         ("client", "use doacoes_operator::controller::Scope;", "controller"),
     ] {
-        let mut sources = sources();
-        sources.entry(file.to_owned()).and_modify(|text| *text = format!("{text}\n{line}\n"));
+        let mut sources = operator_sources();
+        sources.entry(format!("{file}.rs")).and_modify(|text| *text = format!("{text}\n{line}\n"));
         let found = faults(&sources);
         let wrong = format!("operator/src/{file}.rs, of layer {}, imports {imported}.rs", layer_of(file).unwrap().name);
         assert!(found.iter().any(|fault| fault.starts_with(&wrong) && fault.contains("belongs in")), "{line}: {found:?}");
@@ -434,13 +266,13 @@ fn a_wrong_import_is_found_however_it_is_written() {
 
 #[test]
 fn a_circle_in_one_layer_and_a_file_without_a_layer_are_found() {
-    let mut sources = sources();
-    sources.entry("quantity".to_owned()).and_modify(|text| text.push_str("use crate::names::MANAGED_BY;\n"));
-    sources.entry("names".to_owned()).and_modify(|text| text.push_str("use super::quantity::whole;\n"));
+    let mut sources = operator_sources();
+    sources.entry("quantity.rs".to_owned()).and_modify(|text| text.push_str("use crate::names::MANAGED_BY;\n"));
+    sources.entry("names.rs".to_owned()).and_modify(|text| text.push_str("use super::quantity::whole;\n"));
     let found = faults(&sources);
-    assert_eq!(found, ["the files import each other in a circle: names → quantity → names"]);
-    sources.remove("names");
-    sources.insert("newcomer".to_owned(), String::new());
+    assert_eq!(found, ["the files import each other in a circle: names.rs → quantity.rs → names.rs"]);
+    sources.remove("names.rs");
+    sources.insert("newcomer.rs".to_owned(), String::new());
     assert!(faults(&sources).iter().any(|fault| fault.starts_with("operator/src/newcomer.rs is in no layer")));
 }
 
@@ -456,27 +288,18 @@ fn what_is_no_import_is_no_fault() {
         "pub(crate) struct Client;",
         "mod tests { use super::*; }",
     ] {
-        let mut sources = sources();
-        sources.entry("error".to_owned()).and_modify(|source| *source = format!("{source}\n{text}\n"));
+        let mut sources = operator_sources();
+        sources.entry("error.rs".to_owned()).and_modify(|source| *source = format!("{source}\n{text}\n"));
         assert_eq!(faults(&sources), Vec::<String>::new(), "{text}");
     }
 }
 
 #[test]
 fn no_two_types_have_one_name() {
-    let mut files: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (file, text) in sources() {
-        let words = words(&text);
-        for pair in words.windows(2) {
-            let [keyword, name] = pair else { continue };
-            if matches!(keyword.as_str(), "struct" | "enum" | "trait" | "type") && name.starts_with(char::is_uppercase) {
-                files.entry(name.clone()).or_default().push(file.clone());
-            }
-        }
-    }
-    assert!(files.len() > 80, "few types were found: {files:?}");
-    files.retain(|_, files| files.len() > 1);
-    assert_eq!(files, BTreeMap::new());
+    let mut types = types(&operator_sources());
+    assert!(types.len() > 80, "few types were found: {types:?}");
+    types.retain(|_, files| files.len() > 1);
+    assert_eq!(types, BTreeMap::new());
 }
 
 #[test]

@@ -10,7 +10,9 @@ use super::pods::pod_template;
 /// Somebody who connects or is connected to: a part of the site by its name, or somebody outside it.
 type Labels = BTreeMap<String, Value>;
 
+/// Somebody in no pod of the cluster.
 const OUTSIDE: &str = "outside";
+/// The API of another site in the namespace.
 const NEIGHBOUR: &str = "neighbour";
 
 fn labels(value: Option<&Value>) -> Labels {
@@ -27,7 +29,8 @@ struct Direction {
 const EGRESS: Direction = Direction { type_: "Egress", rules: "egress", peers: "to" };
 const INGRESS: Direction = Direction { type_: "Ingress", rules: "ingress", peers: "from" };
 
-/// The policies of a site, and the labels of the pods of each of its parts, of a neighbouring site's API, and of the world outside.
+/// The policies of a site, and the labels of the pods of each of its parts, of a neighbouring site's API and of the world
+/// outside.
 struct Network {
     policies: Vec<Value>,
     pods: BTreeMap<String, Labels>,
@@ -171,7 +174,7 @@ fn mail_and_other_controllers_change_what_is_allowed() {
     assert!(everything.contains("outside > postgres TCP 5432"));
 }
 
-/// Else the evaluation above would prove nothing.
+/// Without this the evaluation above would prove nothing.
 #[test]
 fn one_wrong_policy_is_found() {
     for (part, pointer, wrong) in [

@@ -13,7 +13,7 @@ use kube::{Resource as _, ResourceExt as _};
 use serde_json::{Value, json};
 
 use self::cases::{Case, cases, files};
-use crate::server::{Result, World, world};
+use crate::harness::{Result, World, world};
 
 /// A namespace that refuses pods which are not restricted, and warns of workloads whose pods would be refused.
 async fn restricted(name: &str) -> Result<World> {
@@ -115,7 +115,7 @@ async fn every_rendered_pod_enters_a_restricted_namespace() -> Result {
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
     assert!(seen > 50, "{seen}");
-    // The namespace does refuse others.
+    // The namespace does refuse a pod that is not restricted.
     let open = json!({"metadata": {"name": "open"}, "spec": {"containers": [{"name": "open", "image": "open:1"}]}});
     let refused = pods.create(&dry_run, &serde_json::from_value(open)?).await;
     assert!(matches!(refused, Err(kube::Error::Api(status)) if status.is_forbidden()));

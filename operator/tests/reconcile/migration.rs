@@ -1,28 +1,26 @@
-//! A migration that completed stays completed when its Job goes away, and the version that served last is kept whatever becomes of
-//! the next one's Job.
+//! When the schema is migrated, and when a migration that completed does not run again although its Job went away.
 
-use doacoes_operator::error::ErrorClass;
 use doacoes_operator::reconcile::Outcome;
+use futures_util::future::try_join_all;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::Event;
 use kube::ResourceExt as _;
-use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
-use crate::server::{Result, World, world};
-use crate::{API, DATABASE, claim, finish, migrate, none_of, ready};
-
-const EDGE: &str = "esperanca-edge";
-const NO_JOBS: &str = "count/jobs.batch";
+use crate::harness::names::{API, DATABASE, EDGE, MIGRATED};
+use crate::harness::{Result, World, ready, world};
 
 /// A ready platform whose database has a volume, and the name of its migration's Job.
 async fn migrated(namespace: &str) -> Result<(World, String)> {
     let world = world(namespace).await?;
     world.create(json!({})).await?;
     world.settle().await?;
-    claim(&world, None).await?;
+    world.claim_volume(None).await?;
     world.run_all_pods().await?;
     world.settle().await?;
-    let job = migrate(&world).await?;
-    finish(&world, &job, "Complete", r#"{"schema": "20261101", "applied": 3}"#).await?;
+    let job = world.migration_job().await?;
+    world.finish_job(&job, "Complete", MIGRATED).await?;
     world.settle().await?;
     world.run_all_pods().await?;
     assert_eq!(world.settle().await?, Outcome::Settled);
@@ -42,12 +40,13 @@ async fn remove(world: &World, kind: &str, name: &str) -> Result {
     Ok(())
 }
 
-/// The same with the finalizer that nobody takes away here.
+/// Puts another volume in the place of the database's.
 async fn replace_volume(world: &World) -> Result {
     let name = format!("data-{DATABASE}-0");
     world.api("PersistentVolumeClaim")?.delete(&name, &DeleteParams::default()).await?;
+    // No controller takes the finalizer away here.
     let _ = world.merge("PersistentVolumeClaim", &name, json!({"metadata": {"finalizers": null}})).await;
-    claim(world, None).await
+    world.claim_volume(None).await
 }
 
 async fn template(world: &World, name: &str) -> Result<Option<Value>> {
@@ -58,7 +57,7 @@ async fn template(world: &World, name: &str) -> Result<Option<Value>> {
 async fn a_migration_that_completed_does_not_run_again_when_its_job_goes_away() -> Result {
     let (world, job) = migrated("job-gone").await?;
     let (writes, message) = (world.writes(), world.condition("SchemaReady").await?);
-    // As the controller does for a time to live: the Job waits for its pods, then it goes.
+    // A Job whose time to live is over waits for its pods before it goes.
     world.merge("Job", &job, json!({"metadata": {"finalizers": ["example.org/held"]}})).await?;
     world.api("Job")?.delete(&job, &DeleteParams::background()).await?;
     assert_eq!(world.settle().await?, Outcome::Settled);
@@ -70,7 +69,7 @@ async fn a_migration_that_completed_does_not_run_again_when_its_job_goes_away() 
     assert_eq!(world.names("Job").await?, Vec::<String>::new());
     assert_eq!((world.writes(), world.condition("SchemaReady").await?), (writes, message), "nothing is written");
 
-    none_of(&world, NO_JOBS).await?;
+    world.forbid("count/jobs.batch").await?;
     let before = template(&world, API).await?;
     remove(&world, "Deployment", API).await?;
     remove(&world, "Deployment", EDGE).await?;
@@ -79,7 +78,7 @@ async fn a_migration_that_completed_does_not_run_again_when_its_job_goes_away() 
     world.run_all_pods().await?;
     assert_eq!(world.settle().await?, Outcome::Settled);
     assert_eq!(world.condition("Ready").await?.0, "True/Available");
-    // Where the pods run is no other migration.
+    // Another place for the pods asks for no other migration.
     world.change(json!({"api": {"nodeSelector": {"pool": "b"}}})).await?;
     world.settle().await?;
     assert_ne!(template(&world, API).await?, before);
@@ -93,11 +92,11 @@ async fn a_job_that_is_removed_as_soon_as_it_completed_counts() -> Result {
     let world = world("job-short").await?;
     world.create(json!({})).await?;
     world.settle().await?;
-    claim(&world, None).await?;
+    world.claim_volume(None).await?;
     world.run_all_pods().await?;
     world.settle().await?;
-    let job = migrate(&world).await?;
-    finish(&world, &job, "Complete", r#"{"schema": "20261101", "applied": 3}"#).await?;
+    let job = world.migration_job().await?;
+    world.finish_job(&job, "Complete", MIGRATED).await?;
     world.merge("Job", &job, json!({"metadata": {"finalizers": ["example.org/held"]}})).await?;
     world.api("Job")?.delete(&job, &DeleteParams::background()).await?;
     world.settle().await?;
@@ -111,35 +110,48 @@ async fn a_job_that_is_removed_as_soon_as_it_completed_counts() -> Result {
 
 #[tokio::test]
 async fn without_its_job_another_volume_another_task_or_a_lost_record_is_migrated_again() -> Result {
-    for (namespace, cause) in
-        [("again-volume", "volume"), ("again-admin", "task"), ("again-status", "record"), ("again-revision", "revision")]
-    {
-        let (world, job) = migrated(namespace).await?;
-        remove(&world, "Job", &job).await?;
-        world.settle().await?;
-        let status = async |fields: Value| -> Result {
-            let patch = Patch::Merge(json!({"status": fields}));
-            world.platforms().patch_status("esperanca", &PatchParams::default(), &patch).await?;
-            Ok(())
-        };
-        match cause {
-            "volume" => replace_volume(&world).await?,
-            "task" => world.change(json!({"firstAdmin": {"email": "admin@example.org"}})).await?,
-            "record" => status(json!({"migration": null, "servedSpec": null})).await?,
-            _ => status(json!({"schemaRevision": null})).await?,
-        }
-        let before = world.get("Deployment", API).await?.resource_version();
-        world.settle().await?;
-        let again = migrate(&world).await?;
-        assert_eq!(again == job, cause != "task", "{cause}");
-        assert_eq!(world.condition("Ready").await?.0, "False/Migrating", "{cause}");
-        assert_eq!(world.get("Deployment", API).await?.resource_version(), before, "{cause}: what serves is left alone");
-        finish(&world, &again, "Complete", r#"{"schema": "20261102", "applied": 0}"#).await?;
-        assert_eq!(world.settle().await?, Outcome::Settled, "{cause}");
-        remove(&world, "Job", &again).await?;
-        assert_eq!(world.settle().await?, Outcome::Settled, "{cause}");
-        assert_eq!(world.names("Job").await?, Vec::<String>::new(), "{cause}");
+    let causes = [("again-volume", "volume"), ("again-admin", "task"), ("again-status", "record"), ("again-revision", "revision")];
+    try_join_all(causes.map(|(namespace, cause)| is_migrated_again(namespace, cause))).await?;
+    Ok(())
+}
+
+async fn is_migrated_again(namespace: &str, cause: &str) -> Result {
+    let (world, job) = migrated(namespace).await?;
+    remove(&world, "Job", &job).await?;
+    world.settle().await?;
+    let status = async |fields: Value| -> Result {
+        let patch = Patch::Merge(json!({"status": fields}));
+        world.platforms().patch_status("esperanca", &PatchParams::default(), &patch).await?;
+        Ok(())
+    };
+    match cause {
+        "volume" => replace_volume(&world).await?,
+        "task" => world.change(json!({"firstAdmin": {"email": "admin@example.org"}})).await?,
+        "record" => status(json!({"migration": null, "servedSpec": null})).await?,
+        _ => status(json!({"schemaRevision": null})).await?,
     }
+    let before = world.get("Deployment", API).await?.resource_version();
+    world.settle().await?;
+    let again = world.migration_job().await?;
+    assert_eq!(again == job, cause != "task", "{cause}");
+    assert_eq!(world.condition("Ready").await?.0, "False/Migrating", "{cause}");
+    assert_eq!(world.get("Deployment", API).await?.resource_version(), before, "{cause}: what serves is left alone");
+    world.finish_job(&again, "Complete", r#"{"schema": "20261102", "applied": 0}"#).await?;
+    assert_eq!(world.settle().await?, Outcome::Settled, "{cause}");
+    remove(&world, "Job", &again).await?;
+    assert_eq!(world.settle().await?, Outcome::Settled, "{cause}");
+    assert_eq!(world.names("Job").await?, Vec::<String>::new(), "{cause}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn another_volume_is_migrated_too() -> Result {
+    let (world, job) = migrated("volume").await?;
+    let uid = world.get("Job", &job).await?.uid();
+    replace_volume(&world).await?;
+    world.settle().await?;
+    assert_ne!(world.get("Job", &job).await?.uid(), uid, "the empty database is migrated");
+    assert_eq!(world.condition("Ready").await?.0, "False/Migrating");
     Ok(())
 }
 
@@ -151,81 +163,66 @@ async fn on_another_volume_nothing_is_made_again_before_it_is_migrated() -> Resu
     remove(&world, "Deployment", API).await?;
     world.settle().await?;
     assert!(!world.exists("Deployment", API).await?, "the database is empty");
-    finish(&world, &migrate(&world).await?, "Complete", r#"{"schema": "20261101", "applied": 3}"#).await?;
+    world.finish_job(&world.migration_job().await?, "Complete", MIGRATED).await?;
     world.settle().await?;
     assert!(world.exists("Deployment", API).await?);
     Ok(())
 }
 
 #[tokio::test]
-async fn the_version_that_served_last_is_repaired_and_made_again_whatever_becomes_of_the_next_job() -> Result {
-    let world = ready("served", json!({"api": {"rateLimits": [{"rule": "*"}]}})).await?;
-    let (api, edge) = (template(&world, API).await?, template(&world, EDGE).await?);
-    let limits = world.get("ConfigMap", API).await?.data.get("data").cloned();
-    let restored = async |when: &str| -> Result {
-        assert_eq!(template(&world, API).await?, api, "{when}");
-        assert_eq!(template(&world, EDGE).await?, edge, "{when}");
-        assert_eq!(world.get("ConfigMap", API).await?.data.get("data").cloned(), limits, "{when}");
-        Ok(())
-    };
-    let lose = async || -> Result {
-        for (kind, name) in [("Deployment", API), ("Deployment", EDGE), ("ConfigMap", API)] {
-            world.api(kind)?.delete(name, &DeleteParams::background()).await?;
-        }
-        Ok(())
-    };
-    none_of(&world, NO_JOBS).await?;
-    world
-        .change(json!({"image": {"tag": "0.9.9"}, "api": {"rateLimits": null, "replicas": 6}, "ingress": {"rateLimit": {"burst": 7}}}))
-        .await?;
-    lose().await?;
-    assert_eq!(world.pass().await.err().ok_or("no Job can be made")?.class(), ErrorClass::Fault);
-    restored("its Job cannot be made").await?;
-    assert_eq!(world.get("Deployment", API).await?.data.pointer("/spec/replicas"), Some(&json!(6)), "as many pods as the resource says");
-    let (state, message) = world.condition("SchemaReady").await?;
-    assert_eq!(state, "False/Refused");
-    assert!(message.contains("quota"), "{message}");
-    let drift = json!({"spec": {"template": {"spec": {"containers": [{"name": "api", "image": "evil:1"}]}}}});
-    world.api("Deployment")?.patch(API, &PatchParams::default(), &Patch::Strategic(drift)).await?;
-    assert!(world.pass().await.is_err());
-    restored("a field was changed").await?;
-
-    // A webhook that answers nothing is another failure of the same request.
-    world.faults.lose_one_to("jobs");
-    lose().await?;
-    assert!(world.pass().await.is_err());
-    restored("the request for its Job is lost").await?;
-
-    let quotas = kube::core::ApiResource::erase::<k8s_openapi::api::core::v1::ResourceQuota>(&());
-    let quotas: kube::Api<kube::api::DynamicObject> = kube::Api::namespaced_with(world.admin.clone(), &world.namespace, &quotas);
-    quotas.delete("none", &DeleteParams::default()).await?;
-    crate::eventually("the Job is made", async || {
-        let _ = world.pass().await;
-        Ok(world.names("Job").await?.len() == 2)
-    })
-    .await?;
-    for (condition, message) in [("Failed", "column exists"), ("Complete", r#"{"schema": "20261102", "applied": 1}"#)] {
-        lose().await?;
-        world.settle().await?;
-        restored("its Job runs or has failed").await?;
-        let mut jobs = Vec::new();
-        for name in world.names("Job").await? {
-            jobs.push(world.get("Job", &name).await?);
-        }
-        let next = jobs.into_iter().find(|job| job.data.pointer("/status/conditions").is_none()).ok_or("no Job runs")?;
-        finish(&world, &next.name_any(), condition, message).await?;
-        if condition == "Failed" {
-            world.settle().await?;
-            assert_eq!(world.condition("SchemaReady").await?.0, "False/MigrationFailed");
-            lose().await?;
-            world.settle().await?;
-            restored("its Job has failed").await?;
-            world.pass_at(jiff::Timestamp::now() + jiff::SignedDuration::from_secs(30)).await?;
-            world.pass().await?;
-        }
-    }
+async fn a_migration_that_somebody_suspends_is_made_anew() -> Result {
+    let world = world("suspended").await?;
+    world.create(json!({})).await?;
     world.settle().await?;
-    assert_ne!(template(&world, API).await?, api);
-    assert!(!world.exists("ConfigMap", API).await?);
+    world.run_all_pods().await?;
+    world.settle().await?;
+    let job = world.migration_job().await?;
+    let uid = world.get("Job", &job).await?.uid();
+    world.merge("Job", &job, json!({"spec": {"suspend": true}})).await?;
+    world.settle().await?;
+    let (state, message) = world.condition("SchemaReady").await?;
+    assert_eq!(state, "False/MigrationFailed");
+    assert!(message.contains("suspended"), "{message}");
+    assert_eq!(world.get("Job", &job).await?.uid(), uid, "not at once");
+    world.pass_at(Timestamp::now() + SignedDuration::from_secs(30)).await?;
+    world.pass().await?;
+    let again = world.get("Job", &job).await?;
+    assert_ne!(again.uid(), uid);
+    assert_ne!(again.data.pointer("/spec/suspend"), Some(&json!(true)));
+    assert_eq!(again.annotations().get("doacoes.dev/attempt").map(String::as_str), Some("2"));
+    world.finish_job(&job, "Complete", MIGRATED).await?;
+    world.settle().await?;
+    // A Job that has ended has nothing that could be suspended.
+    let uid = again.uid();
+    world.merge("Job", &job, json!({"spec": {"suspend": true}})).await?;
+    world.settle().await?;
+    assert_eq!(world.get("Job", &job).await?.uid(), uid);
+    assert_eq!(world.condition("SchemaReady").await?.0, "True/Migrated");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_migration_whose_pods_are_refused_says_why() -> Result {
+    let world = ready("no-pods", json!({})).await?;
+    world.change(json!({"image": {"tag": "0.9.9"}})).await?;
+    world.settle().await?;
+    let (state, _) = world.condition("SchemaReady").await?;
+    assert_eq!(state, "False/Migrating");
+    let jobs = world.list("Job").await?;
+    let running = jobs.iter().find(|job| job.data.pointer("/status/conditions").is_none()).ok_or("no Job is running")?;
+    // The Job controller reports a refused pod so.
+    let event = json!({
+        "apiVersion": "v1", "kind": "Event", "metadata": {"name": "refused", "namespace": world.namespace}, "type": "Warning",
+        "reason": "FailedCreate", "message": "pods is forbidden: exceeded quota: none", "lastTimestamp": "2026-11-01T00:00:00Z",
+        "involvedObject": {
+            "apiVersion": "batch/v1", "kind": "Job", "name": running.name_any(), "namespace": world.namespace, "uid": running.uid(),
+        },
+    });
+    let events: Api<Event> = Api::namespaced(world.admin.clone(), &world.namespace);
+    events.create(&PostParams::default(), &serde_json::from_value(event)?).await?;
+    world.settle().await?;
+    let (state, message) = world.condition("SchemaReady").await?;
+    assert_eq!(state, "False/PodsRefused");
+    assert!(message.contains("exceeded quota"), "{message}");
     Ok(())
 }

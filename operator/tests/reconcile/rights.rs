@@ -6,13 +6,12 @@ use doacoes_operator::rbac;
 use doacoes_operator::reconcile::Outcome;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
-use kube::api::{DeleteParams, ListParams};
+use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
-use crate::faults::Right;
-use crate::running::Running;
-use crate::server::{Result, World};
-use crate::{API, DATABASE, POOLER, finish, migrate, ready};
+use crate::harness::faults::Right;
+use crate::harness::names::{API, DATABASE, EDGE, POOLER};
+use crate::harness::{Result, Running, World, ready};
 
 /// What the role grants.
 fn granted() -> BTreeSet<Right> {
@@ -37,15 +36,15 @@ fn granted() -> BTreeSet<Right> {
 /// Adds to what the operator rendered, so that it has to take something away.
 async fn add_to_everything(world: &World) -> Result {
     let sidecar = json!([{"name": "sidecar", "image": "evil:1"}]);
-    let pods = kube::api::Patch::Strategic(json!({"spec": {"template": {"spec": {"containers": sidecar}}}}));
+    let pods = Patch::Strategic(json!({"spec": {"template": {"spec": {"containers": sidecar}}}}));
     let extra = json!({"extra": "x"});
     for (kind, name) in [("Deployment", API), ("StatefulSet", DATABASE)] {
-        world.api(kind)?.patch(name, &kube::api::PatchParams::default(), &pods).await?;
+        world.api(kind)?.patch(name, &PatchParams::default(), &pods).await?;
     }
     world.merge("ConfigMap", POOLER, json!({"data": extra})).await?;
-    let port = kube::api::Patch::Strategic(json!({"spec": {"ports": [{"name": "extra", "port": 1}]}}));
-    world.api("Service")?.patch(POOLER, &kube::api::PatchParams::default(), &port).await?;
-    // Both together are invalid, so no patch can bring the first back.
+    let port = Patch::Strategic(json!({"spec": {"ports": [{"name": "extra", "port": 1}]}}));
+    world.api("Service")?.patch(POOLER, &PatchParams::default(), &port).await?;
+    // Both fields together are invalid, so no patch can bring the first one back.
     world.merge("PodDisruptionBudget", POOLER, json!({"spec": {"maxUnavailable": null, "minAvailable": 1}})).await?;
     world.settle().await?;
     Ok(())
@@ -54,8 +53,7 @@ async fn add_to_everything(world: &World) -> Result {
 /// Deletes one object of each kind; each comes back.
 async fn delete_one_of_each(world: &World, kinds: &[&str]) -> Result {
     for kind in kinds {
-        let list = world.api(kind)?.list(&ListParams::default()).await?;
-        let name = list.items.first().map(ResourceExt::name_any).ok_or_else(|| format!("there is no {kind}"))?;
+        let name = world.list(kind).await?.first().map(ResourceExt::name_any).ok_or_else(|| format!("there is no {kind}"))?;
         world.api(kind)?.delete(&name, &DeleteParams::background()).await?;
         world.settle().await?;
         world.get(kind, &name).await?;
@@ -86,12 +84,12 @@ async fn every_right_of_the_role_is_used_and_no_other_is_asked_for() -> Result {
     )
     .await?;
     world.run_all_pods().await?;
-    crate::claim(&world, None).await?;
+    world.claim_volume(None).await?;
     world.settle().await?;
     world.change(json!({"deletionPolicy": "Retain"})).await?;
     world.settle().await?;
 
-    // What is no longer rendered is removed, kind by kind.
+    // The operator removes what is no longer rendered, kind by kind.
     world
         .change(json!({
             "networkPolicy": {"enabled": false}, "api": {"autoscaling": null, "replicas": 1}, "pooler": {"replicas": 1, "serverPoolSize": 25},
@@ -100,19 +98,19 @@ async fn every_right_of_the_role_is_used_and_no_other_is_asked_for() -> Result {
         .await?;
     world.settle().await?;
     delete_one_of_each(&world, &["Ingress"]).await?;
-    world.merge("Ingress", "esperanca-edge", json!({"spec": {"ingressClassName": "theirs"}})).await?;
+    world.merge("Ingress", EDGE, json!({"spec": {"ingressClassName": "theirs"}})).await?;
     world.settle().await?;
     world.change(json!({"ingress": {"controller": "Managed"}})).await?;
     world.settle().await?;
-    assert!(!world.exists("Ingress", "esperanca-edge").await?);
+    assert!(!world.exists("Ingress", EDGE).await?);
 
     // A migration that fails is removed and made again.
     world.run_all_pods().await?;
-    let before = migrate(&world).await?;
+    let before = world.migration_job().await?;
     world.change(json!({"image": {"tag": "0.9.9"}})).await?;
     world.settle().await?;
     let job = world.names("Job").await?.into_iter().find(|name| *name != before).ok_or("no new Job")?;
-    finish(&world, &job, "Failed", "no").await?;
+    world.finish_job(&job, "Failed", "no").await?;
     world.settle().await?;
     assert!(!matches!(world.pass_at(Timestamp::now() + SignedDuration::from_secs(60)).await?, Outcome::Settled));
     // A pod that is refused is explained by an Event.

@@ -1,11 +1,11 @@
 //! A Secret with a value that no part can use is named before anything rolls.
 
 use k8s_openapi::ByteString;
-use kube::api::{DeleteParams, PostParams};
+use kube::api::DeleteParams;
 use serde_json::{Value, json};
 
-use crate::server::{Result, World, world};
-use crate::{API, DATABASE, POOLER, REDIS, finish, migrate, ready};
+use crate::harness::names::{API, DATABASE, KEYS, POOLER, REDIS};
+use crate::harness::{Result, World, ready, world};
 
 const PASSWORDS: &str = "esperanca-database";
 
@@ -17,7 +17,7 @@ async fn put(world: &World, secret: &str, key: &str, value: &[u8]) -> Result {
     world.merge("Secret", secret, json!({"data": {key: encoded(value)}})).await
 }
 
-/// Versions of everything that could roll.
+/// Generations of everything that could roll.
 async fn workloads(world: &World) -> Result<Vec<Option<i64>>> {
     let mut generations = Vec::new();
     for (kind, name) in [("StatefulSet", DATABASE), ("Deployment", POOLER), ("Deployment", REDIS), ("Deployment", API)] {
@@ -42,7 +42,7 @@ async fn a_password_or_key_that_no_part_can_use_is_named_and_nothing_rolls() -> 
         (PASSWORDS, "owner-password", b"\n", "is empty"),
         (PASSWORDS, "owner-password", b"tab\tinside", "holds a character that a login to PostgreSQL does not allow"),
         ("esperanca-redis", "password", b"one\ntwo", "has more than one line"),
-        ("esperanca-keys", "email.key", b"k1 tooshort\n", "is no list of keys: line 1"),
+        (KEYS, "email.key", b"k1 tooshort\n", "is no list of keys: line 1"),
     ] {
         let good = world.get("Secret", secret).await?.data.pointer(&format!("/data/{key}")).cloned();
         put(&world, secret, key, value).await?;
@@ -58,7 +58,7 @@ async fn a_password_or_key_that_no_part_can_use_is_named_and_nothing_rolls() -> 
         assert_eq!(world.condition("Ready").await?.0, "True/Available", "{fault}");
         assert_eq!(workloads(&world).await?, before, "{fault}: the same password again");
     }
-    // A password that every part can use rolls all of them, odd as it is.
+    // A password that every part can use rolls all of them, even if it is odd.
     put(&world, PASSWORDS, "app-password", "  \"çãé\" ' \\ % \n".as_bytes()).await?;
     world.settle().await?;
     let after = workloads(&world).await?;
@@ -72,7 +72,7 @@ async fn no_database_is_made_with_a_password_that_cannot_be_used() -> Result {
     let labels = json!({"app.kubernetes.io/managed-by": "doacoes-operator", "app.kubernetes.io/instance": "esperanca"});
     let data = json!({"app-password": encoded(b""), "owner-password": encoded(b"good")});
     let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": PASSWORDS, "labels": labels}, "data": data});
-    world.api("Secret")?.create(&PostParams::default(), &serde_json::from_value(secret)?).await?;
+    world.add("Secret", secret).await?;
     world.create(json!({})).await?;
     world.settle().await?;
     assert_eq!(world.condition("Ready").await?.0, "False/SecretIncomplete");
@@ -87,9 +87,7 @@ async fn no_database_is_made_with_a_password_that_cannot_be_used() -> Result {
 async fn a_mail_url_that_the_api_refuses_keeps_its_pods_as_they_are() -> Result {
     let world = ready("unusable-mail", json!({})).await?;
     let before = workloads(&world).await?;
-    let secret =
-        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "doe-mail"}, "data": {"url": encoded(b"smtp.example.org")}});
-    world.api("Secret")?.create(&PostParams::default(), &serde_json::from_value(secret)?).await?;
+    world.add_secret("doe-mail", "Opaque", json!({"url": encoded(b"smtp.example.org")})).await?;
     world.change(json!({"mail": {"from": "doe@example.org", "secretName": "doe-mail"}})).await?;
     world.settle().await?;
     let (state, message) = world.condition("ApiReady").await?;
@@ -112,7 +110,7 @@ async fn a_password_that_the_first_administrator_cannot_have_stops_the_migration
     let labels = json!({"app.kubernetes.io/managed-by": "doacoes-operator", "app.kubernetes.io/instance": "esperanca"});
     let data = json!({"password": encoded(b"short")});
     let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "esperanca-admin", "labels": labels}, "data": data});
-    world.api("Secret")?.create(&PostParams::default(), &serde_json::from_value(secret)?).await?;
+    world.add("Secret", secret).await?;
     world.change(json!({"firstAdmin": {"email": "admin@example.org"}})).await?;
     world.settle().await?;
     let (state, message) = world.condition("SchemaReady").await?;
@@ -122,13 +120,13 @@ async fn a_password_that_the_first_administrator_cannot_have_stops_the_migration
     put(&world, "esperanca-admin", "password", b"long enough").await?;
     world.settle().await?;
     let job = world.names("Job").await?.into_iter().find(|name| !jobs.contains(name)).ok_or("no Job")?;
-    finish(&world, &job, "Complete", r#"{"schema": "20261101", "applied": 0}"#).await?;
+    world.finish_job(&job, "Complete", r#"{"schema": "20261101", "applied": 0}"#).await?;
     world.settle().await?;
     assert_eq!(world.condition("Ready").await?.0, "True/Available");
-    // Nobody reads it any more.
+    // Nobody reads this password any more.
     put(&world, "esperanca-admin", "password", b"").await?;
     world.settle().await?;
     assert_eq!(world.condition("Ready").await?.0, "True/Available");
-    assert_eq!(migrate(&world).await?, job);
+    assert_eq!(world.migration_job().await?, job);
     Ok(())
 }

@@ -11,22 +11,24 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use doacoes_operator::client::REQUEST_TIMEOUT;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{Either, Full};
 use kube::client::Body;
 use serde_json::json;
 use tower::{BoxError, Layer, Service};
 
-const LONGER_THAN_ITS_LIMIT: Duration = Duration::from_secs(12);
+/// Time after which the connection of a request that is never answered breaks: longer than the operator waits for an answer.
+const SILENCE_TIME: Duration = REQUEST_TIMEOUT.saturating_add(Duration::from_secs(1));
 
-/// The plan.
+/// The faults that are planned, and what has been seen.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
-    /// Writes so far.
+    /// Number of writes so far.
     writes: AtomicU64,
     /// The write at which the process ends; 0 for none.
     end_at: AtomicU64,
-    /// Whether that write still arrives.
+    /// Whether the write at which the process ends still arrives.
     arrives: AtomicBool,
     ended: AtomicBool,
     /// One request in so many gets no answer; 0 for none.
@@ -44,7 +46,7 @@ pub(crate) struct Faults {
 pub(crate) struct Right {
     pub(crate) verb: String,
     pub(crate) group: String,
-    /// With the subresource, if there is one.
+    /// Plural of the kind, with the subresource if there is one.
     pub(crate) resource: String,
 }
 
@@ -121,15 +123,15 @@ impl Faults {
         self.one_in.store(count, Ordering::SeqCst);
     }
 
-    /// Lets one request in `count` fail as requests to an API server can fail: cut off, refused with each of its passing errors, or
-    /// never answered.
+    /// Lets one request in `count` fail in one of the ways in which requests to an API server fail: it is cut off, refused with a
+    /// passing error, or never answered.
     pub(crate) fn fail_in_any_way_one_in(&self, count: u64) {
         self.any_one_in.store(count, Ordering::SeqCst);
     }
 
     fn way(&self, number: u64, method: &Method) -> Option<Way> {
         let drawn = drawn(number, self.any_one_in.load(Ordering::SeqCst))?;
-        // Rare, since a whole time limit passes.
+        // This way is rare, because a whole time limit passes.
         if drawn.is_multiple_of(40) {
             return Some(Way::Never);
         }
@@ -169,7 +171,8 @@ impl Faults {
     }
 }
 
-/// A number below 1000 / `one_in` for one request in so many, else nothing. Not every n-th: the same requests would fail in each look.
+/// A number below 1000 / `one_in` for one request in so many, else nothing. It is not every n-th one, or the same requests would
+/// fail in each pass.
 fn drawn(number: u64, one_in: u64) -> Option<u64> {
     let drawn = number.wrapping_mul(2_654_435_761) % 1000;
     (one_in > 0 && drawn < 1000 / one_in).then_some(drawn)
@@ -177,7 +180,8 @@ fn drawn(number: u64, one_in: u64) -> Option<u64> {
 
 /// How a request fails.
 enum Way {
-    /// There is no answer for longer than the operator waits for one. Of a watch, which it does not limit, the connection breaks then.
+    /// There is no answer for longer than the operator waits for one. Then the connection breaks, also that of a watch, for which
+    /// the operator has no limit.
     Never,
     /// It arrives, and its answer does not.
     Lost,
@@ -248,7 +252,7 @@ where
         match way {
             Some(Way::Never) => {
                 return Box::pin(async {
-                    tokio::time::sleep(LONGER_THAN_ITS_LIMIT).await;
+                    tokio::time::sleep(SILENCE_TIME).await;
                     Err("the connection broke".into())
                 });
             }
