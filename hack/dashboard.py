@@ -104,7 +104,7 @@ CACHE = "doacoes_cache_requests_total"
 FAILED = 'status=~"5.."'
 CONFIRMED, ASKED = 'situacao="confirmada"', 'situacao="aguardando_pagamento"'
 RUN_FAILED, PARKED = 'result="failed"', 'state="parked"'
-OF_TOTALS, OF_OUTBOX = 'queue="totals"', 'queue=~"mail|drops"'
+OF_TOTALS, OF_OUTBOX = 'queue="totals"', 'queue=~"mail|invalidation"'
 KEPT, HIT, LOOKED = 'layer=~"local|redis", ', 'result="hit"', 'result=~"hit|miss|failed"'
 
 ROWS = {
@@ -208,12 +208,12 @@ ROWS = {
         graph(
             "Totals behind", "s",
             "Age of the oldest confirmation that is not in a campaign's total. Above a second, totals are older than "
-            "promised: look at the task folder in 'Failed runs' and at the database.",
+            "promised: look at the task totals_rollup in 'Failed runs' and at the database.",
             (f"max by (queue) ({series('doacoes_queue_lag_seconds', OF_TOTALS)})", "{{queue}}"), thresholds=above(1, 10),
         ),
         graph(
             "Outbox behind", "s",
-            "Age of the oldest entry. mail: the mail server refuses or is away, see 'Mail'. drops: Redis has not heard of "
+            "Age of the oldest entry. mail: the mail server refuses or is away, see 'Mail'. invalidation: Redis has not heard of "
             "changes; other instances may serve up to 5 s old answers until it does.",
             (f"max by (queue) ({series('doacoes_queue_lag_seconds', OF_OUTBOX)})", "{{queue}}"), thresholds=above(60, 600),
         ),
@@ -254,7 +254,7 @@ ROWS = {
             "redis, an outage, an eviction (give it memory) or many new keys.",
             (f"{total('layer, entity', rate(CACHE, KEPT + HIT))} / ({total('layer, entity', rate(CACHE, KEPT + LOOKED))} > 0)", "{{layer}} {{entity}}"),
         ),
-        graph("Look-ups", "ops", "By layer and result.", (f"{total('layer, result', rate(CACHE))} > 0", "{{layer}} {{result}}")),
+        graph("Lookups", "ops", "By layer and result.", (f"{total('layer, result', rate(CACHE))} > 0", "{{layer}} {{result}}")),
         graph(
             "Loads from the database", "ops",
             "What neither this process nor Redis had. It should be far below the requests; if not, see 'Hits'.",
@@ -284,7 +284,7 @@ ROWS = {
         ),
         graph(
             "Deaf to changes", "none",
-            "Instances that do not hear what others drop. They keep answers for 1 s instead of 4 s and load more; see Redis.",
+            "Instances that receive no invalidations from others. They keep answers for 1 s instead of 4 s and load more; see Redis.",
             (f"count({series('doacoes_cache_connected')}) - sum({series('doacoes_cache_connected')})", "deaf"), thresholds=none_is_right("orange"),
         ),
     ],
@@ -301,7 +301,7 @@ ROWS = {
         ),
         graph(
             "Waiting", "none",
-            "Requests in bounded queues: eight per connection for the database, sixteen for password hashing. At the bound "
+            "Requests in bounded queues: twenty per connection for the database, sixteen for password hashing. At the bound "
             "the next ones are turned away.",
             (f"sum by (queue) ({series('doacoes_queue_waiting')})", "{{queue}}"),
         ),
@@ -309,7 +309,7 @@ ROWS = {
             "Turned away", "reqps",
             "Requests answered 503 with Retry-After at once, because a queue was full. database: too much load or slow "
             "statements; add instances only if the database has room. passwords: a crowd logs in, or somebody tries "
-            "passwords. resets: new passwords are asked for while the database does not answer. streams: more followers than places.",
+            "passwords. resets: new passwords are asked for while the database does not answer. streams: more subscribers than places.",
             (total("queue", rate("doacoes_shed_total")), "{{queue}}"), thresholds=none_is_right("orange"),
         ),
         graph(
@@ -321,17 +321,17 @@ ROWS = {
     ],
     "Streams": [
         graph(
-            "Followers", "none",
-            "Clients that follow a campaign's totals. An instance takes 2,000, and 50 of one address; who finds no place reads "
+            "Subscribers", "none",
+            "Clients that are subscribed to a campaign's totals. An instance takes 2,000, and 50 of one address; who finds no place reads "
             "/totais now and then, and counts in 'Turned away'.",
             (total("instance", series("doacoes_streams_open")), "{{instance}}"), thresholds=above(1500, 1950),
         ),
         graph(
-            "Totals sent", "ops", "Events to followers: at most one a second each. Followers without events are campaigns at rest.",
+            "Totals sent", "ops", "Events to subscribers: at most one a second each. Subscribers without events are those of campaigns at rest.",
             (total("instance", rate("doacoes_stream_events_total")), "{{instance}}"),
         ),
         graph(
-            "Campaigns followed", "none", "Campaigns that somebody follows; an instance looks after each once, however many follow it.",
+            "Campaigns followed", "none", "Campaigns that have subscribers; an instance has one task for each, however many subscribers it has.",
             (total("instance", series("doacoes_campaigns_followed")), "{{instance}}"),
         ),
     ],

@@ -11,27 +11,25 @@ use tokio::time::timeout;
 
 use crate::background::Background;
 use crate::cache;
-use crate::clock::Clock;
+use crate::config::keys::{Keys, KeysError};
 use crate::config::{Config, DatabaseArgs, Pooler};
-use crate::health;
+use crate::health::{pooler_check, self_test, stores};
 use crate::http::metrics::HttpMetrics;
 use crate::http::{self, admin};
-use crate::keys::{Keys, KeysError};
+use crate::limits::load_shed::QueueMetrics;
 use crate::limits::{Rules, RulesError};
-use crate::load_shed::QueueMetrics;
 use crate::mail::{MailError, Mailer};
-use crate::metrics::{self, Family};
 use crate::password::{Passwords, PasswordsError};
-use crate::pooler_check;
-use crate::readiness::PoolerState;
+use crate::process::clock::Clock;
+use crate::process::readiness::PoolerState;
+use crate::process::shutdown::Shutdown;
 use crate::redis_client::{RedisClient, RedisMetrics};
-use crate::self_test;
 use crate::server::{self, Listener};
-use crate::shutdown::Shutdown;
 use crate::state::{AppState, Core, Parts};
 use crate::store::database::DatabaseMetrics;
 use crate::store::schema::{self, SchemaState, Unsuitable};
 use crate::store::{Database, StoreError};
+use crate::telemetry::metrics::{self, Family};
 
 /// When requests have ended, whatever else was begun has this long to end. A statement has one second and a mail server ten, so only a
 /// database that hangs takes longer.
@@ -163,8 +161,8 @@ impl BoundApp {
         let work = background.then_some(BackgroundWork { tasks: app.background, mailer: app.mailer });
         state.shutdown.spawn(cache::listen(Arc::clone(&state.cache), state.shutdown.clone()));
         state.shutdown.spawn(get_ready(Arc::clone(&state), app.config.database.pooler, work));
-        let stores = Arc::clone(&state);
-        state.shutdown.spawn(async move { health::watch(&stores).await });
+        let watched = Arc::clone(&state);
+        state.shutdown.spawn(async move { stores::watch(&watched).await });
         let admin_stop = Shutdown::default();
         let (visitors, probers) = (app.connections.get(Listener::Public).clone(), app.connections.get(Listener::Admin).clone());
         let admin_server = tokio::spawn(server::serve(admin, app.admin, admin_stop.clone(), Duration::ZERO, probers));

@@ -9,12 +9,12 @@ use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use crate::config::keys::KeyRing;
 use crate::config::{MailTarget, PublicUrl};
 use crate::domain::ids::DonationId;
 use crate::domain::money::Centavos;
-use crate::keys::KeyRing;
 
-const CONTEXT: &[u8] = b"caixa_saida/email";
+const SEAL_CONTEXT: &[u8] = b"caixa_saida/email";
 
 /// What is said to whom.
 #[derive(Clone, Debug)]
@@ -129,7 +129,7 @@ pub struct Letter {
 impl Letter {
     /// Opens a message of the outbox.
     pub fn open(keys: &KeyRing, sealed: &[u8]) -> Result<Self, MailError> {
-        let plain = keys.open(sealed, CONTEXT).ok_or(MailError::Sealed)?;
+        let plain = keys.open(sealed, SEAL_CONTEXT).ok_or(MailError::Sealed)?;
         serde_json::from_slice(&plain).map_err(|_| MailError::Sealed)
     }
 }
@@ -140,7 +140,7 @@ impl Mail<'_> {
         let (subject, body) = self.text(site);
         let letter = Letter { name: to.name.map(str::to_owned), address: to.address.to_owned(), subject, body };
         // A struct of strings always serialises.
-        keys.seal(&serde_json::to_vec(&letter).unwrap_or_default(), CONTEXT)
+        keys.seal(&serde_json::to_vec(&letter).unwrap_or_default(), SEAL_CONTEXT)
     }
 
     /// The time at which the code in the message expires, after which it must not be sent; `None` for messages without a code.

@@ -12,18 +12,20 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::load_shed::{LoadShed, Permit, QueueMetrics, WaitQueue};
+use crate::limits::load_shed::{LoadShed, Permit, QueueMetrics, WaitQueue};
 use crate::telemetry::chain;
 
-/// Memory in KiB, passes and lanes: the least that OWASP's password storage guide advises for argon2id.
-const COST: (u32, u32, u32) = (19 * 1024, 2, 1);
+/// Memory of one hash. It, the passes and the lanes are the least that OWASP's password storage guide advises for argon2id.
+const MEMORY_KIB: u32 = 19 * 1024;
+const PASSES: u32 = 2;
+const LANES: u32 = 1;
 const ALGORITHM: Algorithm = Algorithm::Argon2id;
 const VERSION: Version = Version::V0x13;
 /// The priority of the thread that hashes, from -20 to 19; requests have 0. At 19 there are less than half as many log-ins beside reads
 /// that take all they can get, and those who read gain little more.
 const NICENESS: i32 = 10;
-/// How many may wait for the one that runs.
-const QUEUE: usize = 16;
+/// Passwords that may wait for the one that is hashed.
+const MAX_WAITING_PASSWORDS: usize = 16;
 
 /// Hashes and verifies passwords.
 #[derive(Clone)]
@@ -58,12 +60,11 @@ pub enum PasswordsError {
 impl Passwords {
     /// A hasher with one permit.
     pub fn new(queues: &QueueMetrics) -> Result<Self, PasswordsError> {
-        let (memory, passes, lanes) = COST;
-        let params = Params::new(memory, passes, lanes, None).map_err(refused)?;
+        let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(refused)?;
         let argon2 = Argon2::new(ALGORITHM, VERSION, params);
         let mut memory = Memory::default();
         let dummy = memory.hash(&argon2, b"nobody has this password")?;
-        let queue = LoadShed::new(QUEUE, WaitQueue::Passwords, queues);
+        let queue = LoadShed::new(MAX_WAITING_PASSWORDS, WaitQueue::Passwords, queues);
         Ok(Self { running: Arc::new(Semaphore::new(1)), hasher: start_hasher(memory)?, queue, argon2, dummy: dummy.into() })
     }
 
@@ -222,7 +223,7 @@ mod tests {
         let passwords = hasher();
         let all = futures_util::future::join_all((0..40).map(|_| passwords.hash("x".into()))).await;
         let busy = all.iter().filter(|result| matches!(result, Err(PasswordsError::Busy))).count();
-        assert_eq!(busy, 40 - 1 - QUEUE);
+        assert_eq!(busy, 40 - 1 - MAX_WAITING_PASSWORDS);
         assert!(passwords.hash("x".into()).await.is_ok());
     }
 }

@@ -7,20 +7,20 @@ use prometheus::{IntCounter, Registry};
 use time::Duration;
 
 use crate::cache::{Cache, CacheMetrics};
-use crate::clock::Clock;
+use crate::config::keys::Keys;
 use crate::config::{Config, Profile, PublicUrl};
 use crate::domain::donation::DonationStatus;
 use crate::gateway::Gateways;
-use crate::keys::Keys;
+use crate::limits::load_shed::{QueueMetrics, SerialQueue, WaitQueue};
 use crate::limits::{LimitMetrics, Limits, Rules};
-use crate::load_shed::{QueueMetrics, SerialQueue, WaitQueue};
-use crate::metrics::Family;
 use crate::password::Passwords;
-use crate::readiness::Readiness;
+use crate::process::clock::Clock;
+use crate::process::readiness::Readiness;
+use crate::process::shutdown::Shutdown;
 use crate::redis_client::RedisClient;
-use crate::shutdown::Shutdown;
 use crate::store::Database;
 use crate::streams::{StreamMetrics, Streams};
+use crate::telemetry::metrics::Family;
 
 /// The shared state; cheap to clone.
 pub type AppState = Arc<Core>;
@@ -30,7 +30,7 @@ pub const PRIVACY_NOTICE: &str = "2026-11";
 
 /// Requests for a new password that may wait to be carried out. Each takes some milliseconds, so many wait only while the database
 /// is away.
-const RESETS_WAITING: usize = 64;
+const MAX_WAITING_RESETS: usize = 64;
 
 /// Everything that lives as long as the process.
 pub struct Core {
@@ -116,7 +116,7 @@ impl Core {
             clock,
             keys,
             passwords,
-            resets: SerialQueue::new(RESETS_WAITING, WaitQueue::Resets, queues),
+            resets: SerialQueue::new(MAX_WAITING_RESETS, WaitQueue::Resets, queues),
             gateways: Gateways::new(&config.payments),
             metrics: Metrics::new(registry)?,
             shutdown,

@@ -3,7 +3,7 @@
 use prometheus::{Gauge, IntCounter, IntGauge, IntGaugeVec, Opts, Registry};
 
 use super::task::Task;
-use crate::metrics::{Family, label, registered};
+use crate::telemetry::metrics::{Family, label, registered};
 
 label! {
     /// How a run of a background task ended.
@@ -24,8 +24,8 @@ label! {
         Totals = "totals",
         /// E-mails in the outbox (`caixa_saida`).
         Mail = "mail",
-        /// Tags in the outbox (`caixa_saida`) whose cached answers are to be dropped.
-        Drops = "drops",
+        /// Invalidations in the outbox (`caixa_saida`) that Redis has not acknowledged.
+        Invalidation = "invalidation",
     }
 }
 
@@ -84,7 +84,7 @@ impl BackgroundMetrics {
             lag: Family::sparse(
                 registry,
                 "doacoes_queue_lag_seconds",
-                "Age of the oldest entry that waits: a delta of totals, an e-mail or a drop.",
+                "Age of the oldest entry that waits: a delta of totals, an e-mail or an invalidation.",
                 ["queue"],
             )?,
             outbox: Family::sparse(

@@ -4,8 +4,8 @@
 
 mod books;
 mod campaign_end;
-mod drops;
 mod expiry;
+mod invalidation;
 mod metrics;
 mod outbox;
 mod purge;
@@ -61,7 +61,7 @@ impl Background {
     pub fn spawn_all(self: &Arc<Self>, mailer: Option<Mailer>) {
         let shutdown = &self.core.shutdown;
         shutdown.spawn(every(Arc::clone(self), Task::TotalsRollup, |work| Box::pin(totals_rollup::turn(work))));
-        shutdown.spawn(every(Arc::clone(self), Task::Drops, |work| Box::pin(drops::turn(&work.core))));
+        shutdown.spawn(every(Arc::clone(self), Task::Invalidation, |work| Box::pin(invalidation::turn(&work.core))));
         shutdown.spawn(every(Arc::clone(self), Task::Expiry, |work| Box::pin(expiry::turn(&work.core))));
         shutdown.spawn(every(Arc::clone(self), Task::CampaignEnd, |work| Box::pin(campaign_end::turn(&work.core))));
         shutdown.spawn(every(Arc::clone(self), Task::Purge, |work| Box::pin(purge::turn(&work.core))));
@@ -73,7 +73,7 @@ impl Background {
     pub async fn run_once(&self, task: Task) -> Result<SingleTurn, StoreError> {
         let turn = match task {
             Task::TotalsRollup => totals_rollup::turn(self).await?,
-            Task::Drops => drops::turn(&self.core).await?,
+            Task::Invalidation => invalidation::turn(&self.core).await?,
             Task::Expiry => expiry::turn(&self.core).await?,
             Task::CampaignEnd => campaign_end::turn(&self.core).await?,
             Task::Purge => purge::turn(&self.core).await?,

@@ -39,7 +39,7 @@ async fn turn(work: &Background, mailer: Option<&Mailer>) -> Result<Option<Turn>
     metrics.outbox(MailState::Pending, backlog.pending);
     metrics.outbox(MailState::Parked, backlog.parked);
     metrics.lag(Queue::Mail, backlog.mail_lag_seconds);
-    metrics.lag(Queue::Drops, backlog.drops_lag_seconds);
+    metrics.lag(Queue::Invalidation, backlog.invalidation_lag_seconds);
     let Some(mailer) = mailer else { return end_turn(tx, 0, BATCH_MESSAGES).await };
     let messages = outbox::claim(&mut tx, BATCH_MESSAGES, DELIVERY_LEASE, now).await?;
     let turn = end_turn(tx, messages.len(), BATCH_MESSAGES).await?;

@@ -3,7 +3,7 @@
 use time::Duration;
 
 use super::{Task, Turn, end_turn, take_turn};
-use crate::service::organizadoras::FORMER_OWNERS;
+use crate::service::organizadoras::FORMER_OWNER_NOTICE_PERIOD;
 use crate::state::Core;
 use crate::store::{StoreError, access_log, idempotency, members, people, sessions};
 
@@ -22,7 +22,7 @@ pub(super) async fn turn(core: &Core) -> Result<Option<Turn>, StoreError> {
     let accounts = people::purge(&mut tx, now, BATCH_ROWS).await?;
     let ended = sessions::purge(&mut tx, now, BATCH_ROWS).await?;
     let access = access_log::purge(&mut tx, now - ACCESS_RECORD_LIFE, BATCH_ROWS_I32).await?;
-    let owners = members::purge_former_owners(&mut tx, now - FORMER_OWNERS, BATCH_ROWS).await?;
+    let owners = members::purge_former_owners(&mut tx, now - FORMER_OWNER_NOTICE_PERIOD, BATCH_ROWS).await?;
     let most = [answers, accounts, ended, owners, u64::try_from(access).unwrap_or(0)].into_iter().max().unwrap_or(0);
     end_turn(tx, usize::try_from(most).unwrap_or(0), BATCH_ROWS).await
 }

@@ -19,8 +19,8 @@ pub enum Task {
     Purge,
     /// Checks that donations, receipts, ledger and totals agree.
     Books,
-    /// Drops cached answers that Redis has not acknowledged.
-    Drops,
+    /// Repeats invalidations of cached answers that Redis has not acknowledged.
+    Invalidation,
 }
 
 texts!(Task {
@@ -30,7 +30,7 @@ texts!(Task {
     CampaignEnd = "campaign_end",
     Purge = "purge",
     Books = "books",
-    Drops = "drops",
+    Invalidation = "invalidation",
 });
 
 impl Task {
@@ -42,14 +42,14 @@ impl Task {
             Self::CampaignEnd => 4,
             Self::Purge => 5,
             Self::Books => 6,
-            Self::Drops => 7,
+            Self::Invalidation => 7,
         }
     }
 
     pub(super) const fn every(self) -> Duration {
         match self {
             Self::TotalsRollup => Duration::from_millis(250),
-            Self::Drops => Duration::from_millis(500),
+            Self::Invalidation => Duration::from_millis(500),
             Self::Outbox | Self::Books => Duration::from_secs(1),
             Self::Expiry | Self::CampaignEnd => Duration::from_secs(5),
             Self::Purge => Duration::from_mins(1),

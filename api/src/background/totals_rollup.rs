@@ -7,8 +7,8 @@ use crate::store::{StoreError, totals};
 
 /// Deltas that one turn adds up at most.
 const BATCH_DELTAS: i64 = 2_000;
-/// Totals that one turn publishes at most; the next turn publishes the rest. It must be more than one fold can change, since all
-/// totals of a fold have the same time and the next turn goes on from the time of the last one.
+/// Totals that one turn publishes at most; the next turn publishes the rest. It must be more than one roll-up can change, since
+/// all totals of a roll-up have the same time and the next turn goes on from the time of the last one.
 const MAX_PUBLISHED_TOTALS: i64 = 2 * BATCH_DELTAS;
 /// The most by which the clocks of two processes may differ.
 const CLOCK_SKEW: Duration = Duration::seconds(10);
@@ -18,8 +18,8 @@ pub(super) async fn turn(work: &Background) -> Result<Option<Turn>, StoreError> 
     let Some(mut tx) = take_turn(core, Task::TotalsRollup).await? else { return Ok(None) };
     let now = core.clock.now();
     work.metrics.lag(Queue::Totals, totals::lag(&mut tx, now).await?);
-    let folded = totals::fold(&mut tx, BATCH_DELTAS, now).await?;
-    let turn = end_turn(tx, usize::try_from(folded.deltas).unwrap_or(0), BATCH_DELTAS).await?;
+    let rolled_up = totals::roll_up(&mut tx, BATCH_DELTAS, now).await?;
+    let turn = end_turn(tx, usize::try_from(rolled_up.deltas).unwrap_or(0), BATCH_DELTAS).await?;
     let moved = {
         let mut db = core.db.background_connection().await?;
         totals::moved_since(&mut db, core.cache.unpublished_since(now), MAX_PUBLISHED_TOTALS).await?

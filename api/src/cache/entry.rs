@@ -10,12 +10,12 @@ use http::HeaderValue;
 
 use super::remote::Stored;
 
-/// Below this many bytes, compressing saves nothing worth the work.
-const WORTH_COMPRESSING: usize = 512;
+/// The shortest body that is compressed, in bytes. Compressing a shorter one saves nothing worth the work.
+const MIN_COMPRESSED_BYTES: usize = 512;
 /// Ends the tag of a compressed answer.
 pub const GZIP_MARK: &str = "-gzip";
-/// What an entry costs beside its bytes: names, headers, list nodes.
-const OVERHEAD: usize = 512;
+/// Memory of an entry beside its bodies, in bytes: names, headers, list nodes.
+const ENTRY_OVERHEAD_BYTES: usize = 512;
 
 /// What a reader gets.
 #[derive(Clone, Debug)]
@@ -72,12 +72,12 @@ impl Entry {
 
     pub(super) fn weight(&self) -> u32 {
         let bytes = self.found.as_ref().map_or(0, |found| found.body.len() + found.gzip.as_ref().map_or(0, Bytes::len));
-        u32::try_from(bytes + OVERHEAD).unwrap_or(u32::MAX)
+        u32::try_from(bytes + ENTRY_OVERHEAD_BYTES).unwrap_or(u32::MAX)
     }
 }
 
 fn compress(body: &Bytes) -> Option<Bytes> {
-    if body.len() < WORTH_COMPRESSING {
+    if body.len() < MIN_COMPRESSED_BYTES {
         return None;
     }
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 2), Compression::new(5));

@@ -1,7 +1,8 @@
 //! The cache inside this process.
 //!
-//! A tag's version is part of the key under which an answer is found. A drop raises the version, so an answer that was
-//! being loaded at that moment is put where nobody looks any more, and readers who come after the drop never join that load.
+//! A tag's version is part of the key under which an answer is found. An invalidation raises the version, so an answer that
+//! was being loaded at that moment is put under a key that nobody asks for, and readers who come after the invalidation never join that
+//! load.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -23,8 +24,8 @@ const STALE_CAPACITY_BYTES: u64 = 6 * 1024 * 1024;
 const STALE_ANSWER_LIFE: Duration = Duration::from_hours(1);
 /// How long a version is remembered: longer than a load and the longest life of its answer together.
 const VERSION_LIFE: Duration = Duration::from_mins(65);
-/// While the stores are away, each subject is tried again once in this time.
-const RETRY: Duration = Duration::from_secs(1);
+/// Time between two tries to load a subject while the stores are away.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 type CacheKey = (Subject, u64);
 
@@ -69,7 +70,7 @@ impl LocalCache {
             floor: AtomicU64::new(0),
             replacing: tokio::sync::Mutex::new(()),
             away: AtomicBool::new(false),
-            tried: moka::sync::Cache::builder().time_to_live(RETRY).max_capacity(10_000).build(),
+            tried: moka::sync::Cache::builder().time_to_live(RETRY_INTERVAL).max_capacity(10_000).build(),
         }
     }
 
@@ -106,36 +107,36 @@ impl LocalCache {
         Ok(entry)
     }
 
-    /// Puts a newer answer in the place of what there is; one with a lower `seq` is passed over, since two processes that fold
-    /// one after the other may publish the other way round.
+    /// Puts a newer answer in the place of what there is; one with a lower `seq` is passed over, since two processes that roll
+    /// totals up one after the other may publish the other way round.
     pub(super) async fn replace(&self, subject: &Subject, entry: Entry) {
         let _turn = self.replacing.lock().await;
         let there = self.fresh(subject).await.or_else(|| self.kept(subject));
         if there.is_some_and(|there| there.seq() > entry.seq()) {
             return;
         }
-        self.forget(std::slice::from_ref(subject.tag()));
+        self.invalidate(std::slice::from_ref(subject.tag()));
         let (key, entry) = (self.key(subject), Arc::new(entry));
         self.kept.insert(subject.clone(), (key.1, Arc::clone(&entry)));
         self.fresh.insert(key, entry).await;
     }
 
-    /// The last answer, for the time that there is no better one; nothing where it was dropped since.
+    /// The last answer, for the time that there is no better one; `None` if it was invalidated since.
     pub(super) fn kept(&self, subject: &Subject) -> Option<Arc<Entry>> {
         let (version, entry) = self.kept.get(subject)?;
         (version >= self.versions.get(subject.tag()).unwrap_or(0)).then_some(entry)
     }
 
-    /// Later readers see nothing that was loaded before.
-    pub(super) fn forget(&self, tags: &[Tag]) {
+    /// Invalidates what `tags` name: later readers see nothing that was loaded before.
+    pub(super) fn invalidate(&self, tags: &[Tag]) {
         let version = self.tick();
         for tag in tags.iter().filter(|tag| tag.is_public()) {
             self.versions.insert(tag.clone(), version);
         }
     }
 
-    /// The same for everything, but for the time without stores: what others dropped unheard is not known.
-    pub(super) fn forget_all(&self) {
+    /// Invalidates everything, except for readers while the stores are away: which answers other processes invalidated is not known.
+    pub(super) fn invalidate_all(&self) {
         self.floor.store(self.tick(), Ordering::SeqCst);
     }
 
@@ -149,11 +150,11 @@ impl LocalCache {
         self.away.load(Ordering::Relaxed)
     }
 
-    /// Whether the caller is to try again to load this subject while the database is away: true once per [`RETRY`], however many
+    /// Whether the caller is to try again to load this subject while the database is away: true once per [`RETRY_INTERVAL`], however many
     /// ask.
     pub(super) fn may_retry(&self, subject: &Subject) -> bool {
         let now = Instant::now();
-        let is_recent = |last: Instant| now.duration_since(last) < RETRY;
+        let is_recent = |last: Instant| now.duration_since(last) < RETRY_INTERVAL;
         // During an outage most readers return here, without taking a lock.
         if self.tried.get(subject).is_some_and(is_recent) {
             return false;
@@ -203,12 +204,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_loading_when_it_was_dropped_is_never_seen() {
+    async fn what_was_loading_when_it_was_invalidated_is_never_seen() {
         let local = LocalCache::new();
         let subject = Subject::campaign("a");
         local
             .load(&subject, true, async {
-                local.forget(&[Tag::campaign("a")]);
+                local.invalidate(&[Tag::campaign("a")]);
                 Ok(entry())
             })
             .await
@@ -217,9 +218,9 @@ mod tests {
         assert!(local.kept(&subject).is_none(), "also not while the stores are away");
         local.load(&subject, true, async { Ok(entry()) }).await.unwrap();
         assert!(local.fresh(&subject).await.is_some());
-        local.forget(&[Tag::campaign("b")]);
-        assert!(local.fresh(&subject).await.is_some(), "another's drop changes nothing");
-        local.forget_all();
+        local.invalidate(&[Tag::campaign("b")]);
+        assert!(local.fresh(&subject).await.is_some(), "another's invalidation changes nothing");
+        local.invalidate_all();
         assert!(local.fresh(&subject).await.is_none());
         assert!(local.kept(&subject).is_some(), "for the time without stores it is better than nothing");
         let rare = Subject::feed("a", 7);
@@ -236,9 +237,9 @@ mod tests {
             local.replace(&subject, numbered(told)).await;
             assert_eq!(local.fresh(&subject).await.unwrap().seq(), shown);
         }
-        local.forget(&[Tag::totals("a")]);
+        local.invalidate(&[Tag::totals("a")]);
         local.replace(&subject, numbered(1)).await;
-        assert!(local.fresh(&subject).await.is_some(), "after a drop there is nothing to be older than");
+        assert!(local.fresh(&subject).await.is_some(), "after an invalidation there is nothing to be older than");
     }
 
     #[tokio::test(start_paused = true)]
@@ -248,7 +249,7 @@ mod tests {
         for _ in 0..3 {
             assert!(local.may_retry(&subject));
             assert!(!local.may_retry(&subject));
-            tokio::time::advance(RETRY.saturating_sub(Duration::from_millis(1))).await;
+            tokio::time::advance(RETRY_INTERVAL.saturating_sub(Duration::from_millis(1))).await;
             assert!(!local.may_retry(&subject), "not yet a second, however often it is asked");
             tokio::time::advance(Duration::from_millis(1)).await;
         }

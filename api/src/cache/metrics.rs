@@ -3,7 +3,7 @@
 use prometheus::{IntCounter, IntGauge, Registry};
 
 use super::subject::CacheClass;
-use crate::metrics::{self, Family, label};
+use crate::telemetry::metrics::{self, Family, label};
 
 label! {
     /// The place where an answer was looked up.
@@ -36,7 +36,7 @@ label! {
     pub enum Fill {
         /// Redis has stored the answer.
         Stored = "stored",
-        /// The answer was dropped or replaced while it was loaded, so it was not stored.
+        /// The answer was invalidated or replaced while it was loaded, so it was not stored.
         Outdated = "outdated",
         /// Redis did not answer.
         Failed = "failed",
@@ -57,7 +57,7 @@ impl CacheMetrics {
             requests: Family::new(
                 registry,
                 "doacoes_cache_requests_total",
-                "Look-ups by layer (local, redis, postgres), entity and result; a hit of postgres is a load.",
+                "Lookups by layer (local, redis, postgres), entity and result; a hit of postgres is a load.",
                 ["layer", "entity", "result"],
             )?,
             fills: Family::new(
@@ -66,7 +66,7 @@ impl CacheMetrics {
                 "Answers given to Redis: stored, outdated by a change in the meantime, or failed.",
                 ["entity", "result"],
             )?,
-            connected: metrics::gauge(registry, "doacoes_cache_connected", "1 while drops by other processes are heard.")?,
+            connected: metrics::gauge(registry, "doacoes_cache_connected", "1 while invalidations by other processes are received.")?,
         })
     }
 
@@ -80,7 +80,7 @@ impl CacheMetrics {
         self.fills.get((class, fill)).inc();
     }
 
-    /// Sets whether this process hears what other processes drop.
+    /// Sets whether this process receives the invalidations of other processes.
     pub(super) fn connected(&self, connected: bool) {
         self.connected.set(i64::from(connected));
     }

@@ -1,9 +1,9 @@
 //! What many people read, kept near: in this process for seconds (`local`), in Redis for an hour (`remote`), and in
 //! PostgreSQL for good.
 //!
-//! A change names the [`Tag`]s it touches. They are written to the outbox in the change's own transaction and dropped
-//! everywhere right after it; what Redis did not acknowledge is dropped again until it does. A load that began before a
-//! drop is never seen after it, neither here nor from Redis.
+//! A change names the [`Tag`]s it touches. They are written to the outbox in the change's own transaction and invalidated
+//! everywhere right after it; what Redis did not acknowledge is repeated until it does. A load that began before an
+//! invalidation is never seen after it, neither here nor from Redis.
 
 mod entry;
 mod events;
@@ -16,7 +16,7 @@ mod watch;
 pub use entry::{Entry, Found, GZIP_MARK};
 pub use events::listen;
 pub use metrics::{CacheLayer, CacheMetrics, CacheOutcome, Fill};
-pub use remote::{Known, Looked, Stored};
+pub use remote::{Lookup, LookupResult, Stored};
 pub use subject::{CacheClass, Subject, Tag};
 pub use watch::Watch;
 
@@ -26,25 +26,32 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use crate::budget::{spawn_budgeted, wait_within_budget};
+use crate::config::keys::random_hex;
 use crate::domain::totals::Totals;
-use crate::keys::random_hex;
 use crate::redis_client::RedisClient;
+use crate::redis_client::budget::{spawn_budgeted, wait_within_budget};
 use crate::store::{FailureClass, StoreError};
 use local::LocalCache;
 use remote::RemoteCache;
 use watch::Watchers;
 
-/// While another process loads, Redis is asked again so often, each time after so long.
-const OTHERS_LOAD: (u32, Duration) = (3, Duration::from_millis(10));
+/// Further lookups in Redis while another process loads the answer, before this process loads it too.
+const MAX_REPEATED_LOOKUPS: u32 = 3;
+/// Time before each of these lookups.
+const REPEATED_LOOKUP_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Totals that moved up to so long ago may be published: as long as Redis keeps a list of donations, which they drop.
-const REPUBLISHED: time::Duration = time::Duration::minutes(15);
+/// Totals that moved within this time may be published again: as long as Redis keeps a list of donations, which they invalidate.
+const REPUBLISH_WINDOW: time::Duration = time::Duration::minutes(15);
 
-/// A load that takes longer is given up, so that what is kept can be shown before the request's deadline.
-const LOAD_LIMIT: Duration = Duration::from_millis(1_200);
-/// So many totals go to Redis in one script, which must be done within the time that a command has.
-const PUBLISHED_TOGETHER: usize = 200;
+/// A load that takes longer than this is given up, so that what is kept can be shown before the request's deadline.
+const LOAD_TIMEOUT: Duration = Duration::from_millis(1_200);
+/// Totals that one script gives to Redis at most. It must be done within the time that a command has.
+const MAX_TOTALS_PER_SCRIPT: usize = 200;
+
+/// The longest time that an answer is kept in this process.
+const MAX_LOCAL_LIFE: Duration = Duration::from_secs(4);
+/// The same while invalidations by other processes do not arrive.
+const MAX_LOCAL_LIFE_DISCONNECTED: Duration = Duration::from_secs(1);
 
 /// Why something could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -112,9 +119,9 @@ pub struct Cache {
     remote: RemoteCache,
     /// Of this process, in messages.
     name: String,
-    /// Whether drops by other processes are heard.
+    /// Whether this process receives the messages of other processes, with their invalidations.
     connected: AtomicBool,
-    /// How often they were not heard any more.
+    /// How often the connection to the other processes was lost.
     interruptions: AtomicU64,
     /// The `seq` of totals that Redis has taken from this process.
     published: moka::sync::Cache<String, i64>,
@@ -135,8 +142,8 @@ impl Cache {
             name: random_hex().chars().take(16).collect(),
             connected: AtomicBool::new(false),
             interruptions: AtomicU64::new(0),
-            published: moka::sync::Cache::builder().time_to_live(REPUBLISHED.unsigned_abs()).build(),
-            told: moka::sync::Cache::builder().time_to_live(REPUBLISHED.unsigned_abs()).build(),
+            published: moka::sync::Cache::builder().time_to_live(REPUBLISH_WINDOW.unsigned_abs()).build(),
+            told: moka::sync::Cache::builder().time_to_live(REPUBLISH_WINDOW.unsigned_abs()).build(),
             published_until: AtomicI64::new(0),
             watchers: Watchers::default(),
             metrics,
@@ -181,19 +188,19 @@ impl Cache {
     }
 
     /// What Redis has of something that is one person's, and so never kept in this process.
-    pub async fn look_up(&self, subject: &Subject) -> Looked {
-        let looked = self.remote.look_up(subject).await;
-        self.metrics.request(CacheLayer::Redis, subject.class(), looked.outcome());
-        looked
+    pub async fn look_up(&self, subject: &Subject) -> Lookup {
+        let lookup = self.remote.look_up(subject).await;
+        self.metrics.request(CacheLayer::Redis, subject.class(), lookup.outcome());
+        lookup
     }
 
     /// Gives Redis what the database said after [`Cache::look_up`]. Nobody waits for it.
-    pub fn fill(self: &Arc<Self>, subject: Subject, looked: Looked, value: Option<Stored>) {
+    pub fn fill(self: &Arc<Self>, subject: Subject, lookup: Lookup, value: Option<Stored>) {
         self.metrics.request(CacheLayer::Postgres, subject.class(), CacheOutcome::Hit);
-        if looked.may_fill() {
+        if lookup.may_fill() {
             let cache = Arc::clone(self);
             tokio::spawn(async move {
-                let outcome = match cache.remote.fill(&looked, &subject, value.as_ref()).await {
+                let outcome = match cache.remote.fill(&lookup, &subject, value.as_ref()).await {
                     Ok(true) => Fill::Stored,
                     Ok(false) => Fill::Outdated,
                     Err(_) => Fill::Failed,
@@ -203,21 +210,23 @@ impl Cache {
         }
     }
 
-    /// Forgets what `tags` name: in Redis, in this process and in all others. Whether Redis took it.
-    pub async fn drop_tags(&self, tags: &[Tag]) -> bool {
+    /// Invalidates what `tags` name: in Redis, in this process and in all others. Returns whether Redis has acknowledged it.
+    pub async fn invalidate(&self, tags: &[Tag]) -> bool {
         // First there: what is loaded here in between must not come from what is about to go.
-        let taken = self.remote.drop_tags(tags, &events::write(&self.name, tags, &[])).await.is_ok();
-        self.forget(tags);
+        let taken = self.remote.invalidate(tags, &events::write(&self.name, tags, &[])).await.is_ok();
+        self.invalidate_here(tags);
         taken
     }
 
-    /// Tells when `subject` is dropped here or pushed anew. What changes elsewhere is not told while others are not heard.
+    /// Watches `subject` for invalidations and pushed answers. While the connection to the other processes is lost, their changes are
+    /// not seen.
     pub fn watch(&self, subject: &Subject) -> Watch<'_> {
         self.watchers.watch(subject.tag())
     }
 
-    /// The interruption since which this process hears what others drop and push; nothing while it does not.
-    pub fn hears_since(&self) -> Option<u64> {
+    /// The number of times that the connection to the other processes was lost before the present one; `None` while it is lost. If it
+    /// is the same at two moments, no message was missed between them.
+    pub fn connection_epoch(&self) -> Option<u64> {
         // In this order, or the next interruption could pass for the last one.
         let since = self.interruptions.load(Ordering::SeqCst);
         self.connected.load(Ordering::SeqCst).then_some(since)
@@ -227,17 +236,17 @@ impl Cache {
     pub fn unpublished_since(&self, now: OffsetDateTime) -> OffsetDateTime {
         let until = i128::from(self.published_until.load(Ordering::Relaxed)) * 1_000;
         let until = OffsetDateTime::from_unix_timestamp_nanos(until).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-        until.max(now - REPUBLISHED)
+        until.max(now - REPUBLISH_WINDOW)
     }
 
-    /// Gives new totals to Redis and to every process, and drops the campaigns' lists of donations. These are all that moved
+    /// Gives new totals to Redis and to every process, and invalidates the campaigns' lists of donations. These are all that moved
     /// from [`Cache::unpublished_since`] to `until`; those of them that Redis took already are left out.
     pub async fn publish_totals(&self, totals: Vec<(String, Totals)>, until: OffsetDateTime) {
         let new = totals.into_iter().filter(|(slug, totals)| self.published.get(slug).is_none_or(|seq| seq < totals.seq));
         // Numbers and times always serialise.
         let new: Vec<(String, Stored)> = new.filter_map(|(slug, totals)| Some((slug, Stored::totals(&totals).ok()?))).collect();
         let mut taken = true;
-        for some in new.chunks(PUBLISHED_TOGETHER) {
+        for some in new.chunks(MAX_TOTALS_PER_SCRIPT) {
             taken = self.remote.publish_totals(some, &events::write(&self.name, &[], some)).await.is_ok();
             if !taken {
                 break;
@@ -275,7 +284,7 @@ impl Cache {
         true
     }
 
-    /// Says for a second that no drop waits for Redis, so that sessions there can be believed.
+    /// Says for a second that no invalidation waits for Redis, so that sessions there can be believed.
     pub async fn vouch(&self) {
         // Where Redis does not take it, it is not believed.
         let _ = self.remote.vouch().await;
@@ -283,12 +292,12 @@ impl Cache {
 
     /// What another process said.
     async fn take(&self, message: events::Announcement) {
-        self.forget(&message.drops);
+        self.invalidate_here(&message.invalidated);
         self.take_totals(message.totals).await;
     }
 
-    fn forget(&self, tags: &[Tag]) {
-        self.local.forget(tags);
+    fn invalidate_here(&self, tags: &[Tag]) {
+        self.local.invalidate(tags);
         for tag in tags {
             self.told.invalidate(tag);
         }
@@ -303,22 +312,22 @@ impl Cache {
                 continue;
             }
             self.told.insert(tag, stored.seq);
-            self.forget(&[Tag::feed(&slug)]);
+            self.invalidate_here(&[Tag::feed(&slug)]);
             let subject = Subject::totals(&slug);
             self.local.replace(&subject, Entry::new(Some(stored), self.life(CacheClass::Totals))).await;
             self.watchers.wake(std::slice::from_ref(subject.tag()));
         }
     }
 
-    /// Notes whether other processes are heard.
+    /// Notes whether messages of other processes arrive.
     fn note_connected(&self, connected: bool) {
         let before = self.connected.swap(connected, Ordering::SeqCst);
         if !connected {
             self.interruptions.fetch_add(1, Ordering::SeqCst);
         }
         if connected != before {
-            // What they drop from now on, or have dropped in the meantime, is not heard; what is here may live for seconds.
-            self.local.forget_all();
+            // What they invalidate from now on, or have invalidated in the meantime, is not known here; what is here may live for seconds.
+            self.local.invalidate_all();
         }
         self.metrics.connected(connected);
     }
@@ -335,9 +344,9 @@ impl Cache {
         loaded
     }
 
-    /// How long an answer may be kept here: shorter while drops by others are not heard.
+    /// How long an answer may be kept here: shorter while invalidations by other processes do not arrive.
     fn life(&self, class: CacheClass) -> Duration {
-        let longest = if self.connected.load(Ordering::Relaxed) { Duration::from_secs(4) } else { Duration::from_secs(1) };
+        let longest = if self.connected.load(Ordering::Relaxed) { MAX_LOCAL_LIFE } else { MAX_LOCAL_LIFE_DISCONNECTED };
         longest.min(class.local_life())
     }
 }
@@ -347,7 +356,7 @@ async fn load<R: Resource>(cache: Arc<Cache>, source: R::Source, subject: Subjec
         .local
         .load(&subject, resource.is_common(), async {
             // On the heap and only for the one who loads: all who wait hold a copy of what is in line.
-            let loading = tokio::time::timeout(LOAD_LIMIT, Box::pin(load_stored(&cache, &source, &subject, resource)));
+            let loading = tokio::time::timeout(LOAD_TIMEOUT, Box::pin(load_stored(&cache, &source, &subject, resource)));
             let stored = loading.await.unwrap_or(Err(LoadError::Late))?;
             Ok(Entry::new(stored, cache.life(subject.class())))
         })
@@ -365,33 +374,33 @@ async fn load_stored<R: Resource>(
         cache.metrics.request(CacheLayer::Postgres, subject.class(), CacheOutcome::Hit);
         return cache.load_from(source, &resource).await;
     }
-    let mut looked = cache.look_up(subject).await;
-    for _ in 0..OTHERS_LOAD.0 {
-        if !looked.is_loading_elsewhere() || !wait_within_budget(OTHERS_LOAD.1).await {
+    let mut lookup = cache.look_up(subject).await;
+    for _ in 0..MAX_REPEATED_LOOKUPS {
+        if !lookup.is_loading_elsewhere() || !wait_within_budget(REPEATED_LOOKUP_INTERVAL).await {
             break;
         }
-        looked = cache.look_up(subject).await;
+        lookup = cache.look_up(subject).await;
     }
-    let shown = match looked.take() {
-        Known::Nothing | Known::Failed => {
+    let shown = match lookup.take() {
+        LookupResult::Miss | LookupResult::Failed => {
             let loaded = cache.load_from(source, &resource).await?;
-            cache.fill(subject.clone(), looked, loaded.clone());
+            cache.fill(subject.clone(), lookup, loaded.clone());
             return Ok(loaded);
         }
-        Known::Answer(stored) => match resource.freshen(source, stored).await {
+        LookupResult::Hit(stored) => match resource.freshen(source, stored).await {
             Ok(fresh) => Some(fresh),
             // What cannot be read is no answer.
             Err(LoadError::Json(_)) => cache.load_from(source, &resource).await?,
             Err(error) => return Err(error),
         },
-        Known::Absent => None,
+        LookupResult::Absent => None,
     };
-    if looked.may_fill() {
+    if lookup.may_fill() {
         // It will soon expire; it is renewed while it is still there.
         let (cache, source, subject) = (Arc::clone(cache), source.clone(), subject.clone());
         tokio::spawn(async move {
             if let Ok(loaded) = cache.load_from(&source, &resource).await {
-                cache.fill(subject, looked, loaded);
+                cache.fill(subject, lookup, loaded);
             }
         });
     }
@@ -402,8 +411,8 @@ async fn load_stored<R: Resource>(
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
-    use crate::budget::REQUEST_BUDGET;
     use crate::redis_client::RedisMetrics;
+    use crate::redis_client::budget::REQUEST_BUDGET;
     use prometheus::Registry;
 
     #[tokio::test]
@@ -424,7 +433,7 @@ mod tests {
             atualizado_em: now,
         };
         cache.publish_totals(vec![("a".to_owned(), totals)], now).await;
-        assert_eq!(cache.unpublished_since(now), now - REPUBLISHED);
+        assert_eq!(cache.unpublished_since(now), now - REPUBLISH_WINDOW);
         assert!(cache.local.fresh(&Subject::totals("a")).await.is_some(), "here they are known");
         cache.publish_totals(vec![], now).await;
         assert_eq!(cache.unpublished_since(now), now, "there was nothing that Redis could miss");

@@ -1,9 +1,9 @@
 //! The cache in Redis, shared by all processes. Redis holds the only copy of nothing.
 //!
-//! A value says to which generation of its tag it belongs. A tag that a subject has to itself has one generation, and a drop
-//! deletes the value; a shared tag's generation is the time of its last drop, and values of older ones count as not there,
-//! until they are written over. Whoever finds nothing takes the subject's lock; only its holder may fill, and a drop takes
-//! the lock away or makes it one of a generation gone by. So a slow reader can never put back what it read before a change.
+//! A value says to which generation of its tag it belongs. A tag that a subject has to itself has one generation, and an
+//! invalidation deletes the value; a shared tag's generation is the time of its last invalidation, and values of older ones count as
+//! not there, until they are written over. Whoever finds nothing takes the subject's lock; only its holder may fill, and an
+//! invalidation takes the lock away or makes it one of a generation gone by. So a slow reader can never put back what it read before a change.
 //! Keys are named by scripts, which a Redis Cluster would not allow.
 
 use std::sync::{Arc, LazyLock};
@@ -19,23 +19,24 @@ use super::subject::{CacheClass, Subject, Tag};
 use crate::domain::totals::Totals;
 use crate::redis_client::{RedisClient, RedisError};
 
-/// Where processes tell each other what changed.
+/// The channel on which processes tell each other what changed.
 pub(super) const CHANNEL: &str = "eventos";
-/// Says that no drop waits for Redis.
-const VOUCHER: &str = "em-dia";
-const VOUCHED: Duration = Duration::from_secs(1);
-/// A loader that takes longer may be overtaken.
-const LOCK: Duration = Duration::from_secs(2);
-/// How long before its end an answer is renewed.
-const RENEWAL: Duration = Duration::from_secs(5);
-/// How long it is remembered that something is not there.
-const ABSENT: Duration = Duration::from_secs(30);
+/// The key that exists while no invalidation waits for Redis.
+const VOUCHER_KEY: &str = "em-dia";
+/// Time for which the voucher is believed.
+const VOUCHER_LIFE: Duration = Duration::from_secs(1);
+/// Time after which the lock of a subject expires: a loader that takes longer may be overtaken.
+const LOCK_LIFE: Duration = Duration::from_secs(2);
+/// The last part of the life of an answer, in which it is renewed.
+const RENEWAL_WINDOW: Duration = Duration::from_secs(5);
+/// Time for which Redis keeps that the database has nothing to show.
+const ABSENT_LIFE: Duration = Duration::from_secs(30);
 /// Values that another release wrote count as not there, for its answers may have had another shape. It is no part of the
-/// keys: while a rollout is under way, a drop by either release must hit what the other wrote.
+/// keys: while a rollout is under way, an invalidation by either release must hit what the other wrote.
 pub(super) const FORMAT: &str = concat!("2-", env!("CARGO_PKG_VERSION"));
-/// The generation of a tag that is not shared, and of one that was not dropped for longer than any value is kept. So whoever
+/// The generation of a tag that is not shared, and of one that was not invalidated for longer than any value is kept. So whoever
 /// only asks leaves nothing in Redis but a lock of two seconds.
-const ONLY: &str = "0";
+const UNSHARED_GENERATION: &str = "0";
 
 /// An answer as Redis keeps it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -66,23 +67,23 @@ impl Stored {
     }
 }
 
-/// What Redis has for a subject.
+/// The result of asking Redis for a subject.
 #[derive(Clone, Debug)]
-pub enum Known {
+pub enum LookupResult {
     /// Redis has this answer.
-    Answer(Stored),
+    Hit(Stored),
     /// Redis has noted that the database has nothing to show.
     Absent,
     /// Redis has no value for the subject, or one of another release or generation.
-    Nothing,
+    Miss,
     /// Redis could not be asked, or its answer cannot be relied on.
     Failed,
 }
 
-/// The result of a look-up in Redis.
+/// A lookup in Redis: its result, and the lock to fill if it gave one.
 #[derive(Debug)]
-pub struct Looked {
-    known: Known,
+pub struct Lookup {
+    result: LookupResult,
     /// The lock that gives the right to fill; `None` if somebody else has it or none is needed.
     lock: Option<Lock>,
 }
@@ -94,31 +95,31 @@ struct Lock {
     token: String,
 }
 
-impl Looked {
-    /// Returns what Redis has and leaves [`Known::Nothing`]; the right to fill stays.
-    pub const fn take(&mut self) -> Known {
-        std::mem::replace(&mut self.known, Known::Nothing)
+impl Lookup {
+    /// Returns the result and leaves [`LookupResult::Miss`]; the right to fill stays.
+    pub const fn take(&mut self) -> LookupResult {
+        std::mem::replace(&mut self.result, LookupResult::Miss)
     }
 
-    /// Whether whoever looked may fill, because nothing was there or because it will soon expire.
+    /// Whether the caller may fill, because nothing was there or because it will soon expire.
     pub const fn may_fill(&self) -> bool {
         self.lock.is_some()
     }
 
     /// Whether another process is loading it right now.
     pub(super) const fn is_loading_elsewhere(&self) -> bool {
-        matches!(self.known, Known::Nothing) && self.lock.is_none()
+        matches!(self.result, LookupResult::Miss) && self.lock.is_none()
     }
 
     pub(super) const fn outcome(&self) -> CacheOutcome {
-        match self.known {
-            Known::Answer(_) | Known::Absent => CacheOutcome::Hit,
-            Known::Nothing => CacheOutcome::Miss,
-            Known::Failed => CacheOutcome::Failed,
+        match self.result {
+            LookupResult::Hit(_) | LookupResult::Absent => CacheOutcome::Hit,
+            LookupResult::Miss => CacheOutcome::Miss,
+            LookupResult::Failed => CacheOutcome::Failed,
         }
     }
 
-    const FAILED: Self = Self { known: Known::Failed, lock: None };
+    const FAILED: Self = Self { result: LookupResult::Failed, lock: None };
 }
 
 // ARGV: prefix, tag, variant or '', token, lock in ms, time left in ms from which on to refresh, voucher or '', release.
@@ -163,7 +164,7 @@ static FILL: LazyLock<Script> = LazyLock::new(|| {
 });
 
 // ARGV: prefix, channel, message, then tags that begin with `x` (a key of its own) or `g` (a generation).
-static DROP: LazyLock<Script> = LazyLock::new(|| {
+static INVALIDATE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
         local time = redis.call('TIME')
@@ -215,31 +216,31 @@ impl RemoteCache {
         Self { redis }
     }
 
-    pub(super) async fn look_up(&self, subject: &Subject) -> Looked {
+    pub(super) async fn look_up(&self, subject: &Subject) -> Lookup {
         let class = subject.class();
         // A log-out may wait in a socket behind this question.
         if class == CacheClass::Session && !self.redis.is_steady() {
-            return Looked::FAILED;
+            return Lookup::FAILED;
         }
         let token = format!("{:016x}", rand::rng().random::<u64>());
         let mut call = LOOK_UP.prepare_invoke();
         call.arg(self.redis.prefix()).arg(subject.tag().as_str()).arg(subject.variant().unwrap_or("")).arg(&token);
         // The last seconds of its life are for renewing it while it is still there.
-        call.arg(millis(LOCK)).arg(millis(RENEWAL.min(class.redis_life() / 10)));
-        call.arg(if class == CacheClass::Session { VOUCHER } else { "" }).arg(FORMAT);
+        call.arg(millis(LOCK_LIFE)).arg(millis(RENEWAL_WINDOW.min(class.redis_life() / 10)));
+        call.arg(if class == CacheClass::Session { VOUCHER_KEY } else { "" }).arg(FORMAT);
         match self.redis.run::<(String, String, Option<String>, i64)>(&call).await {
             Ok((key, generation, value, mine)) => {
                 let lock = (mine == 1).then_some(Lock { key, generation, token });
-                Looked { known: value.map_or(Known::Nothing, |text| read(&text)), lock }
+                Lookup { result: value.map_or(LookupResult::Miss, |text| read(&text)), lock }
             }
-            Err(_) => Looked::FAILED,
+            Err(_) => Lookup::FAILED,
         }
     }
 
-    /// Whether the value was taken; it is not where the subject was dropped since it was looked up.
-    pub(super) async fn fill(&self, looked: &Looked, subject: &Subject, value: Option<&Stored>) -> Result<bool, RedisError> {
-        let Some(Lock { key, generation, token }) = &looked.lock else { return Ok(false) };
-        let life = if value.is_some() { jitter(subject.class().redis_life()) } else { ABSENT };
+    /// Whether the value was taken; it is not where the subject was invalidated since the lookup.
+    pub(super) async fn fill(&self, lookup: &Lookup, subject: &Subject, value: Option<&Stored>) -> Result<bool, RedisError> {
+        let Some(Lock { key, generation, token }) = &lookup.lock else { return Ok(false) };
+        let life = if value.is_some() { jitter(subject.class().redis_life()) } else { ABSENT_LIFE };
         let mut call = FILL.prepare_invoke();
         call.arg(self.redis.prefix()).arg(key).arg(generation).arg(token).arg(write(generation, value)).arg(millis(life));
         call.arg(value.map_or(0, |stored| stored.seq));
@@ -247,8 +248,8 @@ impl RemoteCache {
         Ok(self.redis.run::<i64>(&call).await? == 1)
     }
 
-    pub(super) async fn drop_tags(&self, tags: &[Tag], message: &str) -> Result<(), RedisError> {
-        let mut call = DROP.prepare_invoke();
+    pub(super) async fn invalidate(&self, tags: &[Tag], message: &str) -> Result<(), RedisError> {
+        let mut call = INVALIDATE.prepare_invoke();
         call.arg(self.redis.prefix()).arg(self.redis.key(CHANNEL)).arg(message);
         for tag in tags {
             call.arg(format!("{}{}", if tag.is_shared() { 'g' } else { 'x' }, tag.as_str()));
@@ -260,7 +261,7 @@ impl RemoteCache {
         let mut call = PUBLISH_TOTALS.prepare_invoke();
         call.arg(self.redis.prefix()).arg(self.redis.key(CHANNEL)).arg(message).arg(millis(CacheClass::Totals.redis_life()));
         for (slug, stored) in totals {
-            call.arg(slug).arg(stored.seq).arg(write(ONLY, Some(stored)));
+            call.arg(slug).arg(stored.seq).arg(write(UNSHARED_GENERATION, Some(stored)));
         }
         self.redis.run::<i64>(&call).await.map(drop)
     }
@@ -273,8 +274,8 @@ impl RemoteCache {
         }
         let values: Vec<Option<String>> = self.redis.run(&call).await?;
         let answer = |text: String| match read(&text) {
-            Known::Answer(stored) => Some(stored),
-            Known::Absent | Known::Nothing | Known::Failed => None,
+            LookupResult::Hit(stored) => Some(stored),
+            LookupResult::Absent | LookupResult::Miss | LookupResult::Failed => None,
         };
         Ok(values.into_iter().map(|text| text.and_then(answer)).collect())
     }
@@ -287,7 +288,7 @@ impl RemoteCache {
 
     pub(super) async fn vouch(&self) -> Result<(), RedisError> {
         let mut call = VOUCH.prepare_invoke();
-        call.arg(self.redis.key(VOUCHER)).arg(millis(VOUCHED));
+        call.arg(self.redis.key(VOUCHER_KEY)).arg(millis(VOUCHER_LIFE));
         self.redis.run::<i64>(&call).await.map(drop)
     }
 
@@ -303,12 +304,12 @@ fn write(generation: &str, value: Option<&Stored>) -> String {
     format!("{FORMAT} {generation} {}\n{json}", value.map_or(0, |stored| stored.seq))
 }
 
-/// Parses a value of Redis. A text that is damaged or from another release gives [`Known::Nothing`].
-fn read(text: &str) -> Known {
+/// Parses a value of Redis. A text that is damaged or from another release gives [`LookupResult::Miss`].
+fn read(text: &str) -> LookupResult {
     match parse(text) {
-        Some((seq, Some(stored))) => Known::Answer(Stored { seq, ..stored }),
-        Some((_, None)) => Known::Absent,
-        None => Known::Nothing,
+        Some((seq, Some(stored))) => LookupResult::Hit(Stored { seq, ..stored }),
+        Some((_, None)) => LookupResult::Absent,
+        None => LookupResult::Miss,
     }
 }
 
@@ -337,14 +338,14 @@ mod tests {
     #[test]
     fn what_is_written_is_read_again() {
         let stored = Stored { seq: 7, ..Stored::new(Some("3".into()), &serde_json::json!({"a": "b\n"})).unwrap() };
-        let Known::Answer(again) = read(&write("17", Some(&stored))) else { panic!("no answer") };
+        let LookupResult::Hit(again) = read(&write("17", Some(&stored))) else { panic!("no answer") };
         assert_eq!((again.seq, again.etag.as_deref(), again.body.get()), (7, Some("\"3\""), r#"{"a":"b\n"}"#));
-        assert!(matches!(read(&write(ONLY, None)), Known::Absent));
+        assert!(matches!(read(&write(UNSHARED_GENERATION, None)), LookupResult::Absent));
         let head = format!("{FORMAT} 0 7");
         let damaged = [String::new(), head.clone(), format!("{FORMAT} 0 x\nnull"), format!("{head}\n{{"), format!("{head}\n{{\"b\"")];
         let of_another_release = "1-0.0.1 0 7\nnull".to_owned();
         for text in damaged.into_iter().chain([of_another_release, "7\nnull".to_owned()]) {
-            assert!(matches!(read(&text), Known::Nothing), "{text:?}");
+            assert!(matches!(read(&text), LookupResult::Miss), "{text:?}");
         }
     }
 

@@ -30,7 +30,7 @@ impl Watchers {
     }
 }
 
-/// Tells when something was dropped from this process's cache, or given a newer answer.
+/// Tells when something was invalidated in this process's cache, or given a newer answer.
 #[derive(Debug)]
 pub struct Watch<'a> {
     watchers: &'a Watchers,

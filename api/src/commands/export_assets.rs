@@ -1,4 +1,4 @@
-//! The static files, for a web server to serve by itself: `api export-assets DIR`. What is missing there it asks the API for.
+//! `api export-assets`: writes the static files, for a web server to serve by itself. What is missing there it asks the API for.
 
 use std::fs::{self, File, FileTimes};
 use std::io::{self, Write as _};
@@ -9,27 +9,35 @@ use std::time::{Duration, SystemTime};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use super::CommandError;
+use crate::config::keys::{random_hex, sha256};
 use crate::http::openapi;
-use crate::keys::{random_hex, sha256};
 
 /// What text compresses; images are compressed already.
 const COMPRESSIBLE: [&str; 6] = ["css", "html", "js", "json", "svg", "txt"];
 
-/// The earliest time that a file gets, and how many seconds it may be later: 2001 to 2009.
-const FIRST_TIME: Duration = Duration::from_secs(1_000_000_000);
-const TIMES: u32 = 1 << 28;
+/// The earliest time of an exported file, in 2001, as time since 1970.
+const MIN_FILE_TIME: Duration = Duration::from_secs(1_000_000_000);
+/// The range of the times of exported files, which therefore end in 2010.
+const FILE_TIME_RANGE_SECONDS: u32 = 1 << 28;
 
 /// A file or folder that cannot be written.
 #[derive(Debug, thiserror::Error)]
 #[error("{path} cannot be written")]
-pub struct ExportError {
+struct ExportError {
     path: PathBuf,
     source: io::Error,
 }
 
-/// Writes every file below `dir` under the path that it has in a URL, with a `.gz` beside what compresses; how many files that were.
-/// Each appears whole. Files of other releases stay, for pages that are still open.
-pub fn export(dir: &Path) -> Result<usize, ExportError> {
+/// Writes the static files below `dir` and prints how many there are.
+pub fn run(dir: &Path) -> Result<(), CommandError> {
+    println!("{} files written", export(dir)?);
+    Ok(())
+}
+
+/// Writes every file below `dir` under the path that it has in a URL, with a `.gz` beside what compresses, and returns the number of
+/// files. Each appears whole. Files of other releases stay, for pages that are still open.
+fn export(dir: &Path) -> Result<usize, ExportError> {
     let mut count = 0;
     for (name, bytes) in openapi::page_files() {
         let path = dir.join("docs").join(name);
@@ -49,7 +57,7 @@ pub fn export(dir: &Path) -> Result<usize, ExportError> {
 /// another when the content is.
 fn time_of(bytes: &[u8]) -> SystemTime {
     let [a, b, c, d, ..] = sha256(bytes);
-    SystemTime::UNIX_EPOCH + FIRST_TIME + Duration::from_secs(u64::from(u32::from_be_bytes([a, b, c, d]) % TIMES))
+    SystemTime::UNIX_EPOCH + MIN_FILE_TIME + Duration::from_secs(u64::from(u32::from_be_bytes([a, b, c, d]) % FILE_TIME_RANGE_SECONDS))
 }
 
 fn pack(bytes: &[u8]) -> io::Result<Vec<u8>> {

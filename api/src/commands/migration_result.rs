@@ -9,8 +9,8 @@ use serde::Serialize;
 use crate::store::schema::Migrated;
 use crate::telemetry::chain;
 
-/// Kubernetes keeps no more of a termination message.
-const LIMIT: usize = 4096;
+/// The longest termination message that Kubernetes keeps, in bytes.
+const MAX_LINE_BYTES: usize = 4096;
 
 #[derive(Serialize)]
 #[serde(untagged)]
@@ -20,12 +20,12 @@ enum ResultLine {
 }
 
 /// Writes how it ended into `file`, in place: a pod's termination log is a mount that no other file can take the name of.
-pub fn write<E: AsRef<dyn std::error::Error + Send + Sync>>(file: &Path, done: &Result<Migrated, E>) -> io::Result<()> {
+pub(super) fn write<E: AsRef<dyn std::error::Error + Send + Sync>>(file: &Path, done: &Result<Migrated, E>) -> io::Result<()> {
     let line = match done {
         Ok(done) => ResultLine::Done { schema: done.schema.to_string(), applied: done.applied },
         Err(error) => ResultLine::Failed { error: chain(error.as_ref()) },
     };
-    fs::write(file, within(line, LIMIT))
+    fs::write(file, within(line, MAX_LINE_BYTES))
 }
 
 /// The line, whose error is cut where it would not fit.
@@ -68,7 +68,7 @@ mod tests {
         for piece in ["a", "ção ", "\n", "\u{1}", "🌱\"\\"] {
             let whole = piece.repeat(5_000);
             let line = written(&Err(whole.clone().into()));
-            assert!((LIMIT - 40..=LIMIT).contains(&line.len()), "{piece:?}: {}", line.len());
+            assert!((MAX_LINE_BYTES - 40..=MAX_LINE_BYTES).contains(&line.len()), "{piece:?}: {}", line.len());
             let value: serde_json::Value = serde_json::from_str(&line).unwrap();
             assert!(whole.starts_with(value["error"].as_str().unwrap()), "{piece:?}");
         }

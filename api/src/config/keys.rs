@@ -15,9 +15,9 @@ use hmac::{Hmac, Mac as _};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use crate::credentials::{SecretFileError, read_guarded};
+use crate::config::credentials::{SecretFileError, read_guarded};
 
-const NONCE: usize = 24;
+const NONCE_BYTES: usize = 24;
 
 /// What keys are for; also the names of their files, with `.key` behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,13 +159,13 @@ impl KeyRing {
     /// Encrypts `plain` and binds it to `context`, which must be given again to open it (XChaCha20-Poly1305, RFC 8439
     /// with a 192-bit nonce). Layout: length of the key id, key id, nonce, ciphertext with tag.
     pub fn seal(&self, plain: &[u8], context: &[u8]) -> Vec<u8> {
-        let mut nonce = [0_u8; NONCE];
+        let mut nonce = [0_u8; NONCE_BYTES];
         rand::fill(&mut nonce);
         let cipher = XChaCha20Poly1305::new(&self.newest.secret.into());
         // Encryption into memory fails only for texts of more than 256 GiB.
         let sealed = cipher.encrypt(&XNonce::from(nonce), Payload { msg: plain, aad: context }).unwrap_or_default();
         let id = self.newest.id.as_bytes();
-        let mut out = Vec::with_capacity(1 + id.len() + NONCE + sealed.len());
+        let mut out = Vec::with_capacity(1 + id.len() + NONCE_BYTES + sealed.len());
         out.push(u8::try_from(id.len()).unwrap_or(0));
         out.extend_from_slice(id);
         out.extend_from_slice(&nonce);
@@ -178,9 +178,9 @@ impl KeyRing {
     pub fn open(&self, sealed: &[u8], context: &[u8]) -> Option<Vec<u8>> {
         let (&length, rest) = sealed.split_first()?;
         let (id, rest) = rest.split_at_checked(usize::from(length))?;
-        let (nonce, ciphertext) = rest.split_at_checked(NONCE)?;
+        let (nonce, ciphertext) = rest.split_at_checked(NONCE_BYTES)?;
         let key = self.iter().find(|key| key.id.as_bytes() == id)?;
-        let nonce: [u8; NONCE] = nonce.try_into().ok()?;
+        let nonce: [u8; NONCE_BYTES] = nonce.try_into().ok()?;
         let cipher = XChaCha20Poly1305::new(&key.secret.into());
         cipher.decrypt(&XNonce::from(nonce), Payload { msg: ciphertext, aad: context }).ok()
     }

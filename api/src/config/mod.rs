@@ -1,4 +1,8 @@
-//! What the process is told from outside. Read once, validated whole; the only reader of the environment.
+//! What the process is told from outside. Read once, validated whole; the only reader of the environment, of key files and of password
+//! files.
+
+pub mod credentials;
+pub mod keys;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,10 +13,10 @@ use http::HeaderValue;
 use ipnet::IpNet;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::budget::REQUEST_BUDGET;
-use crate::credentials::{CredentialError, Login, read_secret};
+use crate::config::credentials::{CredentialError, Login, read_secret};
 use crate::domain::network::parse_network;
 use crate::domain::provider::Provider;
+use crate::redis_client::budget::REQUEST_BUDGET;
 
 /// Which defaults and which refusals apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -26,8 +30,8 @@ pub enum Profile {
 /// How PostgreSQL is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Pooler {
-    /// Through `PgBouncer` ≥ 1.24 in transaction mode with `max_prepared_statements` > 0. Readiness waits for the probe
-    /// that no statement is mixed up.
+    /// Through `PgBouncer` ≥ 1.24 in transaction mode with `max_prepared_statements` > 0. Readiness waits for the
+    /// check that no statement is mixed up.
     Named,
     /// Without a pooler, so nothing can be mixed up.
     Direct,
@@ -103,7 +107,7 @@ pub struct DatabaseArgs {
     /// File with that role's password, for a URL without one.
     #[arg(long, env)]
     pub database_password_file: Option<PathBuf>,
-    /// `named` behind `PgBouncer` in transaction mode, which is probed before serving; `direct` without a pooler.
+    /// `named` behind `PgBouncer` in transaction mode, which is checked before serving; `direct` without a pooler.
     #[arg(long, env, value_enum, default_value = "named")]
     pub pooler: Pooler,
     /// Connections of this process.
@@ -268,7 +272,7 @@ mod tests {
     use clap::Parser;
 
     #[derive(Parser)]
-    struct Cli {
+    struct ConfigOnly {
         #[command(flatten)]
         config: Config,
     }
@@ -292,7 +296,7 @@ mod tests {
         for payment in payments {
             args.extend(["--payments", payment]);
         }
-        Cli::parse_from(args).config
+        ConfigOnly::parse_from(args).config
     }
 
     #[test]

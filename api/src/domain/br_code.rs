@@ -60,7 +60,7 @@ const BRAZIL: &str = "BR";
 const NO_TXID: &str = "***";
 
 /// The longest text the API Pix gives in `pixCopiaECola`.
-const MAX_LENGTH: usize = 512;
+const MAX_CODE_CHARS: usize = 512;
 
 /// The identifier and length of the CRC field, which the CRC itself covers.
 const CRC_HEADER: &str = "6304";
@@ -175,7 +175,7 @@ impl BrCode {
     /// Reads a BR Code, without forgiving anything: lengths, repetitions, order, CRC and the value
     /// of every field that PIX uses.
     pub fn parse(text: &str) -> Result<Self, BrCodeError> {
-        if text.len() > MAX_LENGTH {
+        if text.len() > MAX_CODE_CHARS {
             return Err(BrCodeError::TooLong);
         }
         if !text.bytes().all(|b| matches!(b, b' '..=b'~')) {

@@ -6,10 +6,10 @@ use thiserror::Error;
 
 use super::cpf::{check_digit, is_register_number};
 
-const LENGTH: usize = 14;
+const CNPJ_CHARS: usize = 14;
 
 /// The weights of a CNPJ's check digits go from 2, at the right, to 9, and begin again.
-const HEAVIEST: u32 = 9;
+const MAX_WEIGHT: u32 = 9;
 
 /// The text is not a CNPJ.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl Cnpj {
     pub fn parse(text: &str) -> Result<Self, CnpjError> {
         let bare: String = text.trim().chars().filter(|c| !matches!(c, '.' | '/' | '-')).map(|c| c.to_ascii_uppercase()).collect();
         let values: Vec<u32> = bare.chars().map(value).collect::<Option<_>>().ok_or(CnpjError)?;
-        if is_register_number(&values, LENGTH, HEAVIEST) { Ok(Self(bare)) } else { Err(CnpjError) }
+        if is_register_number(&values, CNPJ_CHARS, MAX_WEIGHT) { Ok(Self(bare)) } else { Err(CnpjError) }
     }
 
     /// Adds the two check digits to `base`, twelve characters of `[0-9A-Za-z]`. Fails for any other text, and if the twelve
@@ -37,7 +37,7 @@ impl Cnpj {
         let mut bare = base.to_ascii_uppercase();
         for _ in 0..2 {
             let values: Vec<u32> = bare.chars().map(value).collect::<Option<_>>().ok_or(CnpjError)?;
-            bare.push_str(&check_digit(&values, HEAVIEST).to_string());
+            bare.push_str(&check_digit(&values, MAX_WEIGHT).to_string());
         }
         Self::parse(&bare)
     }
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn a_repeated_character_is_refused() {
         for character in ('0'..='9').chain('A'..='Z') {
-            let text = String::from(character).repeat(LENGTH);
+            let text = String::from(character).repeat(CNPJ_CHARS);
             assert_eq!(Cnpj::parse(&text), Err(CnpjError), "{text}");
         }
     }
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn every_other_character_in_any_position_of_a_vector_is_refused() {
         for (bare, _) in VECTORS {
-            for position in 0..LENGTH {
+            for position in 0..CNPJ_CHARS {
                 for other in '0'..='9' {
                     let changed: String =
                         bare.chars().enumerate().map(|(i, c)| if i == position && c.is_ascii_digit() { other } else { c }).collect();

@@ -4,10 +4,10 @@ use std::fmt;
 
 use thiserror::Error;
 
-const LENGTH: usize = 11;
+const CPF_DIGITS: usize = 11;
 
 /// The weights of a CPF's check digits grow from 2, at the right, to 11.
-const HEAVIEST: u32 = 11;
+const MAX_WEIGHT: u32 = 11;
 
 /// The text is not a CPF.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -25,7 +25,7 @@ impl Cpf {
     pub fn parse(text: &str) -> Result<Self, CpfError> {
         let bare: String = text.trim().chars().filter(|c| !matches!(c, '.' | '-')).collect();
         let digits: Vec<u32> = bare.chars().map(|c| c.to_digit(10)).collect::<Option<_>>().ok_or(CpfError)?;
-        if is_register_number(&digits, LENGTH, HEAVIEST) { Ok(Self(bare)) } else { Err(CpfError) }
+        if is_register_number(&digits, CPF_DIGITS, MAX_WEIGHT) { Ok(Self(bare)) } else { Err(CpfError) }
     }
 
     /// The 11 digits, without punctuation.
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn a_repeated_digit_is_refused_although_its_check_digits_hold() {
         for digit in '0'..='9' {
-            assert_eq!(Cpf::parse(&String::from(digit).repeat(LENGTH)), Err(CpfError));
+            assert_eq!(Cpf::parse(&String::from(digit).repeat(CPF_DIGITS)), Err(CpfError));
         }
     }
 

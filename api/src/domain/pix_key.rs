@@ -8,7 +8,7 @@ use super::cnpj::{Cnpj, CnpjError};
 use super::cpf::{Cpf, CpfError};
 
 /// The longest key, which only an e-mail can reach.
-const MAX_EMAIL: usize = 77;
+const MAX_EMAIL_CHARS: usize = 77;
 
 /// Why a text is not a PIX key.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -162,7 +162,7 @@ fn phone(text: &str) -> Option<String> {
 fn email(text: &str) -> Option<String> {
     let text = text.to_ascii_lowercase();
     let (local, domain) = text.split_once('@')?;
-    let legal = text.len() <= MAX_EMAIL
+    let legal = text.len() <= MAX_EMAIL_CHARS
         && !local.is_empty()
         && local.bytes().all(is_local_part)
         && domain.contains('.')
@@ -326,7 +326,7 @@ mod tests {
         #[test]
         fn a_key_is_ascii_short_and_recognised_by_its_form(key in strategy::pix_key()) {
             prop_assert!(key.as_str().is_ascii());
-            prop_assert!(key.as_str().len() <= MAX_EMAIL);
+            prop_assert!(key.as_str().len() <= MAX_EMAIL_CHARS);
             prop_assert_eq!(PixKey::detect(key.as_str())?, key);
         }
 

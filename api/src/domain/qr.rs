@@ -6,10 +6,10 @@ use qrcode::{Color, EcLevel, QrCode};
 use thiserror::Error;
 
 /// The light margin that a reader needs on each side, in modules (ISO/IEC 18004).
-const QUIET_ZONE: usize = 4;
+const QUIET_ZONE_MODULES: usize = 4;
 
 /// The least width of the picture when nothing scales it, in pixels.
-const MIN_SIZE: usize = 256;
+const MIN_SIZE_PIXELS: usize = 256;
 
 /// Why a text has no picture.
 #[derive(Debug, Error)]
@@ -27,8 +27,8 @@ pub enum QrError {
 pub fn svg(br_code: &str) -> Result<String, QrError> {
     let code = QrCode::with_error_correction_level(br_code, EcLevel::M).map_err(QrError::Text)?;
     let modules = code.width();
-    let side = modules + 2 * QUIET_ZONE;
-    let pixels = side * MIN_SIZE.div_ceil(side);
+    let side = modules + 2 * QUIET_ZONE_MODULES;
+    let pixels = side * MIN_SIZE_PIXELS.div_ceil(side);
     let path = path(&code.into_colors(), modules)?;
     Ok(format!(
         r##"<svg xmlns="http://www.w3.org/2000/svg" width="{pixels}" height="{pixels}" viewBox="0 0 {side} {side}" role="img" lang="pt-BR" shape-rendering="crispEdges"><title>QR Code do PIX</title><path fill="#fff" d="M0 0h{side}v{side}H0z"/><path d="{path}"/></svg>"##
@@ -42,7 +42,7 @@ fn path(colors: &[Color], modules: usize) -> Result<String, std::fmt::Error> {
         let mut column = 0;
         for run in line.chunk_by(|a, b| a == b) {
             if run.first() == Some(&Color::Dark) {
-                let (x, y, length) = (column + QUIET_ZONE, row + QUIET_ZONE, run.len());
+                let (x, y, length) = (column + QUIET_ZONE_MODULES, row + QUIET_ZONE_MODULES, run.len());
                 write!(path, "M{x} {y}h{length}v1h-{length}z")?;
             }
             column += run.len();
@@ -84,7 +84,7 @@ mod tests {
             .iter()
             .enumerate()
             .filter(|(_, color)| **color == Color::Dark)
-            .map(|(i, _)| (i % modules + QUIET_ZONE, i / modules + QUIET_ZONE))
+            .map(|(i, _)| (i % modules + QUIET_ZONE_MODULES, i / modules + QUIET_ZONE_MODULES))
             .collect();
         assert_eq!(painted(&path(&colors, modules)?)?, expected);
         Ok(())

@@ -9,14 +9,14 @@ pub struct Slug(String);
 #[error("use de 3 a 80 letras minúsculas sem acento, dígitos e hífens simples, como `natal-solidario`")]
 pub struct SlugError;
 
-const MIN: usize = 3;
-const MAX: usize = 80;
+const MIN_CHARS: usize = 3;
+const MAX_CHARS: usize = 80;
 
 impl Slug {
     /// Checks `input`, which is taken as it is.
     pub fn parse(input: &str) -> Result<Self, SlugError> {
         let words = input.split('-').all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()));
-        if words && (MIN..=MAX).contains(&input.len()) { Ok(Self(input.to_owned())) } else { Err(SlugError) }
+        if words && (MIN_CHARS..=MAX_CHARS).contains(&input.len()) { Ok(Self(input.to_owned())) } else { Err(SlugError) }
     }
 
     /// A slug made from a title. Accents are dropped; a title without usable letters gives `fallback`.
@@ -24,7 +24,7 @@ impl Slug {
         let plain = crate::domain::br_code::strip_accents(title).to_lowercase();
         let mut slug = String::new();
         for word in plain.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()) {
-            if slug.len() + word.len() >= MAX - SUFFIX {
+            if slug.len() + word.len() >= MAX_CHARS - SUFFIX_CHARS {
                 break;
             }
             if !slug.is_empty() {
@@ -32,14 +32,14 @@ impl Slug {
             }
             slug.push_str(word);
         }
-        Self(if slug.len() < MIN { fallback.to_owned() } else { slug })
+        Self(if slug.len() < MIN_CHARS { fallback.to_owned() } else { slug })
     }
 
     /// The slug with the end of `id` behind it, for when the plain one is taken.
     #[must_use]
     pub fn with_suffix(&self, id: uuid::Uuid) -> Self {
         let hex = id.simple().to_string();
-        let tail = hex.get(hex.len() - (SUFFIX - 1)..).unwrap_or_default();
+        let tail = hex.get(hex.len() - (SUFFIX_CHARS - 1)..).unwrap_or_default();
         Self(format!("{}-{tail}", self.0))
     }
 
@@ -50,7 +50,7 @@ impl Slug {
 }
 
 /// The length of a hyphen and the random digits behind it.
-const SUFFIX: usize = 9;
+const SUFFIX_CHARS: usize = 9;
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,7 @@ use std::fmt;
 use thiserror::Error;
 
 /// The longest txid of a static charge.
-const MAX_LENGTH: usize = 25;
+const MAX_CHARS: usize = 25;
 
 const RADIX: u32 = 36;
 
@@ -23,7 +23,7 @@ pub struct Txid(String);
 impl Txid {
     /// Reads a txid as it is written.
     pub fn parse(text: &str) -> Result<Self, TxidError> {
-        let fits = (1..=MAX_LENGTH).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric());
+        let fits = (1..=MAX_CHARS).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric());
         if fits { Ok(Self(text.to_owned())) } else { Err(TxidError) }
     }
 
@@ -32,9 +32,9 @@ impl Txid {
     /// 36^25 exceeds 2^128, so no two UUIDs share a txid, while the 32 hexadecimal digits would
     /// not fit.
     pub fn from_uuid(uuid: u128) -> Self {
-        let mut digits = Vec::with_capacity(MAX_LENGTH);
+        let mut digits = Vec::with_capacity(MAX_CHARS);
         let mut rest = uuid;
-        for _ in 0..MAX_LENGTH {
+        for _ in 0..MAX_CHARS {
             digits.push(base36_digit(rest % u128::from(RADIX)));
             rest /= u128::from(RADIX);
         }
@@ -91,7 +91,7 @@ mod tests {
         #[test]
         fn a_uuid_can_be_read_back_from_its_txid(uuid: u128) {
             let txid = Txid::from_uuid(uuid);
-            prop_assert_eq!(txid.as_str().len(), MAX_LENGTH);
+            prop_assert_eq!(txid.as_str().len(), MAX_CHARS);
             prop_assert_eq!(u128::from_str_radix(txid.as_str(), RADIX)?, uuid);
             prop_assert_eq!(Txid::parse(txid.as_str())?, txid);
         }

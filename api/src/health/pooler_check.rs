@@ -10,15 +10,15 @@ use futures_util::future::join_all;
 use sqlx::PgPool;
 
 use crate::config::Pooler;
-use crate::readiness::PoolerState;
+use crate::process::readiness::PoolerState;
 use crate::state::AppState;
 use crate::store::StoreError;
 use crate::telemetry::chain;
 
-/// Connections that run statements at the same time; fewer if the pool is smaller.
-const CLIENTS: u32 = 64;
+/// Connections that run statements at the same time at most; fewer if the pool is smaller.
+const MAX_CLIENTS: u32 = 64;
 /// Statements that each connection runs.
-const ROUNDS: i32 = 25;
+const STATEMENTS_PER_CLIENT: i32 = 25;
 /// Time after which a statement counts as mixed up, since its answer may have gone to another client.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time from a check that did not pass to the next one.
@@ -41,7 +41,7 @@ pub async fn run(state: AppState, pooler: Pooler) {
                 state.readiness.pooler.set(PoolerState::MixedUp);
                 tracing::error!(wrong, "statements get mixed up between clients; refusing readiness");
             }
-            Err(error) => tracing::warn!(error = chain(&error), "the statement probe could not finish"),
+            Err(error) => tracing::warn!(error = chain(&error), "the pooler check could not finish"),
         }
         state.shutdown.pause(RETRY_INTERVAL).await;
     }
@@ -50,7 +50,7 @@ pub async fn run(state: AppState, pooler: Pooler) {
 /// How many answers were wrong, late, or failed in a way that a healthy server never does. An error means that the database
 /// was away, so nothing was learnt.
 pub async fn interleave(db: &PgPool) -> Result<u32, StoreError> {
-    let clients = CLIENTS.min(db.options().get_max_connections());
+    let clients = MAX_CLIENTS.min(db.options().get_max_connections());
     let mut wrong = 0;
     let mut away = None;
     for result in join_all((0..clients).map(|client| one_client(db, client))).await {
@@ -68,8 +68,8 @@ pub async fn interleave(db: &PgPool) -> Result<u32, StoreError> {
 async fn one_client(db: &PgPool, client: u32) -> Result<u32, StoreError> {
     let client = i32::try_from(client).unwrap_or(0);
     let mut wrong = 0;
-    for round in 0..ROUNDS {
-        let value = client * ROUNDS + round;
+    for round in 0..STATEMENTS_PER_CLIENT {
+        let value = client * STATEMENTS_PER_CLIENT + round;
         let (text, expected) = if round % 2 == 0 {
             ("SELECT $1::int4 + 1000000", value + 1_000_000)
         } else {

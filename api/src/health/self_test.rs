@@ -1,12 +1,12 @@
 //! Tests that this process can take donations, before it becomes ready: makes one, from account to confirmation, and rolls it back.
-//! Once that has worked it is not repeated; [`health`](crate::health) detects later outages.
+//! Once that has worked it is not repeated; [`health`](crate::health::stores) detects later outages.
 //!
 //! Redis is tested with the commands of limits and caches. The API works without it, so a failure is only reported, and tested
 //! again.
 
 use std::time::Duration;
 
-use crate::readiness::SelfTestState;
+use crate::process::readiness::SelfTestState;
 use crate::service::self_test;
 use crate::state::Core;
 use crate::telemetry::chain;

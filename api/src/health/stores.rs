@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use crate::readiness::Store;
+use crate::process::readiness::Store;
 use crate::state::Core;
 
-/// Time from one question to the next.
-const INTERVAL: Duration = Duration::from_secs(1);
+/// Time from one check to the next.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// Time within which a store must answer. Redis has less: a ping has the time limit of every other command.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -21,6 +21,6 @@ pub async fn watch(core: &Core) {
         stores.note(Store::Postgres, postgres);
         core.cache.note_database(!stores.is_away(Store::Postgres));
         stores.note(Store::Redis, redis);
-        core.shutdown.pause(INTERVAL).await;
+        core.shutdown.pause(CHECK_INTERVAL).await;
     }
 }

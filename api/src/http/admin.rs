@@ -10,9 +10,9 @@ use axum::{Json, Router};
 use prometheus::{IntGauge, Registry};
 use serde::Serialize;
 
-use crate::metrics::{gauge, render};
-use crate::readiness::{PoolerState, Store};
+use crate::process::readiness::{PoolerState, Store};
 use crate::state::{AppState, Core};
+use crate::telemetry::metrics::{gauge, render};
 
 /// The state of the handlers of the admin listener.
 #[derive(Clone)]
@@ -53,7 +53,7 @@ fn unready(core: &Core) -> Option<Cow<'static, str>> {
         return Some("shutting down".into());
     }
     match core.readiness.pooler.state() {
-        PoolerState::Pending => return Some("the statement probe has not finished".into()),
+        PoolerState::Pending => return Some("the pooler check has not finished".into()),
         PoolerState::MixedUp => {
             return Some(
                 "statements get mixed up between clients: the pooler is not PgBouncer 1.24 or newer with max_prepared_statements > 0"

@@ -14,16 +14,16 @@ use crate::cache::{Found, LoadError, Resource};
 use crate::state::AppState;
 
 /// `Cache-Control` of an answer that is the same for everyone: caches may use it for a second, and for another while they renew it.
-const FOR_A_SECOND: HeaderValue = HeaderValue::from_static("public, max-age=1, stale-while-revalidate=1");
+const CACHE_CONTROL_SHARED: HeaderValue = HeaderValue::from_static("public, max-age=1, stale-while-revalidate=1");
 /// `Cache-Control` of an answer on which two caches must not disagree: caches may keep it, but must ask before each use whether it
 /// holds.
-const ASKED_EACH_TIME: HeaderValue = HeaderValue::from_static("public, no-cache");
+const CACHE_CONTROL_REVALIDATED: HeaderValue = HeaderValue::from_static("public, no-cache");
 
 /// Lets shared caches keep an answer for a second, where nothing in the request says who asked.
 pub fn public(request: &HeaderMap, answer: &mut HeaderMap) {
     let personal = [header::COOKIE.as_str(), header::AUTHORIZATION.as_str(), TOKEN_HEADER];
     if !personal.iter().any(|name| request.contains_key(*name)) {
-        answer.insert(header::CACHE_CONTROL, FOR_A_SECOND);
+        answer.insert(header::CACHE_CONTROL, CACHE_CONTROL_SHARED);
     }
 }
 
@@ -31,7 +31,7 @@ pub fn public(request: &HeaderMap, answer: &mut HeaderMap) {
 /// older answer after a newer one.
 pub fn ask_each_time(answer: &mut HeaderMap) {
     if let Some(value) = answer.get_mut(header::CACHE_CONTROL) {
-        *value = ASKED_EACH_TIME;
+        *value = CACHE_CONTROL_REVALIDATED;
     }
 }
 

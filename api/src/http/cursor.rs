@@ -12,14 +12,15 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::problem::{Code, Problem};
 use crate::cache::Stored;
-use crate::keys::KeyRing;
+use crate::config::keys::KeyRing;
 use crate::state::Core;
 
 /// Time for which a cursor is accepted.
 const CURSOR_LIFE: Duration = Duration::hours(24);
-/// Items of a page where nobody says how many.
-pub const DEFAULT_LIMIT: u8 = 20;
-const MAX_LIMIT: u8 = 100;
+/// Items of a page whose request does not say how many.
+pub const DEFAULT_PAGE_SIZE: u8 = 20;
+/// Items of a page at most.
+const MAX_PAGE_SIZE: u8 = 100;
 
 /// How lists are paged.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
@@ -68,9 +69,9 @@ impl List {
 
     /// Where the page begins, and how many items it has.
     pub fn start<P: DeserializeOwned>(&self, core: &Core, query: &PageQuery) -> Result<(Option<P>, u8), Problem> {
-        let limit = query.limite.unwrap_or(DEFAULT_LIMIT);
-        if !(1..=MAX_LIMIT).contains(&limit) {
-            return Err(Problem::invalid("limite", format!("vai de 1 a {MAX_LIMIT}")));
+        let limit = query.limite.unwrap_or(DEFAULT_PAGE_SIZE);
+        if !(1..=MAX_PAGE_SIZE).contains(&limit) {
+            return Err(Problem::invalid("limite", format!("vai de 1 a {MAX_PAGE_SIZE}")));
         }
         let position = match &query.cursor {
             Some(cursor) => Some(self.open(&core.keys.cursor, cursor, core.clock.now()).ok_or_else(bad_cursor)?),

@@ -25,8 +25,8 @@ use crate::store::members::MemberError;
 use crate::store::{FailureClass, StoreError};
 use crate::streams::Full;
 
-/// Seconds after which a place to follow totals may be free: streams last for minutes.
-const FULL_FOR: u32 = 30;
+/// Seconds after which a client that got no stream may try again: streams last for minutes.
+const STREAMS_FULL_RETRY_SECONDS: u32 = 30;
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
@@ -53,7 +53,7 @@ impl From<Exceeded> for Problem {
         };
         let seconds = whole_seconds(exceeded.retry).max(1);
         Self {
-            headers: Some(Box::new(rate_limit::headers(exceeded.standing()).collect())),
+            headers: Some(Box::new(rate_limit::headers(exceeded.state()).collect())),
             ..Self::new(Code::RateLimited, detail).retry_after(seconds)
         }
     }
@@ -65,7 +65,7 @@ impl From<Full> for Problem {
             Full::Process => "Há gente demais acompanhando por aqui. Leia os totais de vez em quando em /totais.",
             Full::Address => "O seu endereço já acompanha demais ao mesmo tempo. Leia os totais de vez em quando em /totais.",
         };
-        Self { cause: Some(Arc::new(full)), ..Self::new(Code::Unavailable, detail).retry_after(FULL_FOR) }
+        Self { cause: Some(Arc::new(full)), ..Self::new(Code::Unavailable, detail).retry_after(STREAMS_FULL_RETRY_SECONDS) }
     }
 }
 

@@ -22,22 +22,22 @@ use super::extract::device::DEVICE_HEADER;
 use super::extract::donor::TOKEN_HEADER;
 use super::metrics::HttpMetrics;
 use super::problem::{Code, Problem};
-use crate::budget::budgeted;
+use crate::redis_client::budget::budgeted;
 use crate::state::AppState;
 use crate::telemetry::chain;
 
 /// Bodies have at most this many bytes.
-pub const BODY_LIMIT: usize = 64 * 1024;
-/// A body over the limit is read on up to this many bytes, so that its client gets the answer.
-const PATIENCE_LIMIT: usize = 1024 * 1024;
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
+/// A body over the limit is read and discarded up to this many bytes, so that its client gets the answer.
+const MAX_DISCARDED_BYTES: usize = 1024 * 1024;
 /// Longest pause between two frames of a body that is over the limit before its rest is left unread.
-const OVERLONG_BODY_PAUSE: Duration = Duration::from_millis(100);
+const DISCARD_PAUSE_TIMEOUT: Duration = Duration::from_millis(100);
 /// Longest pause between two frames of a body before 408.
-const BODY_PAUSE: Duration = Duration::from_secs(2);
+const BODY_PAUSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longest time that a whole body may take before 408, however steadily it comes.
-const WHOLE_BODY_TIME: Duration = Duration::from_secs(8);
+const BODY_TIMEOUT: Duration = Duration::from_secs(8);
 /// A request whose body is there is answered within this time or with 503.
-const DEADLINE: Duration = Duration::from_millis(1_800);
+const ANSWER_TIMEOUT: Duration = Duration::from_millis(1_800);
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -74,7 +74,7 @@ async fn whole_body(request: Request) -> Result<Request, Problem> {
     let (parts, mut body) = request.into_parts();
     // Nothing is gained by listening to one that says it will never come to the end of our patience.
     let announced = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > PATIENCE_LIMIT) {
+    if announced.is_some_and(|length| length > MAX_DISCARDED_BYTES) {
         return Err(too_large());
     }
     if parts.headers.get_all(header::CONTENT_ENCODING).iter().any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity")) {
@@ -85,29 +85,29 @@ async fn whole_body(request: Request) -> Result<Request, Problem> {
     if body.is_end_stream() {
         return Ok(Request::from_parts(parts, Body::empty()));
     }
-    let end = tokio::time::Instant::now() + WHOLE_BODY_TIME;
+    let end = tokio::time::Instant::now() + BODY_TIMEOUT;
     let mut bytes = Vec::new();
     let mut read = 0;
     loop {
         // Over the limit, only what is on its way already is waited for.
-        let patience = if read > BODY_LIMIT { OVERLONG_BODY_PAUSE } else { BODY_PAUSE };
+        let patience = if read > MAX_BODY_BYTES { DISCARD_PAUSE_TIMEOUT } else { BODY_PAUSE_TIMEOUT };
         let until = end.min(tokio::time::Instant::now() + patience);
         let frame = match tokio::time::timeout_at(until, body.frame()).await {
             Ok(Some(Ok(frame))) => frame,
             Ok(None) => break,
-            Err(_) if read > BODY_LIMIT => break,
+            Err(_) if read > MAX_BODY_BYTES => break,
             Err(_) => return Err(slow_body()),
             Ok(Some(Err(_))) => return Err(Problem::new(Code::Malformed, "O corpo não chegou inteiro.")),
         };
         let Some(data) = frame.data_ref() else { continue };
         read += data.len();
-        if read <= BODY_LIMIT {
+        if read <= MAX_BODY_BYTES {
             bytes.extend_from_slice(data);
-        } else if read > PATIENCE_LIMIT {
+        } else if read > MAX_DISCARDED_BYTES {
             break;
         }
     }
-    if read > BODY_LIMIT {
+    if read > MAX_BODY_BYTES {
         return Err(too_large());
     }
     Ok(Request::from_parts(parts, Body::from(bytes)))
@@ -118,7 +118,7 @@ fn slow_body() -> Problem {
 }
 
 async fn within_deadline(answer: impl Future<Output = Response>) -> Response {
-    match tokio::time::timeout(DEADLINE, answer).await {
+    match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
         Ok(response) => response,
         Err(elapsed) => Problem::unavailable(elapsed).into_response(),
     }

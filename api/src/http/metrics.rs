@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::{self, StatusCode};
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry};
 
-use crate::metrics::{Present, TIME_BUCKETS, gauge, label, registered};
+use crate::telemetry::metrics::{Present, TIME_BUCKETS, gauge, label, registered};
 
 label! {
     /// The method of a request. Clients may send any word, so unknown ones share one value.

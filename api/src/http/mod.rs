@@ -1,5 +1,5 @@
-//! The public API. One file per endpoint, with its request and answer; `extract` holds what handlers take, `layers` what
-//! surrounds them all.
+//! The public API. One file per endpoint, with its request and answer; only the steps of a campaign share one, and reading and setting
+//! a PIX key. `extract` holds what handlers take, `layers` what surrounds them all.
 
 pub mod admin;
 pub mod caching;

@@ -113,7 +113,7 @@ fn allow_empty_texts(schema: &mut RefOr<Schema>) {
 }
 
 /// The operations that take from a limit, beside every read.
-const LIMITED: [&str; 10] = [
+const RATE_LIMITED_OPERATIONS: [&str; 10] = [
     "acompanharTotais",
     "criarPessoa",
     "doar",
@@ -149,7 +149,7 @@ fn add_errors(method: &HttpMethod, operation: &mut Operation) {
     if has(ParameterIn::Path, "") || operation.security.is_some() {
         errors.push(Code::NotFound);
     }
-    if !unsafe_method || operation.operation_id.as_deref().is_some_and(|id| LIMITED.contains(&id)) {
+    if !unsafe_method || operation.operation_id.as_deref().is_some_and(|id| RATE_LIMITED_OPERATIONS.contains(&id)) {
         errors.push(Code::RateLimited);
     }
     if has(ParameterIn::Header, "if-match") {
@@ -182,7 +182,7 @@ pub fn routes(document: OpenApi) -> Router<AppState> {
 }
 
 /// The files that the docs page consists of, by their names below `/docs/`.
-const PAGE: [&str; 8] = [
+const PAGE_FILES: [&str; 8] = [
     "favicon-16x16.png",
     "favicon-32x32.png",
     "index.css",
@@ -200,7 +200,7 @@ fn page_config() -> Arc<utoipa_swagger_ui::Config<'static>> {
 /// Name and content of each file of the docs page, as it is served.
 pub fn page_files() -> impl Iterator<Item = (&'static str, Vec<u8>)> {
     let config = page_config();
-    PAGE.into_iter().filter_map(move |name| {
+    PAGE_FILES.into_iter().filter_map(move |name| {
         let file = utoipa_swagger_ui::serve(name, Arc::clone(&config)).ok().flatten()?;
         Some((name, file.bytes.into_owned()))
     })

@@ -8,8 +8,8 @@ use axum::response::{IntoResponseParts, ResponseParts};
 use crate::limits::{Allowance, QuotaState, whole_seconds};
 
 /// `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers-10.
-pub(super) fn headers(standing: &QuotaState) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
-    let QuotaState { rule, quota, remaining, reset } = standing;
+pub(super) fn headers(state: &QuotaState) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+    let QuotaState { rule, quota, remaining, reset } = state;
     let name = rule.as_str();
     let policy = format!("\"{name}\";q={};w={}", quota.limit, quota.period_seconds);
     let left = format!("\"{name}\";r={remaining};t={}", whole_seconds(*reset));
@@ -21,7 +21,7 @@ impl IntoResponseParts for Allowance {
     type Error = Infallible;
 
     fn into_response_parts(self, mut parts: ResponseParts) -> Result<ResponseParts, Infallible> {
-        parts.headers_mut().extend(self.standing().into_iter().flat_map(headers));
+        parts.headers_mut().extend(self.state().into_iter().flat_map(headers));
         Ok(parts)
     }
 }
@@ -35,8 +35,8 @@ mod tests {
     #[test]
     fn a_client_is_told_the_quota_what_is_left_and_the_whole_seconds_to_wait() {
         let quota = Quota { limit: 600, period_seconds: 60 };
-        let standing = QuotaState { rule: Rule::DonationIp, quota, remaining: 100, reset: Duration::from_millis(1_200) };
-        let told: Vec<_> = headers(&standing).map(|(name, value)| (name, value.to_str().map(str::to_owned).unwrap_or_default())).collect();
+        let state = QuotaState { rule: Rule::DonationIp, quota, remaining: 100, reset: Duration::from_millis(1_200) };
+        let told: Vec<_> = headers(&state).map(|(name, value)| (name, value.to_str().map(str::to_owned).unwrap_or_default())).collect();
         let expected = [("ratelimit-policy", "\"donation_ip\";q=600;w=60"), ("ratelimit", "\"donation_ip\";r=100;t=2")];
         assert_eq!(told, expected.map(|(name, value)| (HeaderName::from_static(name), value.to_owned())));
     }

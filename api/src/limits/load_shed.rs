@@ -6,7 +6,7 @@ use std::sync::Arc;
 use prometheus::{IntCounter, IntGauge, Registry};
 use tokio::sync::{Mutex, MutexGuard, OwnedSemaphorePermit, Semaphore};
 
-use crate::metrics::{Family, Present, label};
+use crate::telemetry::metrics::{Family, Present, label};
 
 label! {
     /// A bounded queue of requests, or a bounded number of places.

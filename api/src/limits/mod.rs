@@ -1,7 +1,8 @@
 //! How often something may be done: the generic cell rate algorithm, in Redis for all processes together, and in this
-//! process alone while Redis does not answer.
+//! process alone while Redis does not answer. How many may wait at once is in [`load_shed`].
 
 mod gcra;
+pub mod load_shed;
 mod local;
 mod reads;
 mod remote;
@@ -19,10 +20,10 @@ use std::time::Duration;
 
 use prometheus::{IntCounter, Registry};
 
+use crate::config::keys::{KeyRing, KeyedHash, random_hex};
 use crate::domain::network::customer_network;
-use crate::keys::{KeyRing, KeyedHash, random_hex};
-use crate::metrics::{Family, label};
 use crate::redis_client::RedisClient;
+use crate::telemetry::metrics::{Family, label};
 use reads::Reads;
 
 /// One use of what a rule limits.
@@ -84,9 +85,9 @@ impl Bucket {
 /// A use that was allowed, with what is left of the limit that is nearest.
 #[derive(Debug, Default)]
 pub struct Allowance {
-    /// Nothing where nothing is limited.
-    standing: Option<QuotaState>,
-    /// From what it was taken, and where they are.
+    /// The state of the limit of which the smallest share is left; `None` if no rule applies.
+    state: Option<QuotaState>,
+    /// The buckets that the use was taken from, and the store that has them.
     taken: Option<(LimitStore, Vec<Bucket>)>,
 }
 
@@ -105,34 +106,34 @@ pub struct QuotaState {
 
 impl Allowance {
     /// The state of the limit of which the smallest share is left; `None` if no rule applies.
-    pub const fn standing(&self) -> Option<&QuotaState> {
-        self.standing.as_ref()
+    pub const fn state(&self) -> Option<&QuotaState> {
+        self.state.as_ref()
     }
 }
 
 /// A limit was reached.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("the limit {} is reached", .standing.rule.as_str())]
+#[error("the limit {} is reached", .state.rule.as_str())]
 pub struct Exceeded {
-    /// When one more is allowed.
+    /// Time until one more use is allowed.
     pub retry: Duration,
-    standing: QuotaState,
+    state: QuotaState,
 }
 
 impl Exceeded {
-    /// Which limit.
+    /// The rule whose limit was reached.
     pub const fn rule(&self) -> Rule {
-        self.standing.rule
+        self.state.rule
     }
 
     /// The state of the limit that was reached.
-    pub const fn standing(&self) -> &QuotaState {
-        &self.standing
+    pub const fn state(&self) -> &QuotaState {
+        &self.state
     }
 
     /// Lets it pass all the same; nothing was taken.
     pub fn waived(self) -> Allowance {
-        Allowance { standing: Some(self.standing), taken: None }
+        Allowance { state: Some(self.state), taken: None }
     }
 }
 
@@ -214,7 +215,7 @@ impl Limits {
         match reads.take(address) {
             Some(Verdict { remaining, reset, retry }) if !retry.is_zero() => {
                 self.metrics.refused.get(Rule::ReadIp).inc();
-                Err(Exceeded { retry, standing: QuotaState { rule: Rule::ReadIp, quota: reads.quota(), remaining, reset } })
+                Err(Exceeded { retry, state: QuotaState { rule: Rule::ReadIp, quota: reads.quota(), remaining, reset } })
             }
             _ => Ok(()),
         }
@@ -223,7 +224,7 @@ impl Limits {
     fn judged(&self, store: LimitStore, buckets: Vec<Bucket>, verdicts: &[Verdict]) -> Result<Allowance, Exceeded> {
         self.metrics.checks.get(store).inc();
         match judge(&buckets, verdicts) {
-            Ok(standing) => Ok(Allowance { standing, taken: Some((store, buckets)) }),
+            Ok(state) => Ok(Allowance { state, taken: Some((store, buckets)) }),
             Err(exceeded) => {
                 self.metrics.refused.get(exceeded.rule()).inc();
                 Err(exceeded)
@@ -258,17 +259,17 @@ impl Limits {
 
     /// Gives back what was taken for `allowance`, where it was taken.
     async fn give_back(&self, allowance: Allowance) -> Allowance {
-        let Allowance { standing, taken } = allowance;
-        let Some((store, buckets)) = taken else { return Allowance { standing, taken } };
+        let Allowance { state, taken } = allowance;
+        let Some((store, buckets)) = taken else { return Allowance { state, taken } };
         let verdicts = match store {
             LimitStore::Local => self.local.give_back(&buckets),
             LimitStore::Redis => match self.remote.give_back(&buckets).await {
                 Ok(judged) => judged.verdicts,
                 // It went since; the limit is a little stricter for a while.
-                Err(_) => return Allowance { standing, taken: None },
+                Err(_) => return Allowance { state, taken: None },
             },
         };
-        Allowance { standing: nearest(&buckets, &verdicts), taken: None }
+        Allowance { state: nearest(&buckets, &verdicts), taken: None }
     }
 
     /// Tries whether Redis does what limits and caches ask of it, with a bucket of nobody's that is gone a second later.
@@ -287,11 +288,11 @@ impl Limits {
     }
 }
 
-/// How the nearest limit stands, or which one is reached.
+/// The state of the limit of which the smallest share is left; fails if a limit is reached.
 fn judge(buckets: &[Bucket], verdicts: &[Verdict]) -> Result<Option<QuotaState>, Exceeded> {
     let refused = buckets.iter().zip(verdicts).filter(|(_, verdict)| !verdict.retry.is_zero()).max_by_key(|(_, verdict)| verdict.retry);
     match refused {
-        Some((bucket, verdict)) => Err(Exceeded { retry: verdict.retry, standing: QuotaState::new(bucket, verdict) }),
+        Some((bucket, verdict)) => Err(Exceeded { retry: verdict.retry, state: QuotaState::new(bucket, verdict) }),
         None => Ok(nearest(buckets, verdicts)),
     }
 }
@@ -317,15 +318,15 @@ pub fn whole_seconds(time: Duration) -> u32 {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
-    use crate::keys::Keys;
+    use crate::config::keys::Keys;
 
     #[test]
     fn the_limit_that_is_nearest_is_told_and_the_longest_wait_counts() {
         let bucket = |rule, limit| Bucket { rule, subject: LimitSubject([0; 16]), quota: Quota { limit, period_seconds: 60 } };
         let buckets = [bucket(Rule::DonationDevice, 10), bucket(Rule::DonationIp, 600)];
         let verdict = |remaining, retry| Verdict { remaining, reset: Duration::from_millis(1_200), retry: Duration::from_millis(retry) };
-        let standing = judge(&buckets, &[verdict(9, 0), verdict(100, 0)]).unwrap().unwrap();
-        assert_eq!((standing.rule, standing.remaining, standing.reset), (Rule::DonationIp, 100, Duration::from_millis(1_200)));
+        let state = judge(&buckets, &[verdict(9, 0), verdict(100, 0)]).unwrap().unwrap();
+        assert_eq!((state.rule, state.remaining, state.reset), (Rule::DonationIp, 100, Duration::from_millis(1_200)));
         let exceeded = judge(&buckets, &[verdict(0, 6_000), verdict(0, 100)]).unwrap_err();
         assert_eq!((exceeded.rule(), whole_seconds(exceeded.retry)), (Rule::DonationDevice, 6));
     }

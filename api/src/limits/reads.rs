@@ -12,7 +12,7 @@ use crate::domain::network::customer_network;
 
 /// Buckets, 512 KiB of them whoever comes. Addresses whose hashes meet share one: at some thousands of reads a second in each
 /// bucket, nobody can keep so many empty that strangers are likely to meet one.
-const BUCKETS: usize = 65_536;
+const BUCKET_COUNT: usize = 65_536;
 
 pub(super) struct Reads {
     quota: Quota,
@@ -24,7 +24,7 @@ pub(super) struct Reads {
 
 impl Reads {
     pub(super) fn new(quota: Quota) -> Self {
-        let arrivals = std::iter::repeat_with(AtomicU64::default).take(BUCKETS).collect();
+        let arrivals = std::iter::repeat_with(AtomicU64::default).take(BUCKET_COUNT).collect();
         Self { quota, epoch: Instant::now(), hash: RandomState::new(), arrivals }
     }
 

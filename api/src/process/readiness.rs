@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use prometheus::{IntGauge, Registry};
 
-use crate::metrics::{Family, label};
+use crate::telemetry::metrics::{Family, label};
 
 label! {
     /// A store that may go away while the process serves.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::budget::keep_budget;
+use crate::redis_client::budget::keep_budget;
 
 /// One handle for everything that must end with the process.
 #[derive(Clone, Debug, Default)]
@@ -87,7 +87,7 @@ pub async fn signalled() -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::budget::{budget_left, budgeted};
+    use crate::redis_client::budget::{budget_left, budgeted};
 
     #[tokio::test]
     async fn completed_work_keeps_the_budget_of_its_request() {

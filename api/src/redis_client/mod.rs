@@ -2,6 +2,8 @@
 //!
 //! Every command has a time limit, every request a budget, and after a few failures a breaker answers in Redis's place.
 
+pub mod budget;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -13,19 +15,21 @@ use redis::io::tcp::socket2::TcpKeepalive;
 use redis::{AsyncConnectionConfig, Client, FromRedisValue, IntoConnectionInfo as _, RedisResult, ScriptInvocation};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::budget::{budget_left, spend};
-use crate::metrics::{self, Family, label};
+use crate::redis_client::budget::{budget_left, spend};
+use crate::telemetry::metrics::{self, Family, label};
 
+/// Least time to connect. A larger budget of requests takes its place.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(100);
-/// A server that went without a word is given up after so long, and then looked for anew.
-const SILENT: Duration = Duration::from_secs(5);
-/// So many failures in a row open the breaker.
-const TOLERATED: u32 = 5;
-/// While it is open, one command in this time tries whether Redis is back.
-const PROBE_EVERY: Duration = Duration::from_secs(1);
-
-/// So long after a failure, what Redis says may be older than what it was told.
-const UNSTEADY: Duration = Duration::from_secs(3);
+/// Time without an acknowledgement of TCP after which a connection is given up; the next command connects again.
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Failures in a row that open the breaker.
+const BREAKER_THRESHOLD: u32 = 5;
+/// Time between two commands that an open breaker lets through, to learn whether Redis is back.
+const BREAKER_PROBE_INTERVAL: Duration = Duration::from_secs(1);
+/// Time limit of a connection that no request waits for: of the self-test, and of listening.
+const DEDICATED_CONNECTION_TIMEOUT: Duration = Duration::from_secs(1);
+/// Time after the last failure in which Redis may not yet have done what it was told.
+const STEADY_AFTER: Duration = Duration::from_secs(3);
 
 /// Why Redis gave no answer.
 #[derive(Debug, thiserror::Error)]
@@ -90,8 +94,8 @@ impl RedisClient {
     /// connected yet.
     pub fn new(url: &SecretString, prefix: &str, budget: Duration, metrics: RedisMetrics) -> Result<Self, redis::RedisError> {
         // Without the first, Nagle's algorithm holds back whatever follows an unanswered command.
-        let keepalive = TcpKeepalive::new().with_time(SILENT).with_interval(Duration::from_secs(1)).with_retries(3);
-        let tcp = TcpSettings::default().set_nodelay(true).set_user_timeout(SILENT).set_keepalive(keepalive);
+        let keepalive = TcpKeepalive::new().with_time(SILENCE_TIMEOUT).with_interval(Duration::from_secs(1)).with_retries(3);
+        let tcp = TcpSettings::default().set_nodelay(true).set_user_timeout(SILENCE_TIMEOUT).set_keepalive(keepalive);
         let client = Client::open(url.expose_secret().into_connection_info()?.set_tcp_settings(tcp))?;
         // The defaults retry for seconds while a request waits.
         let config = ConnectionManagerConfig::new()
@@ -106,7 +110,7 @@ impl RedisClient {
     pub fn is_steady(&self) -> bool {
         let failed = self.breaker.last_failure.load(Ordering::Relaxed);
         let since = Duration::from_millis(self.breaker.now().saturating_sub(failed));
-        failed == 0 || since > UNSTEADY
+        failed == 0 || since > STEADY_AFTER
     }
 
     /// The full name of a key or channel.
@@ -182,17 +186,19 @@ impl RedisClient {
         self.metrics.breaker_open.set(i64::from(self.breaker.is_open()));
     }
 
-    /// Whether Redis answers. Neither counted nor heard by the breaker, which are about what requests ask.
+    /// Whether Redis answers. Neither metrics nor the breaker count it, since they are about requests.
     pub async fn ping(&self) -> bool {
         let mut connection = self.connection.clone();
         redis::cmd("PING").query_async::<()>(&mut connection).await.is_ok()
     }
 
-    /// Does once each kind of thing that requests do, with a connection of its own and more time than a request has. Neither counted
-    /// nor heard by the breaker.
+    /// Does once each kind of thing that requests do, with a connection of its own and more time than a request has. Neither
+    /// metrics nor the breaker count it.
     pub async fn self_test(&self, id: &str, script: &ScriptInvocation<'_>) -> Result<(), redis::RedisError> {
         let key = self.key(&format!("ensaio:{id}"));
-        let config = AsyncConnectionConfig::new().set_connection_timeout(Some(PROBE_EVERY)).set_response_timeout(Some(PROBE_EVERY));
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(DEDICATED_CONNECTION_TIMEOUT))
+            .set_response_timeout(Some(DEDICATED_CONNECTION_TIMEOUT));
         let mut connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
         redis::cmd("SET").arg(&key).arg(id).arg("PX").arg(10_000).query_async::<()>(&mut connection).await?;
         let kept: Option<String> = redis::cmd("GET").arg(&key).query_async(&mut connection).await?;
@@ -212,7 +218,9 @@ impl RedisClient {
             Ok(listener)
         };
         // A frozen server accepts connections and then says nothing.
-        tokio::time::timeout(PROBE_EVERY, connect).await.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
+        tokio::time::timeout(DEDICATED_CONNECTION_TIMEOUT, connect)
+            .await
+            .unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
     }
 }
 
@@ -238,7 +246,7 @@ impl Breaker {
     }
 
     fn is_open(&self) -> bool {
-        self.failures.load(Ordering::Relaxed) >= TOLERATED
+        self.failures.load(Ordering::Relaxed) >= BREAKER_THRESHOLD
     }
 
     fn allows(&self) -> bool {
@@ -258,17 +266,17 @@ impl Breaker {
     fn failed(&self) {
         self.last_failure.store(self.now().max(1), Ordering::Relaxed);
         let before = self.failures.fetch_add(1, Ordering::Relaxed);
-        if before < TOLERATED {
+        if before < BREAKER_THRESHOLD {
             self.next_probe.store(after(self.now()), Ordering::Relaxed);
         } else {
             // No overflow in an outage of any length.
-            self.failures.store(TOLERATED, Ordering::Relaxed);
+            self.failures.store(BREAKER_THRESHOLD, Ordering::Relaxed);
         }
     }
 }
 
 fn after(now: u64) -> u64 {
-    now + u64::try_from(PROBE_EVERY.as_millis()).unwrap_or(u64::MAX)
+    now + u64::try_from(BREAKER_PROBE_INTERVAL.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -278,12 +286,12 @@ mod tests {
     #[test]
     fn the_breaker_opens_after_failures_in_a_row_and_closes_with_a_success() {
         let breaker = Breaker::default();
-        for _ in 1..TOLERATED {
+        for _ in 1..BREAKER_THRESHOLD {
             breaker.failed();
             assert!(breaker.allows());
         }
         breaker.succeeded();
-        for _ in 0..TOLERATED {
+        for _ in 0..BREAKER_THRESHOLD {
             assert!(breaker.allows());
             breaker.failed();
         }

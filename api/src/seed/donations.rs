@@ -5,8 +5,9 @@ use time::{Duration, OffsetDateTime};
 
 use super::random::Random;
 use super::records::{Batch, Fate, SeedDonation, SeedDonor, SeedReceipt, SeedRefund};
-use super::world::{self, FAR, OPENED, SeedCampaign, SeedPerson};
+use super::world::{self, FAR_FUTURE, OPENED_AT, SeedCampaign, SeedPerson};
 use super::{SeedError, legal, words};
+use crate::config::keys::KeyRing;
 use crate::domain::campaign::CampaignStatus;
 use crate::domain::donation::{Evidence, Visibility};
 use crate::domain::ids::ChargeId;
@@ -14,14 +15,13 @@ use crate::domain::money::Centavos;
 use crate::domain::pix_receipt::EndToEndId;
 use crate::domain::provider::Provider;
 use crate::domain::txid::Txid;
-use crate::keys::KeyRing;
 
-/// When donations were made, counted from [`OPENED`]; the first campaign is published by then.
-const MADE: (Duration, Duration) = (Duration::days(12), Duration::days(292));
+/// When donations were made, counted from [`OPENED_AT`]; the first campaign is published by then.
+const DONATED_AFTER: (Duration, Duration) = (Duration::days(12), Duration::days(292));
 /// How long a charge can be paid.
-const LIFETIME: Duration = Duration::hours(72);
+const CHARGE_LIFE: Duration = Duration::hours(72);
 /// What people give, in centavos; what is there more often is given more often.
-const AMOUNTS: &[i64] = &[
+const AMOUNTS_CENTAVOS: &[i64] = &[
     500, 1_000, 1_000, 1_500, 2_000, 2_000, 2_500, 3_000, 3_000, 5_000, 5_000, 5_000, 5_000, 7_500, 10_000, 10_000, 10_000, 15_000, 20_000,
     25_000, 50_000, 100_000,
 ];
@@ -88,7 +88,7 @@ impl<'a> Donations<'a> {
             payment,
             txid: Txid::from_uuid(payment.as_u128()),
             created,
-            expires: if fate == Fate::Waiting { FAR } else { created + LIFETIME },
+            expires: if fate == Fate::Waiting { FAR_FUTURE } else { created + CHARGE_LIFE },
             fate,
             receipt: None,
         };
@@ -100,10 +100,10 @@ impl<'a> Donations<'a> {
 
     /// The time of the next donation: an even step after the one before, give or take.
     fn time(&mut self) -> OffsetDateTime {
-        let span = u64::try_from((MADE.1 - MADE.0).whole_milliseconds()).unwrap_or_default();
+        let span = u64::try_from((DONATED_AFTER.1 - DONATED_AFTER.0).whole_milliseconds()).unwrap_or_default();
         let step = span / u64::from(self.total.max(1));
         let millis = step * u64::from(self.made) + self.random.below(step);
-        OPENED + MADE.0 + Duration::milliseconds(i64::try_from(millis).unwrap_or_default())
+        OPENED_AT + DONATED_AFTER.0 + Duration::milliseconds(i64::try_from(millis).unwrap_or_default())
     }
 
     /// One in twenty goes to the first campaign, the others to any that is published, the older the more.
@@ -135,7 +135,7 @@ impl<'a> Donations<'a> {
     }
 
     fn amount(&mut self) -> Result<Centavos, SeedError> {
-        let round = self.random.pick(AMOUNTS).copied().unwrap_or_default();
+        let round = self.random.pick(AMOUNTS_CENTAVOS).copied().unwrap_or_default();
         let odd = if self.random.chance(100) { self.random.below(1_000) } else { 0 };
         legal("valor", Centavos::try_from(round + i64::try_from(odd).unwrap_or_default()))
     }

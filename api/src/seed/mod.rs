@@ -19,7 +19,7 @@ use sqlx::{PgConnection, PgPool};
 use self::donations::Donations;
 use self::progress::Progress;
 use self::random::Random;
-use crate::keys::Keys;
+use crate::config::keys::Keys;
 use crate::password::{Passwords, PasswordsError};
 use crate::store::StoreError;
 use crate::store::bulk::Growth;

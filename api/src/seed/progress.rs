@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// The shortest time between two lines, except before the last.
-const INTERVAL: Duration = Duration::from_secs(2);
+const LINE_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Makes progress lines about a count that grows to `total`.
 pub(super) struct Progress {
@@ -22,7 +22,7 @@ impl Progress {
     pub(super) fn line(&mut self, made: u32) -> Option<String> {
         let (since, before) = self.last;
         let elapsed = since.elapsed();
-        if elapsed < INTERVAL && made < self.total {
+        if elapsed < LINE_INTERVAL && made < self.total {
             return None;
         }
         self.last = (Instant::now(), made);

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::rows::{ColumnValue, Rows};
 use super::world::{SeedCampaign, SeedPerson};
 use super::{SeedError, legal, words};
+use crate::config::keys::KeyRing;
 use crate::domain::br_code::StaticCharge;
 use crate::domain::donation::{DonationEvent, DonationStatus, Evidence, Reconciliation, Visibility};
 use crate::domain::ids::{DonationId, PersonId};
@@ -15,7 +16,6 @@ use crate::domain::pix_receipt::EndToEndId;
 use crate::domain::provider::Provider;
 use crate::domain::text::{DisplayName, Message, Reason};
 use crate::domain::txid::Txid;
-use crate::keys::KeyRing;
 use crate::service::Actor;
 use crate::service::donations::donor_key;
 use crate::state::PRIVACY_NOTICE;
@@ -23,7 +23,7 @@ use crate::store::StoreError;
 use crate::store::charges::PaymentStatus;
 
 /// How long after a donation its donor gave it up.
-const GIVEN_UP: Duration = Duration::minutes(7);
+const CANCELLED_AFTER: Duration = Duration::minutes(7);
 
 /// How a donation ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -213,7 +213,7 @@ impl Batch {
                 (DonationEvent::Settle, Some(receipt), _) => (provider.as_str(), None, receipt.at),
                 (DonationEvent::RefundPart | DonationEvent::RefundAll, _, Some(refund)) => (owner.as_str(), Some(refund.reason), refund.at),
                 (DonationEvent::Expire, ..) => ("sistema", None, donation.expires),
-                (DonationEvent::Cancel, ..) => (donor.as_str(), None, donation.created + GIVEN_UP),
+                (DonationEvent::Cancel, ..) => (donor.as_str(), None, donation.created + CANCELLED_AFTER),
                 _ => (donor.as_str(), None, donation.created),
             };
             let status = last.status.next(*event).ok_or(SeedError::Illegal("situacao"))?;

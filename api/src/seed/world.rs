@@ -23,21 +23,21 @@ use crate::state::PRIVACY_NOTICE;
 use crate::store::StoreError;
 
 /// When the platform of the demonstration opened. Everything happens after it and was over when this was written, but for
-/// [`FAR`].
-pub(super) const OPENED: OffsetDateTime = datetime!(2026-01-01 0:00 UTC);
+/// [`FAR_FUTURE`].
+pub(super) const OPENED_AT: OffsetDateTime = datetime!(2026-01-01 0:00 UTC);
 /// What is still open is so until then, whenever the seed runs.
-pub(super) const FAR: OffsetDateTime = datetime!(2030-01-01 0:00 UTC);
+pub(super) const FAR_FUTURE: OffsetDateTime = datetime!(2030-01-01 0:00 UTC);
 /// When the last campaign of the demonstration was closed.
-pub(super) const CLOSED: OffsetDateTime = datetime!(2026-10-30 12:00 UTC);
-/// When people signed up, counted from [`OPENED`].
-const SIGN_UPS: (Duration, Duration) = (Duration::days(1), Duration::days(9));
-/// When campaigns were made, counted from [`OPENED`].
-const CAMPAIGNS: (Duration, Duration) = (Duration::days(10), Duration::days(270));
+pub(super) const LAST_CLOSED_AT: OffsetDateTime = datetime!(2026-10-30 12:00 UTC);
+/// When people signed up, counted from [`OPENED_AT`].
+const SIGNED_UP_AFTER: (Duration, Duration) = (Duration::days(1), Duration::days(9));
+/// When campaigns were made, counted from [`OPENED_AT`].
+const CAMPAIGN_MADE_AFTER: (Duration, Duration) = (Duration::days(10), Duration::days(270));
 /// How long a campaign was a draft.
-const DRAFTED: Duration = Duration::days(1);
+const DRAFT_TIME: Duration = Duration::days(1);
 /// The least and the largest donation that campaigns take, in centavos.
-const MINIMUM: i64 = 500;
-const MAXIMUM: i64 = 5_000_000;
+const MIN_DONATION_CENTAVOS: i64 = 500;
+const MAX_DONATION_CENTAVOS: i64 = 5_000_000;
 
 /// What the donations need to know about a person.
 pub(super) struct SeedPerson {
@@ -68,7 +68,7 @@ pub(super) struct SeedCampaign<'a> {
 /// The `index`-th of `count` moments spread evenly over `span`, to the second.
 fn spread(span: (Duration, Duration), index: u32, count: u32) -> OffsetDateTime {
     let width = (span.1 - span.0).whole_seconds();
-    OPENED + span.0 + Duration::seconds(width * i64::from(index) / i64::from(count.max(1)))
+    OPENED_AT + span.0 + Duration::seconds(width * i64::from(index) / i64::from(count.max(1)))
 }
 
 fn full_name(random: &mut Random) -> String {
@@ -87,7 +87,7 @@ pub(super) async fn people(db: &mut PgConnection, random: &mut Random, count: u3
     );
     let mut people = Vec::new();
     for index in 0..count {
-        let at = spread(SIGN_UPS, index, count);
+        let at = spread(SIGNED_UP_AFTER, index, count);
         let name = legal("nome", Name::parse(&full_name(random)))?.as_str().to_owned();
         let person = SeedPerson { id: random.id(at), name, email: format!("pessoa{}@exemplo.org.br", index + 1) };
         rows.push([
@@ -123,7 +123,7 @@ pub(super) async fn organisations(
     let mut owners = people.iter().cycle();
     let mut others = people.iter().skip(usize::try_from(count).unwrap_or(usize::MAX));
     let mut slugs = HashSet::new();
-    let at = OPENED + SIGN_UPS.1;
+    let at = OPENED_AT + SIGNED_UP_AFTER.1;
     for index in 0..count {
         let owner = owners.next().ok_or(SeedError::Scale)?;
         let city = random.word(words::CITIES);
@@ -244,21 +244,21 @@ pub(super) async fn campaigns<'a>(
     let mut campaigns = Vec::new();
     let mut slugs = HashSet::new();
     for (index, organisation) in (0..count).zip(organisations.iter().cycle()) {
-        let created = spread(CAMPAIGNS, index, count);
+        let created = spread(CAMPAIGN_MADE_AFTER, index, count);
         let text = text(random, usize::try_from(index).unwrap_or_default())?;
         let status = status(random, index);
-        let campaign = SeedCampaign { id: random.id(created), organisation, status, published: created + DRAFTED, account: 0 };
+        let campaign = SeedCampaign { id: random.id(created), organisation, status, published: created + DRAFT_TIME, account: 0 };
         let goal = (!random.chance(150)).then(|| i64::try_from(1 + random.below(60)).unwrap_or(1) * 500_000);
         let end = match status {
-            CampaignStatus::Ended => Some(CLOSED),
-            _ if random.chance(600) => Some(FAR + Duration::days(i64::from(index % 365))),
+            CampaignStatus::Ended => Some(LAST_CLOSED_AT),
+            _ if random.chance(600) => Some(FAR_FUTURE + Duration::days(i64::from(index % 365))),
             _ => None,
         };
         let public = status.is_public().then_some(campaign.published);
         let (changed, version) = match status {
             CampaignStatus::Draft => (created, 1),
             CampaignStatus::Published => (campaign.published, 2),
-            _ => (CLOSED, 3),
+            _ => (LAST_CLOSED_AT, 3),
         };
         let slug = unique_slug(&mut slugs, &text.title, "campanha", campaign.id);
         rows.push([
@@ -269,14 +269,14 @@ pub(super) async fn campaigns<'a>(
             legal("descricao", Description::parse(&text.description))?.as_str().into(),
             text.cause.category.as_str().into(),
             goal.into(),
-            MINIMUM.into(),
-            MAXIMUM.into(),
+            MIN_DONATION_CENTAVOS.into(),
+            MAX_DONATION_CENTAVOS.into(),
             public.into(),
             end.into(),
             (!random.chance(50)).into(),
             status.as_str().into(),
             public.into(),
-            (status == CampaignStatus::Ended).then_some(CLOSED).into(),
+            (status == CampaignStatus::Ended).then_some(LAST_CLOSED_AT).into(),
             created.into(),
             changed.into(),
             ColumnValue::Integer(version),

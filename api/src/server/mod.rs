@@ -1,6 +1,9 @@
 //! The public listener. `axum::serve` sets no timer, which leaves hyper's header time-out without effect; so connections
 //! are accepted here.
 
+pub mod open_files;
+pub mod write_timeout;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,28 +23,28 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::ServiceExt as _;
 
-use crate::metrics::{Present, label};
-use crate::shutdown::Shutdown;
+use crate::process::shutdown::Shutdown;
+use crate::server::write_timeout::limit_writes;
 use crate::telemetry::chain;
-use crate::write_timeout::limit_writes;
+use crate::telemetry::metrics::{Present, label};
 
-/// A client has this long to send a request's head, so that it is cut within 10 s also where that is noticed late.
+/// Time that a client has to send a request's head, so that it is cut within 10 s also where that is noticed late.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(8);
-/// A client that takes nothing of its answer for this long is cut.
+/// Time for which a client may take nothing of its answer before it is cut.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
-/// What was sent and is not acknowledged for this long is sent to nobody: a phone that left its network, or a client whose own
+/// Time for which sent data may stay unacknowledged before the connection is cut. Nobody is there any more: a phone that left its network, or a client whose own
 /// buffer is full. The kernel alone would try for a quarter of an hour, and a stream writes too little to fill its buffer.
-const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
+const UNACKNOWLEDGED_TIMEOUT: Duration = Duration::from_secs(30);
 /// Connections that the kernel keeps until they are accepted.
-const BACKLOG: u32 = 1_024;
-/// A head has at most this many bytes.
-const HEAD_LIMIT: usize = 32 * 1024;
-/// Connections at a time; further ones wait in the kernel's queue.
-pub const CONNECTIONS: usize = 8_192;
-/// Requests in flight have this long to end when no new ones are taken.
-const LAST_REQUESTS: Duration = Duration::from_secs(10);
-/// Connections made in the last moment have this long to send their requests.
-const LAST_MOMENT: Duration = Duration::from_millis(250);
+const BACKLOG_CONNECTIONS: u32 = 1_024;
+/// The longest head of a request, in bytes.
+const MAX_HEAD_BYTES: usize = 32 * 1024;
+/// Connections of a listener at a time; further ones wait in the kernel's queue.
+pub const MAX_CONNECTIONS: usize = 8_192;
+/// Time that requests in flight have to end when no new ones are taken.
+const LAST_REQUESTS_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time that connections made in the last moment have to send their requests.
+const NEW_CONNECTION_GRACE: Duration = Duration::from_millis(250);
 
 label! {
     /// A port that the process listens on.
@@ -59,13 +62,13 @@ pub fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     // A process that starts again finds its port although old connections linger.
     socket.set_reuseaddr(true)?;
     socket.bind(addr)?;
-    socket.listen(BACKLOG)
+    socket.listen(BACKLOG_CONNECTIONS)
 }
 
 /// Serves `router` until `drain` after a stop is asked for, then lets what was begun end. Until then nothing is refused and no
 /// idle connection closed: a proxy that has not yet heard of the stop may be sending on it. `open` counts the connections.
 pub async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown, drain: Duration, open: IntGauge) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let server = Server { router, graceful: GracefulShutdown::new(), open };
     let drained = shutdown.drained(drain);
     tokio::pin!(drained);
@@ -86,9 +89,9 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown, dr
     server.accept_the_last(listener, &places);
     if !drain.is_zero() {
         // hyper closes a connection that has sent nothing yet, also when its request is about to arrive.
-        shutdown.drained(LAST_MOMENT).await;
+        shutdown.drained(NEW_CONNECTION_GRACE).await;
     }
-    if tokio::time::timeout(LAST_REQUESTS, server.graceful.shutdown()).await.is_err() {
+    if tokio::time::timeout(LAST_REQUESTS_TIMEOUT, server.graceful.shutdown()).await.is_err() {
         tracing::warn!("connections were still busy at the end of the drain");
     }
 }
@@ -103,12 +106,12 @@ impl Server {
     fn attend(&self, stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit) {
         // Answers are small and whole; waiting to fill a packet only delays them.
         let _ = stream.set_nodelay(true);
-        let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(UNACKNOWLEDGED));
+        let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(UNACKNOWLEDGED_TIMEOUT));
         let service = with_peer(self.router.clone(), peer);
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_TIMEOUT)
-            .max_buf_size(HEAD_LIMIT)
+            .max_buf_size(MAX_HEAD_BYTES)
             .serve_connection(TokioIo::new(limit_writes(stream, WRITE_TIMEOUT)), service);
         let connection = self.graceful.watch(connection);
         let open = Present::of(self.open.clone());

@@ -2,10 +2,10 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::server::CONNECTIONS;
+use crate::server::MAX_CONNECTIONS;
 
-/// Beside connections of clients: those to the stores, and the files of the process.
-const OTHERS: u64 = 256;
+/// Open files beside the connections of clients: connections to the stores, and the files of the process.
+const OTHER_OPEN_FILES: u64 = 256;
 
 /// Raises the limit to what the system allows at most. Shells and some service managers give 1,024, which is meant for programs
 /// that use `select`.
@@ -18,7 +18,7 @@ pub fn raise_limit() {
     {
         tracing::warn!(%error, "the limit of open files cannot be raised");
     }
-    let needed = u64::try_from(CONNECTIONS).unwrap_or(u64::MAX) + OTHERS;
+    let needed = u64::try_from(MAX_CONNECTIONS).unwrap_or(u64::MAX) + OTHER_OPEN_FILES;
     if let Some(limit) = getrlimit(Resource::Nofile).current
         && limit < needed
     {

@@ -8,10 +8,10 @@ use time::Duration;
 use super::Actor;
 use super::change::Change;
 use crate::cache::Tag;
+use crate::config::keys::{random_hex, sha256};
 use crate::domain::email::{Email, Password};
 use crate::domain::ids::PersonId;
 use crate::domain::text::Name;
-use crate::keys::{random_hex, sha256};
 use crate::mail::{Mail, Recipient};
 use crate::password::PasswordsError;
 use crate::state::{Core, PRIVACY_NOTICE};
@@ -20,6 +20,7 @@ use crate::store::access_log::{self, Access};
 use crate::store::people::{self, NewSignUp, Person};
 use crate::store::sessions;
 
+/// Time for which a sign-up waits for its code.
 const SIGN_UP_LIFE: Duration = Duration::hours(24);
 
 /// Why an account did not change.
@@ -81,9 +82,9 @@ pub async fn verify_email(core: &Core, token: &str, password: SecretString, ip: 
     let (access, now) = (change.new_id(), change.now());
     let id = people::complete_sign_up(change.db(), &token_hash, now).await?.ok_or(AccountError::BadToken)?;
     access_log::record(change.db(), access, ip, Access::SignUp(id), now).await?;
-    let pessoa = people::get(change.db(), id).await?.ok_or(AccountError::BadToken)?;
+    let person = people::get(change.db(), id).await?.ok_or(AccountError::BadToken)?;
     change.commit().await?;
-    Ok(pessoa)
+    Ok(person)
 }
 
 /// Sets a new password by code and ends every session.
@@ -125,10 +126,10 @@ pub async fn update_profile(core: &Core, id: PersonId, version: i32, nome: Optio
 
 /// Whether `password` is the person's.
 pub async fn password_matches(core: &Core, id: PersonId, password: SecretString) -> Result<bool, AccountError> {
-    let ticket = core.passwords.queue_up()?;
+    let permit = core.passwords.queue_up()?;
     let stored = {
         let mut db = core.db.connection().await?;
         people::password_hash(&mut db, id).await?
     };
-    Ok(core.passwords.verify(ticket, password, stored).await?)
+    Ok(core.passwords.verify(permit, password, stored).await?)
 }

@@ -3,10 +3,10 @@
 use super::accounts::AccountError;
 use super::change::{Change, CommandLine};
 use crate::cache::Tag;
+use crate::config::keys::KeyRing;
 use crate::domain::email::{Email, Password};
 use crate::domain::ids::PersonId;
 use crate::domain::text::Name;
-use crate::keys::KeyRing;
 use crate::mail::Letter;
 use crate::password::Passwords;
 use crate::state::PRIVACY_NOTICE;
@@ -91,15 +91,15 @@ pub struct WaitingLetter {
     pub letter: Letter,
 }
 
-/// Letters that one statement reads.
-const LETTERS: i64 = 200;
+/// Letters that one statement reads at most.
+const BATCH_LETTERS: i64 = 200;
 
 /// The letters in the outbox to `to`, or all, oldest first; and how many cannot be opened with `keys`.
 pub async fn waiting_letters(db: &PgPool, keys: &KeyRing, to: Option<&Email>) -> Result<(Vec<WaitingLetter>, usize), StoreError> {
     let mut connection = db.acquire().await?;
     let (mut letters, mut sealed, mut after) = (Vec::new(), 0, 0);
     loop {
-        let page = outbox::waiting(&mut connection, after, LETTERS).await?;
+        let page = outbox::waiting(&mut connection, after, BATCH_LETTERS).await?;
         let Some(last) = page.last() else { return Ok((letters, sealed)) };
         after = last.id;
         for kept in page {

@@ -21,23 +21,23 @@ pub enum ClaimError {
 
 /// Claims a donation by its capability token, or by an address that both share and the person has proven. Claiming again
 /// is no error.
-pub async fn claim(core: &Core, pessoa: PersonId, doacao: DonationId, token: Option<&str>) -> Result<Donation, ClaimError> {
-    let mut change = Change::begin(core, Actor::Person(pessoa)).await?;
+pub async fn claim(core: &Core, person_id: PersonId, donation_id: DonationId, token: Option<&str>) -> Result<Donation, ClaimError> {
+    let mut change = Change::begin(core, Actor::Person(person_id)).await?;
     let now = change.now();
-    let donation = store::lock(change.db(), doacao).await?.ok_or(ClaimError::NotFound)?;
-    if donation.pessoa_id == Some(pessoa) {
+    let donation = store::lock(change.db(), donation_id).await?.ok_or(ClaimError::NotFound)?;
+    if donation.pessoa_id == Some(person_id) {
         return Ok(donation);
     }
     let proven = if let Some(token) = token {
-        guest_token_matches(&core.keys.token, token, doacao.0)
+        guest_token_matches(&core.keys.token, token, donation_id.0)
     } else {
-        let person = people::get(change.db(), pessoa).await?.ok_or(ClaimError::NotFound)?;
+        let person = people::get(change.db(), person_id).await?.ok_or(ClaimError::NotFound)?;
         person.email_verificado_em.is_some() && donation.email_contato.as_deref() == Some(person.email.as_str())
     };
-    if !proven || !store::claim(change.db(), doacao, pessoa, now).await? {
+    if !proven || !store::claim(change.db(), donation_id, person_id, now).await? {
         return Err(ClaimError::NotFound);
     }
-    let claimed = store::get(change.db(), doacao).await?.ok_or(ClaimError::NotFound)?;
+    let claimed = store::get(change.db(), donation_id).await?.ok_or(ClaimError::NotFound)?;
     change.commit().await?;
     Ok(claimed)
 }

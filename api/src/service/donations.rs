@@ -12,6 +12,7 @@ use super::Actor;
 use super::change::Change;
 use super::idempotency::{self, Attempt, IdempotencyError, Outcome};
 use crate::cache::Tag;
+use crate::config::keys::{KeyRing, sha256};
 use crate::domain::campaign::CampaignStatus;
 use crate::domain::donation::{DonationEvent, DonationStatus, Visibility};
 use crate::domain::email::Email;
@@ -21,7 +22,6 @@ use crate::domain::organizadora::OrganizadoraStatus;
 use crate::domain::provider::Provider;
 use crate::domain::text::{DisplayName, Message};
 use crate::gateway::{ChargeError, ChargeRequest, PaymentGateway};
-use crate::keys::{KeyRing, sha256};
 use crate::state::Core;
 use crate::store::campaigns::DonationTarget;
 use crate::store::charges::{self, Charge, NewCharge};
@@ -67,7 +67,7 @@ impl Giver {
     /// The id of the person; `None` for a guest.
     pub const fn person(self) -> Option<PersonId> {
         match self {
-            Self::Person(pessoa) => Some(pessoa),
+            Self::Person(person_id) => Some(person_id),
             Self::Guest { .. } => None,
         }
     }
@@ -75,18 +75,18 @@ impl Giver {
     /// The actor that the donation's first events are recorded with.
     const fn actor(self) -> Actor {
         match self {
-            Self::Person(pessoa) => Actor::Person(pessoa),
+            Self::Person(person_id) => Actor::Person(person_id),
             Self::Guest { .. } => Actor::Guest,
         }
     }
 
-    /// The owner of the idempotency keys that make donations to `campanha`: the person, or the guest's device. Guests whose devices
+    /// The owner of the idempotency keys that make donations to the campaign: the person, or the guest's device. Guests whose devices
     /// name no id share the keys of the campaign.
-    fn key_owner(self, campanha: CampaignId) -> String {
+    fn key_owner(self, campaign_id: CampaignId) -> String {
         match self {
-            Self::Person(pessoa) => person_owner(pessoa),
-            Self::Guest { device: None } => format!("campanha:{campanha}"),
-            Self::Guest { device: Some(hash) } => format!("campanha:{campanha} dispositivo:{}", hex::encode(hash)),
+            Self::Person(person_id) => person_owner(person_id),
+            Self::Guest { device: None } => format!("campanha:{campaign_id}"),
+            Self::Guest { device: Some(hash) } => format!("campanha:{campaign_id} dispositivo:{}", hex::encode(hash)),
         }
     }
 }
@@ -174,8 +174,8 @@ pub async fn kept_donation(core: &Core, slug: &str, giver: Giver, attempt: &Atte
 }
 
 /// The scope in which the result of making a donation is kept.
-fn creation(giver: Giver, campanha: CampaignId, attempt: &Attempt) -> Scope {
-    Scope { owner: giver.key_owner(campanha), route: "POST /campanhas/{slug}/doacoes", key: attempt.key }
+fn creation(giver: Giver, campaign_id: CampaignId, attempt: &Attempt) -> Scope {
+    Scope { owner: giver.key_owner(campaign_id), route: "POST /campanhas/{slug}/doacoes", key: attempt.key }
 }
 
 async fn public_target(db: &mut PgConnection, slug: &str) -> Result<Option<DonationTarget>, StoreError> {
@@ -201,7 +201,7 @@ async fn donate(change: &mut Change<'_>, target: DonationTarget, sender: Sender,
     check(&target, &order, gateway, now)?;
     let email = match (&order.email, donor) {
         (Some(email), _) => Some(email.as_str().to_owned()),
-        (None, Some(pessoa)) => people::address(change.db(), pessoa).await?.map(|(_, email)| email),
+        (None, Some(person_id)) => people::address(change.db(), person_id).await?.map(|(_, email)| email),
         (None, None) => None,
     };
     let id = DonationId(change.new_id());
@@ -223,8 +223,8 @@ async fn donate(change: &mut Change<'_>, target: DonationTarget, sender: Sender,
     };
     let actor = change.actor().to_string();
     let origin = DonationOrigin { actor: &actor, access_id: change.new_id(), ip: sender.ip };
-    let doacao = store::insert(change.db(), &new, &payment, &origin, now).await?;
-    Ok(Donated { doacao, cobranca: payment.stored(now) })
+    let donation = store::insert(change.db(), &new, &payment, &origin, now).await?;
+    Ok(Donated { doacao: donation, cobranca: payment.stored(now) })
 }
 
 fn check(target: &DonationTarget, order: &DonationOrder, gateway: &dyn PaymentGateway, now: OffsetDateTime) -> Result<(), DonationError> {
@@ -250,7 +250,7 @@ async fn charge(
     change: &mut Change<'_>,
     gateway: &dyn PaymentGateway,
     target: &DonationTarget,
-    doacao: DonationId,
+    donation_id: DonationId,
     amount: Centavos,
 ) -> Result<NewCharge, DonationError> {
     let (id, now) = (ChargeId(change.new_id()), change.now());
@@ -258,7 +258,7 @@ async fn charge(
     let charge = gateway.charge(&ChargeRequest { id, amount, receiver: key.as_ref().map(|key| &key.receiver), cnpj: &target.cnpj })?;
     Ok(NewCharge {
         id,
-        doacao_id: doacao,
+        doacao_id: donation_id,
         provedor: gateway.provider(),
         txid: charge.txid,
         valor: amount,
@@ -268,22 +268,22 @@ async fn charge(
 }
 
 /// The hash a donor is counted by: of the address, or of the donation itself where nobody said who gives.
-pub fn donor_key(keys: &KeyRing, email: Option<&str>, doacao: DonationId) -> [u8; 32] {
-    email.map_or_else(|| sha256(doacao.0.as_bytes()), |email| keys.stable_hash(email.to_lowercase().as_bytes()))
+pub fn donor_key(keys: &KeyRing, email: Option<&str>, donation_id: DonationId) -> [u8; 32] {
+    email.map_or_else(|| sha256(donation_id.0.as_bytes()), |email| keys.stable_hash(email.to_lowercase().as_bytes()))
 }
 
 /// The capability token of a guest's donation.
-pub fn guest_token(keys: &KeyRing, doacao: Uuid) -> String {
-    keys.token(token_message(doacao).as_bytes())
+pub fn guest_token(keys: &KeyRing, donation_id: Uuid) -> String {
+    keys.token(token_message(donation_id).as_bytes())
 }
 
 /// Whether `token` is the capability token of a guest's donation.
-pub fn guest_token_matches(keys: &KeyRing, token: &str, doacao: Uuid) -> bool {
-    keys.verify_token(token, token_message(doacao).as_bytes())
+pub fn guest_token_matches(keys: &KeyRing, token: &str, donation_id: Uuid) -> bool {
+    keys.verify_token(token, token_message(donation_id).as_bytes())
 }
 
-fn token_message(doacao: Uuid) -> String {
-    format!("doacao/{doacao}")
+fn token_message(donation_id: Uuid) -> String {
+    format!("doacao/{donation_id}")
 }
 
 /// Why a donor's wish was refused.
@@ -386,8 +386,8 @@ fn donor_owner(donation: &Donation) -> String {
     donation.pessoa_id.map_or_else(|| format!("doacao:{}", donation.id), person_owner)
 }
 
-fn person_owner(pessoa: PersonId) -> String {
-    format!("pessoa:{pessoa}")
+fn person_owner(person_id: PersonId) -> String {
+    format!("pessoa:{person_id}")
 }
 
 #[cfg(test)]
@@ -399,10 +399,10 @@ mod tests {
 
     fn donated() -> Donated {
         let at = datetime!(2026-11-24 10:30:00.123456 UTC);
-        let (doacao, pagamento) = (DonationId(Uuid::from_u128(1)), ChargeId(Uuid::from_u128(2)));
+        let (donation_id, charge_id) = (DonationId(Uuid::from_u128(1)), ChargeId(Uuid::from_u128(2)));
         Donated {
             doacao: Donation {
-                id: doacao,
+                id: donation_id,
                 campanha_id: CampaignId(Uuid::from_u128(3)),
                 campanha_slug: "agasalho".to_owned(),
                 campanha_titulo: "Campanha do “agasalho”".to_owned(),
@@ -424,8 +424,8 @@ mod tests {
                 criada_em: datetime!(2026-11-24 10:30 UTC),
             },
             cobranca: Charge {
-                id: pagamento,
-                doacao_id: doacao,
+                id: charge_id,
+                doacao_id: donation_id,
                 provedor: Provider::StaticPix,
                 txid: "TX".to_owned(),
                 valor_centavos: 5_000,

@@ -1,5 +1,5 @@
-//! Tells the caches that something changed. The tags are written to the outbox in the transaction of the change and dropped right
-//! after COMMIT; a background task drops them again until Redis has acknowledged it.
+//! Tells the caches that something changed. The tags are written to the outbox in the transaction of the change and invalidated right
+//! after COMMIT; a background task repeats that until Redis has acknowledged it.
 
 use sqlx::PgConnection;
 use time::OffsetDateTime;
@@ -8,7 +8,7 @@ use crate::cache::Tag;
 use crate::state::Core;
 use crate::store::{StoreError, outbox};
 
-/// Tags to drop once the change is committed.
+/// Tags to invalidate once the change is committed.
 #[must_use = "what is not carried out is noticed a moment later only"]
 #[derive(Debug)]
 pub struct Invalidation {
@@ -20,18 +20,18 @@ pub struct Invalidation {
 impl Invalidation {
     /// Writes `tags` to the outbox in the transaction of the change.
     pub async fn announce(db: &mut PgConnection, tags: Vec<Tag>, now: OffsetDateTime) -> Result<Self, StoreError> {
-        let message = if tags.is_empty() { None } else { Some(outbox::push_drops(db, &write(&tags), now).await?) };
+        let message = if tags.is_empty() { None } else { Some(outbox::push_invalidation(db, &write(&tags), now).await?) };
         Ok(Self { message, tags })
     }
 
-    /// Drops the tags in every process and in Redis, after COMMIT. If Redis does not acknowledge it, the message stays in the
+    /// Invalidates the tags in every process and in Redis, after COMMIT. If Redis does not acknowledge it, the message stays in the
     /// outbox.
     pub async fn carry_out(self, core: &Core) {
         if let Some(message) = self.message
-            && core.cache.drop_tags(&self.tags).await
+            && core.cache.invalidate(&self.tags).await
             && let Ok(mut db) = core.db.connection().await
         {
-            // If this fails, the tags are dropped once more, which does no harm.
+            // If this fails, the tags are invalidated once more, which does no harm.
             let _ = outbox::finish(&mut db, message).await;
         }
     }

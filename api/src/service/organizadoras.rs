@@ -218,7 +218,7 @@ pub async fn set_pix_key(
 }
 
 /// Time for which a former owner still gets letters about the owners and the PIX key.
-pub const FORMER_OWNERS: Duration = Duration::days(30);
+pub const FORMER_OWNER_NOTICE_PERIOD: Duration = Duration::days(30);
 
 /// Time in which a new owner can neither remove older owners nor change the PIX key, so that they can read the letter about her first.
 /// The same in every profile: it is no convenience of testing.
@@ -226,16 +226,16 @@ pub const OWNER_COOL_DOWN: Duration = Duration::hours(24);
 
 /// The time until which `pessoa` may neither remove older owners nor change the PIX key; `None` where she may. It is
 /// [`OWNER_COOL_DOWN`] after she became an owner. The first owner has no such time.
-async fn restricted_until(change: &mut Change<'_>, id: OrganizadoraId, pessoa: PersonId) -> Result<Option<OffsetDateTime>, StoreError> {
+async fn restricted_until(change: &mut Change<'_>, id: OrganizadoraId, person_id: PersonId) -> Result<Option<OffsetDateTime>, StoreError> {
     let now = change.now();
-    let since = members::later_owner_since(change.db(), id, pessoa, now - FORMER_OWNERS).await?;
+    let since = members::later_owner_since(change.db(), id, person_id, now - FORMER_OWNER_NOTICE_PERIOD).await?;
     Ok(since.map(|since| since + OWNER_COOL_DOWN).filter(|until| *until > now))
 }
 
 /// Checks that `by` may take the role `dona` from `pessoa`, and returns whether `pessoa` has it. The error is
 /// [`MemberError::RecentOwner`] if `by` is a recent owner and `pessoa` has been one for longer.
-async fn guard_owner(change: &mut Change<'_>, id: OrganizadoraId, by: PersonId, pessoa: PersonId) -> Result<bool, MemberError> {
-    let Some(theirs) = members::owner_since(change.db(), id, pessoa).await? else { return Ok(false) };
+async fn guard_owner(change: &mut Change<'_>, id: OrganizadoraId, by: PersonId, person_id: PersonId) -> Result<bool, MemberError> {
+    let Some(theirs) = members::owner_since(change.db(), id, person_id).await? else { return Ok(false) };
     if let Some(until) = restricted_until(change, id, by).await?
         && members::owner_since(change.db(), id, by).await?.is_some_and(|own| theirs < own)
     {
@@ -244,24 +244,24 @@ async fn guard_owner(change: &mut Change<'_>, id: OrganizadoraId, by: PersonId, 
     Ok(true)
 }
 
-/// Sends `mail` to every owner, and to everyone who was one in the last 30 days ([`FORMER_OWNERS`]).
+/// Sends `mail` to every owner, and to everyone who was one in the last 30 days ([`FORMER_OWNER_NOTICE_PERIOD`]).
 async fn tell_owners(change: &mut Change<'_>, id: OrganizadoraId, mail: &Mail<'_>) -> Result<(), StoreError> {
     let now = change.now();
-    for (name, address) in members::owners_to_tell(change.db(), id, now - FORMER_OWNERS).await? {
+    for (name, address) in members::owners_to_tell(change.db(), id, now - FORMER_OWNER_NOTICE_PERIOD).await? {
         change.mail(Recipient::named(&name, &address), mail).await?;
     }
     Ok(())
 }
 
 /// Adds a member and sends them a letter. If the role is `dona`, every owner gets a letter as well.
-pub async fn add_member(core: &Core, id: OrganizadoraId, by: PersonId, pessoa: PersonId, role: Role) -> Result<MemberRow, MemberError> {
+pub async fn add_member(core: &Core, id: OrganizadoraId, by: PersonId, person_id: PersonId, role: Role) -> Result<MemberRow, MemberError> {
     let mut change = Change::begin(core, Actor::Person(by)).await?;
     let now = change.now();
-    let member = members::insert(change.db(), id, pessoa, role, now).await?;
-    let detail = serde_json::json!({ "pessoa": pessoa, "papel": role });
+    let member = members::insert(change.db(), id, person_id, role, now).await?;
+    let detail = serde_json::json!({ "pessoa": person_id, "papel": role });
     change.audit("membro.adicionado", id, detail).await?;
     let nome = store::name(change.db(), id).await?;
-    if let Some((name, address)) = people::address(change.db(), pessoa).await? {
+    if let Some((name, address)) = people::address(change.db(), person_id).await? {
         let mail = Mail::MemberAdded { organizadora: &nome };
         change.mail(Recipient::named(&name, &address), &mail).await?;
     }
@@ -274,16 +274,22 @@ pub async fn add_member(core: &Core, id: OrganizadoraId, by: PersonId, pessoa: P
 }
 
 /// Changes a member's role. Every owner gets a letter if the member becomes an owner or ceases to be one.
-pub async fn change_member(core: &Core, id: OrganizadoraId, by: PersonId, pessoa: PersonId, role: Role) -> Result<MemberRow, MemberError> {
+pub async fn change_member(
+    core: &Core,
+    id: OrganizadoraId,
+    by: PersonId,
+    person_id: PersonId,
+    role: Role,
+) -> Result<MemberRow, MemberError> {
     let mut change = Change::begin(core, Actor::Person(by)).await?;
     let now = change.now();
     let was_owner = if role == Role::Owner {
-        members::owner_since(change.db(), id, pessoa).await?.is_some()
+        members::owner_since(change.db(), id, person_id).await?.is_some()
     } else {
-        guard_owner(&mut change, id, by, pessoa).await?
+        guard_owner(&mut change, id, by, person_id).await?
     };
-    let member = members::update(change.db(), id, pessoa, role, now).await?;
-    let detail = serde_json::json!({ "pessoa": pessoa, "papel": role });
+    let member = members::update(change.db(), id, person_id, role, now).await?;
+    let detail = serde_json::json!({ "pessoa": person_id, "papel": role });
     change.audit("membro.alterado", id, detail).await?;
     if was_owner != (role == Role::Owner) {
         let nome = store::name(change.db(), id).await?;
@@ -299,13 +305,13 @@ pub async fn change_member(core: &Core, id: OrganizadoraId, by: PersonId, pessoa
 }
 
 /// Removes a member. If she was an owner, every owner gets a letter, herself included.
-pub async fn remove_member(core: &Core, id: OrganizadoraId, by: PersonId, pessoa: PersonId) -> Result<(), MemberError> {
+pub async fn remove_member(core: &Core, id: OrganizadoraId, by: PersonId, person_id: PersonId) -> Result<(), MemberError> {
     let mut change = Change::begin(core, Actor::Person(by)).await?;
     let now = change.now();
-    let was_owner = guard_owner(&mut change, id, by, pessoa).await?;
-    members::delete(change.db(), id, pessoa, now).await?;
-    change.audit("membro.removido", id, serde_json::json!({ "pessoa": pessoa })).await?;
-    if was_owner && let Some((owner, _)) = people::address(change.db(), pessoa).await? {
+    let was_owner = guard_owner(&mut change, id, by, person_id).await?;
+    members::delete(change.db(), id, person_id, now).await?;
+    change.audit("membro.removido", id, serde_json::json!({ "pessoa": person_id })).await?;
+    if was_owner && let Some((owner, _)) = people::address(change.db(), person_id).await? {
         let nome = store::name(change.db(), id).await?;
         tell_owners(&mut change, id, &Mail::OwnerRemoved { organizadora: &nome, owner: &owner }).await?;
     }

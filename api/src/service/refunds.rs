@@ -85,25 +85,25 @@ pub enum RefundError {
 /// Records a refund, once per key.
 pub async fn refund(
     core: Arc<Core>,
-    doacao: DonationId,
+    donation_id: DonationId,
     by: PersonId,
     order: RefundOrder,
     attempt: Attempt,
 ) -> Result<Outcome<Refunded>, RefundError> {
     let change = Change::begin(&core, Actor::Person(by)).await?;
     let scope = Scope { owner: format!("pessoa:{by}"), route: "POST /doacoes/{id}/devolucoes", key: attempt.key };
-    let refunded = idempotency::run(change, &scope, &attempt, |change| Box::pin(record(change, doacao, by, order))).await?;
+    let refunded = idempotency::run(change, &scope, &attempt, |change| Box::pin(record(change, donation_id, by, order))).await?;
     if let Some(refunded) = refunded.as_new().filter(|refunded| !refunded.excedente) {
         core.metrics.donations(refunded.situacao, 1);
     }
     Ok(refunded)
 }
 
-async fn record(change: &mut Change<'_>, doacao: DonationId, by: PersonId, order: RefundOrder) -> Result<Refunded, RefundError> {
+async fn record(change: &mut Change<'_>, donation_id: DonationId, by: PersonId, order: RefundOrder) -> Result<Refunded, RefundError> {
     let now = change.now();
     // The donation's lock makes refunds of one donation come one after the other, so what is left is exact.
-    let donation = donations::lock(change.db(), doacao).await?.ok_or(RefundError::NotFound)?;
-    let receipt = pick(charges::receipts_of(change.db(), doacao).await?, order.e2eid.as_ref()).ok_or(RefundError::NoReceipt)?;
+    let donation = donations::lock(change.db(), donation_id).await?.ok_or(RefundError::NotFound)?;
+    let receipt = pick(charges::receipts_of(change.db(), donation_id).await?, order.e2eid.as_ref()).ok_or(RefundError::NoReceipt)?;
     let payment = receipt.pagamento_id.ok_or(RefundError::NoReceipt)?;
     // Surplus must go back however late it is found.
     if receipt.conciliacao != Reconciliation::Duplicate && receipt.horario + REFUND_WINDOW < now {
@@ -120,7 +120,7 @@ async fn record(change: &mut Change<'_>, doacao: DonationId, by: PersonId, order
     let reason = order.motivo.as_ref().map(Reason::as_str);
     let new = NewRefund {
         id: RefundId(change.new_id()),
-        doacao_id: doacao,
+        doacao_id: donation_id,
         pagamento_id: payment,
         e2eid: &receipt.e2eid,
         valor: amount,
@@ -137,7 +137,7 @@ async fn record(change: &mut Change<'_>, doacao: DonationId, by: PersonId, order
         once: &format!("devolucao:{}", new.id),
         entry: if surplus { LedgerEntry::SurplusRefund } else { LedgerEntry::Refund(donation.campanha_id) },
         organizadora: donation.organizadora_id,
-        doacao,
+        donation_id,
         amount,
     };
     ledger::post(change.db(), &posting, now).await?;
@@ -146,12 +146,12 @@ async fn record(change: &mut Change<'_>, doacao: DonationId, by: PersonId, order
         take_back(change, &donation, amount, left, reason).await?;
     }
     let detail = serde_json::json!({ "valor_centavos": amount.get(), "excedente": surplus });
-    change.audit("doacao.devolvida", doacao, detail).await?;
+    change.audit("doacao.devolvida", donation_id, detail).await?;
     if let Some(address) = &donation.email_contato {
         let mail = Mail::DonationRefunded { amount, campaign: &donation.campanha_titulo };
         change.mail(Recipient::unnamed(address), &mail).await?;
     }
-    let after = donations::get(change.db(), doacao).await?.ok_or(RefundError::NotFound)?;
+    let after = donations::get(change.db(), donation_id).await?.ok_or(RefundError::NotFound)?;
     Ok(Refunded { devolucao: made, situacao: after.situacao, devolvido_centavos: after.devolvido_centavos, excedente: surplus })
 }
 
@@ -174,7 +174,14 @@ async fn take_back(
     Ok(())
 }
 
-/// The receipt that was named, or the credited one: it is the first of the list.
+/// The receipt that was named, or the credited one: it is the first of the list. A receipt whose id differs from `e2eid` in letter
+/// case alone is meant if no other is so alike.
 fn pick(receipts: Vec<Receipt>, e2eid: Option<&EndToEndId>) -> Option<Receipt> {
-    receipts.into_iter().find(|receipt| e2eid.is_none_or(|wanted| receipt.is_named(wanted)))
+    let Some(wanted) = e2eid else { return receipts.into_iter().next() };
+    let (mut named, others): (Vec<_>, Vec<_>) = receipts.into_iter().partition(|receipt| receipt.is_named(wanted));
+    let mut alike = others.into_iter().filter(|receipt| receipt.is_named_in_any_case(wanted));
+    match (named.pop(), alike.next(), alike.next()) {
+        (Some(receipt), _, _) | (None, Some(receipt), None) => Some(receipt),
+        (None, _, _) => None,
+    }
 }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::Actor;
 use super::change::Change;
+use crate::config::keys::{random_hex, sha256};
 use crate::domain::email::Email;
-use crate::keys::{random_hex, sha256};
 use crate::mail::{Mail, Recipient};
 use crate::state::{AppState, Core};
 use crate::store::{FailureClass, StoreError, people};

@@ -10,6 +10,7 @@ use super::change::Change;
 use super::idempotency::{Attempt, Outcome};
 use super::{Actor, donations, settle};
 use crate::cache::Tag;
+use crate::config::keys::{random_hex, sha256};
 use crate::domain::br_code::{City, ReceiverName};
 use crate::domain::campaign::{CampaignStatus, Category};
 use crate::domain::cnpj::{Cnpj, CnpjError};
@@ -23,7 +24,6 @@ use crate::domain::role::Role;
 use crate::domain::slug::Slug;
 use crate::domain::text::{Description, DisplayName, Message, Name, Title};
 use crate::domain::text_enum::texts;
-use crate::keys::{random_hex, sha256};
 use crate::service::donations::{Donated, DonationOrder, Giver, Sender};
 use crate::service::settle::Proof;
 use crate::state::{Core, PRIVACY_NOTICE};
@@ -139,13 +139,13 @@ async fn sign_up(change: &mut Change<'_>, id: Uuid) -> Attempted<PersonId> {
         aviso_privacidade: PRIVACY_NOTICE.to_owned(),
     };
     people::insert_sign_up(change.db(), &new, now, now + time::Duration::MINUTE).await?;
-    let pessoa = people::complete_sign_up(change.db(), &token_hash, now).await?.ok_or(Unexpected("the sign-up made nobody"))?;
-    access_log::record(change.db(), access, NOWHERE, Access::SignUp(pessoa), now).await?;
-    Ok(pessoa)
+    let person_id = people::complete_sign_up(change.db(), &token_hash, now).await?.ok_or(Unexpected("the sign-up made nobody"))?;
+    access_log::record(change.db(), access, SELF_TEST_ADDRESS, Access::SignUp(person_id), now).await?;
+    Ok(person_id)
 }
 
 /// The address that is recorded for the donor and the organizer.
-const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const SELF_TEST_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 async fn organise(change: &mut Change<'_>, slug: &Slug, owner: PersonId) -> Attempted<OrganizadoraId> {
     let (id, now) = (OrganizadoraId(change.new_id()), change.now());
@@ -183,8 +183,8 @@ async fn publish(change: &mut Change<'_>, slug: &Slug, organizadora: Organizador
         descricao: Description::parse("Uma doação de ensaio, que é desfeita.")?,
         categoria: Category::Others,
         meta: None,
-        minimo: AMOUNT.try_into()?,
-        maximo: AMOUNT.try_into()?,
+        minimo: SELF_TEST_CENTAVOS.try_into()?,
+        maximo: SELF_TEST_CENTAVOS.try_into()?,
         inicio_em: None,
         fim_em: None,
         mostra_valores: true,
@@ -201,7 +201,7 @@ async fn publish(change: &mut Change<'_>, slug: &Slug, organizadora: Organizador
 }
 
 /// The amount of the donation, in centavos.
-const AMOUNT: i64 = 100;
+const SELF_TEST_CENTAVOS: i64 = 100;
 
 /// Makes a guest's donation and sends the same request once more, which must give the same result.
 async fn give(change: &mut Change<'_>, slug: &Slug) -> Result<DonationId, SelfTestError> {
@@ -217,7 +217,7 @@ async fn give(change: &mut Change<'_>, slug: &Slug) -> Result<DonationId, SelfTe
 
 async fn give_once(change: &mut Change<'_>, slug: &Slug, attempt: &Attempt) -> Attempted<Outcome<Donated>> {
     let order = DonationOrder {
-        valor: AMOUNT.try_into()?,
+        valor: SELF_TEST_CENTAVOS.try_into()?,
         nome_exibicao: Some(DisplayName::parse("Ensaio")?),
         email: Some(Email::parse("ensaio@doacoes.invalid")?),
         visibilidade: Visibility::Public,
@@ -225,14 +225,14 @@ async fn give_once(change: &mut Change<'_>, slug: &Slug, attempt: &Attempt) -> A
         mensagem: Some(Message::parse("Ensaio")?),
         provedor: None,
     };
-    let sender = Sender { giver: Giver::Guest { device: None }, ip: NOWHERE };
+    let sender = Sender { giver: Giver::Guest { device: None }, ip: SELF_TEST_ADDRESS };
     Ok(donations::create_within(change, slug.as_str(), sender, order, attempt).await?)
 }
 
 async fn confirm(change: &mut Change<'_>, donation: DonationId) -> Attempted<()> {
     let payment = charges::newest_of(change.db(), donation).await?.ok_or(Unexpected("the donation has no charge"))?;
     let proof = Proof {
-        valor: Centavos::try_from(AMOUNT)?,
+        valor: Centavos::try_from(SELF_TEST_CENTAVOS)?,
         horario: change.now(),
         e2eid: None,
         evidencia: Evidence::Psp,
@@ -240,5 +240,5 @@ async fn confirm(change: &mut Change<'_>, donation: DonationId) -> Attempted<()>
         registrado_por: None,
     };
     let settled = settle::settle(change, payment, &proof).await?;
-    Ok(holds(settled.fresh && settled.doacao.situacao == DonationStatus::Confirmed, "the donation is not confirmed")?)
+    Ok(holds(settled.fresh && settled.donation.situacao == DonationStatus::Confirmed, "the donation is not confirmed")?)
 }

@@ -9,9 +9,9 @@ use super::Actor;
 use super::accounts::{AccountError, password_matches};
 use super::change::Change;
 use crate::cache::Tag;
+use crate::config::keys::{random_hex, sha256};
 use crate::domain::email::Email;
 use crate::domain::ids::{PersonId, SessionId};
-use crate::keys::{random_hex, sha256};
 use crate::password::PasswordsError;
 use crate::state::Core;
 use crate::store::access_log::{self, Access};
@@ -68,7 +68,7 @@ pub async fn log_in(
     agent: Option<&str>,
     ip: IpAddr,
 ) -> Result<Opened, LogInError> {
-    let ticket = core.passwords.queue_up()?;
+    let permit = core.passwords.queue_up()?;
     let account = match email {
         Some(email) => {
             let mut db = core.db.connection().await?;
@@ -77,7 +77,7 @@ pub async fn log_in(
         None => None,
     };
     let stored = account.as_ref().map(|account| account.senha_hash.clone());
-    let matches = core.passwords.verify(ticket, password, stored).await?;
+    let matches = core.passwords.verify(permit, password, stored).await?;
     let account = account.filter(|_| matches).ok_or(LogInError::Refused)?;
     let token = random_hex();
     let mut change = Change::begin(core, Actor::Person(account.id)).await?;
@@ -97,9 +97,9 @@ pub async fn log_in(
 }
 
 /// Ends a session of `pessoa`; whether there was one. It is over for every process before this returns, where Redis answers.
-pub async fn end(core: &Core, pessoa: PersonId, id: SessionId) -> Result<bool, StoreError> {
-    let mut change = Change::begin(core, Actor::Person(pessoa)).await?;
-    let Some(hash) = sessions::delete(change.db(), pessoa, id).await? else { return Ok(false) };
+pub async fn end(core: &Core, person_id: PersonId, id: SessionId) -> Result<bool, StoreError> {
+    let mut change = Change::begin(core, Actor::Person(person_id)).await?;
+    let Some(hash) = sessions::delete(change.db(), person_id, id).await? else { return Ok(false) };
     change.invalidate([Tag::session(&hash)]);
     change.commit().await?;
     Ok(true)

@@ -26,8 +26,8 @@ use crate::store::{StoreError, members};
 
 /// A bank's clock may be ahead of ours by this much.
 const CLOCK_SKEW: Duration = Duration::minutes(5);
-/// People often know only the day of a payment.
-const DAY: Duration = Duration::days(1);
+/// Time that a payment may be before its donation: people often know only the day of a payment.
+const PAYMENT_TIME_TOLERANCE: Duration = Duration::days(1);
 
 /// A statement by a provider or a member that a payment arrived.
 #[derive(Clone, Debug)]
@@ -50,9 +50,9 @@ pub struct Proof {
 #[derive(Clone, Debug)]
 pub struct Settled {
     /// The donation afterwards.
-    pub doacao: Donation,
+    pub donation: Donation,
     /// The receipt as it is stored.
-    pub recebimento: Receipt,
+    pub receipt: Receipt,
     /// False if the same payment was recorded before; then nothing was credited.
     pub fresh: bool,
 }
@@ -107,7 +107,7 @@ pub async fn by_provider(core: Arc<Core>, txid: Txid, proof: Proof) -> Result<Se
     let settled = settle_txid(&mut change, &txid, &proof).await;
     let settled = change.conclude(settled).await?;
     if settled.fresh {
-        count(&core, &settled.recebimento);
+        count(&core, &settled.receipt);
     }
     Ok(settled)
 }
@@ -120,29 +120,29 @@ async fn settle_txid(change: &mut Change<'_>, txid: &Txid, proof: &Proof) -> Res
 /// Records a payment that a member of the organizadora confirms for the newest charge of a donation, once per key.
 pub async fn by_member(
     core: Arc<Core>,
-    doacao: DonationId,
+    donation_id: DonationId,
     member: PersonId,
     proof: Proof,
     attempt: Attempt,
 ) -> Result<Outcome<Confirmed>, SettleError> {
     let change = Change::begin(&core, Actor::Person(member)).await?;
     let scope = Scope { owner: format!("pessoa:{member}"), route: "POST /doacoes/{id}/confirmacoes", key: attempt.key };
-    let confirmed = idempotency::run(change, &scope, &attempt, |change| Box::pin(confirm(change, doacao, proof))).await?;
+    let confirmed = idempotency::run(change, &scope, &attempt, |change| Box::pin(confirm(change, donation_id, proof))).await?;
     if let Some(confirmed) = confirmed.as_new() {
         count(&core, &confirmed.recebimento);
     }
     Ok(confirmed)
 }
 
-async fn confirm(change: &mut Change<'_>, doacao: DonationId, proof: Proof) -> Result<Confirmed, SettleError> {
-    let payment = charges::newest_of(change.db(), doacao).await?.ok_or(SettleError::NotFound)?;
+async fn confirm(change: &mut Change<'_>, donation_id: DonationId, proof: Proof) -> Result<Confirmed, SettleError> {
+    let payment = charges::newest_of(change.db(), donation_id).await?.ok_or(SettleError::NotFound)?;
     let settled = settle(change, payment, &proof).await?;
     if !settled.fresh {
         return Err(SettleError::ReceiptTaken);
     }
-    let detail = serde_json::json!({ "valor_centavos": proof.valor.get(), "conciliacao": settled.recebimento.conciliacao });
-    change.audit("doacao.confirmada", doacao, detail).await?;
-    Ok(Confirmed { doacao, situacao: settled.doacao.situacao, recebimento: settled.recebimento })
+    let detail = serde_json::json!({ "valor_centavos": proof.valor.get(), "conciliacao": settled.receipt.conciliacao });
+    change.audit("doacao.confirmada", donation_id, detail).await?;
+    Ok(Confirmed { doacao: donation_id, situacao: settled.donation.situacao, recebimento: settled.receipt })
 }
 
 /// Counts a confirmed donation in the metrics. A surplus payment confirms none.
@@ -158,7 +158,7 @@ pub(super) async fn settle(change: &mut Change<'_>, payment: ChargeId, proof: &P
     let now = change.now();
     let charge = donations::lock_for_settlement(change.db(), payment).await?.ok_or(SettleError::NotFound)?;
     let before = donations::get(change.db(), charge.doacao_id).await?.ok_or(SettleError::NotFound)?;
-    if proof.horario > now + CLOCK_SKEW || proof.horario < before.criada_em - DAY {
+    if proof.horario > now + CLOCK_SKEW || proof.horario < before.criada_em - PAYMENT_TIME_TOLERANCE {
         return Err(SettleError::Time);
     }
     let e2eid = proof.e2eid.clone().unwrap_or_else(|| EndToEndId::manual(payment));
@@ -178,7 +178,7 @@ pub(super) async fn settle(change: &mut Change<'_>, payment: ChargeId, proof: &P
         // A member confirmed this payment before, without its id; now the bank gives the id. It is one payment.
         let told = charges::Told { e2eid: &e2eid, horario: proof.horario, evidencia: proof.evidencia };
         charges::identify_receipt(change.db(), &declared.e2eid, &told, now).await?;
-        return Ok(Settled { doacao: before, recebimento: Receipt { e2eid: e2eid.as_str().to_owned(), ..declared }, fresh: false });
+        return Ok(Settled { donation: before, receipt: Receipt { e2eid: e2eid.as_str().to_owned(), ..declared }, fresh: false });
     }
     let conciliacao = if first { Reconciliation::of(proof.valor.get(), charge.valor_centavos) } else { Reconciliation::Duplicate };
     let receipt = NewReceipt {
@@ -202,8 +202,8 @@ pub(super) async fn settle(change: &mut Change<'_>, payment: ChargeId, proof: &P
     } else {
         hold_surplus(change, &charge, proof.valor, &e2eid).await?;
     }
-    let doacao = donations::get(change.db(), charge.doacao_id).await?.ok_or(SettleError::NotFound)?;
-    let recebimento = Receipt {
+    let donation = donations::get(change.db(), charge.doacao_id).await?.ok_or(SettleError::NotFound)?;
+    let receipt = Receipt {
         e2eid: e2eid.as_str().to_owned(),
         identificado: None,
         pagamento_id: Some(payment),
@@ -212,7 +212,7 @@ pub(super) async fn settle(change: &mut Change<'_>, payment: ChargeId, proof: &P
         conciliacao,
         evidencia: proof.evidencia,
     };
-    Ok(Settled { doacao, recebimento, fresh: true })
+    Ok(Settled { donation, receipt, fresh: true })
 }
 
 /// Compares `proof` with a recorded receipt: the result if both are the same payment, `None` if they are two payments, and an error
@@ -222,7 +222,7 @@ fn same_payment(
     e2eid: &EndToEndId,
     payment: ChargeId,
     proof: &Proof,
-    doacao: &Donation,
+    donation: &Donation,
 ) -> Result<Option<Settled>, SettleError> {
     if !known.is_named(e2eid) {
         match (known.evidencia, proof.evidencia) {
@@ -233,7 +233,7 @@ fn same_payment(
         }
     }
     if known.pagamento_id == Some(payment) && known.valor_centavos == proof.valor.get() {
-        Ok(Some(Settled { doacao: doacao.clone(), recebimento: known, fresh: false }))
+        Ok(Some(Settled { donation: donation.clone(), receipt: known, fresh: false }))
     } else {
         Err(SettleError::ReceiptTaken)
     }
@@ -260,7 +260,7 @@ async fn credit(change: &mut Change<'_>, charge: &Settlement, proof: &Proof, e2e
         once: &once,
         entry: LedgerEntry::Confirmation(charge.campanha_id),
         organizadora: charge.organizadora_id,
-        doacao: charge.doacao_id,
+        donation_id: charge.doacao_id,
         amount: proof.valor,
     };
     ledger::post(change.db(), &posting, now).await?;
@@ -282,7 +282,7 @@ async fn hold_surplus(change: &mut Change<'_>, charge: &Settlement, amount: Cent
         once: &once,
         entry: LedgerEntry::Surplus,
         organizadora: charge.organizadora_id,
-        doacao: charge.doacao_id,
+        donation_id: charge.doacao_id,
         amount,
     };
     ledger::post(change.db(), &posting, now).await?;

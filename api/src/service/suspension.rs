@@ -7,7 +7,7 @@
 use super::change::{Change, CommandLine};
 use crate::cache::Tag;
 use crate::domain::donation::MessageStatus;
-use crate::domain::ids::DonationId;
+use crate::domain::ids::{DonationId, OrganizadoraId};
 use crate::domain::organizadora::OrganizadoraStatus;
 use crate::domain::role::PersonStatus;
 use crate::domain::slug::Slug;
@@ -58,23 +58,27 @@ pub enum SuspensionError {
     Store(#[from] StoreError),
 }
 
-/// Ends every session of a person, stops them from logging in, and voids their codes to reset the password. Their donations and
-/// memberships stay as they are.
-pub async fn suspend_person(site: &CommandLine, who: &PersonRef, reason: &Reason) -> Result<StatusChange<PersonStatus>, SuspensionError> {
-    set_person(site, who, PersonStatus::Suspended, reason).await
+/// What is done to a person or an organisation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SuspensionAct {
+    /// Suspend it.
+    Suspend,
+    /// End its suspension.
+    Reinstate,
 }
 
-/// Lets a suspended person log in again.
-pub async fn reinstate_person(site: &CommandLine, who: &PersonRef, reason: &Reason) -> Result<StatusChange<PersonStatus>, SuspensionError> {
-    set_person(site, who, PersonStatus::Active, reason).await
-}
-
-async fn set_person(
+/// Suspends or reinstates a person. A suspension ends every session of the person, stops them from logging in, and voids their codes
+/// to reset the password. Their donations and memberships stay as they are. Reinstated, they can log in again.
+pub async fn set_person(
     site: &CommandLine,
+    act: SuspensionAct,
     who: &PersonRef,
-    to: PersonStatus,
     reason: &Reason,
 ) -> Result<StatusChange<PersonStatus>, SuspensionError> {
+    let (to, action) = match act {
+        SuspensionAct::Suspend => (PersonStatus::Suspended, "pessoa.suspensa"),
+        SuspensionAct::Reinstate => (PersonStatus::Active, "pessoa.reativada"),
+    };
     let mut change = Change::begin_at_command_line(site).await?;
     let now = change.now();
     let locked = people::lock(change.db(), who).await?.ok_or(SuspensionError::NotFound("person"))?;
@@ -85,90 +89,51 @@ async fn set_person(
     people::set_status(change.db(), id, to, now).await?;
     people::void_resets(change.db(), id, now).await?;
     let sessions = sessions::delete_all(change.db(), id).await?;
-    let action = match to {
-        PersonStatus::Suspended => "pessoa.suspensa",
-        PersonStatus::Active => "pessoa.reativada",
-    };
     record(&mut change, (action, id.into()), [from.as_str(), to.as_str()], reason).await?;
     change.invalidate(sessions.iter().map(|hash| Tag::session(hash)).chain([Tag::person(id)]));
     change.commit().await?;
     Ok(StatusChange::Changed { from, to })
 }
 
-/// Hides an organisation and all of its campaigns. While it is suspended they take no donations and none can be published. Payments
-/// that arrive all the same are recorded, and can be confirmed and refunded.
-pub async fn suspend_organizadora(
+/// Suspends or reinstates an organisation. A suspension hides it with all of its campaigns: they take no donations, and none can be
+/// published. Payments that arrive all the same are recorded, and can be confirmed and refunded. Reinstated, the organisation has
+/// the state that the audit says it had before; `pendente` where the audit has no record.
+pub async fn set_organizadora(
     site: &CommandLine,
+    act: SuspensionAct,
     slug: &Slug,
     reason: &Reason,
 ) -> Result<StatusChange<OrganizadoraStatus>, SuspensionError> {
     let mut change = Change::begin_at_command_line(site).await?;
-    let locked = find_organizadora(&mut change, slug).await?;
-    if locked.situacao == OrganizadoraStatus::Suspended {
-        return Ok(StatusChange::Already(locked.situacao));
-    }
-    let step = OrganizadoraStep { slug, locked, to: OrganizadoraStatus::Suspended, action: SUSPENDED_ORGANIZADORA };
-    let outcome = step.apply(&mut change, reason).await?;
+    let now = change.now();
+    let locked = organizadoras::lock(change.db(), slug.as_str()).await?.ok_or(SuspensionError::NotFound("organizadora"))?;
+    let (id, from) = (locked.id, locked.situacao);
+    let is_suspended = from == OrganizadoraStatus::Suspended;
+    let (to, action) = match act {
+        SuspensionAct::Suspend if !is_suspended => (OrganizadoraStatus::Suspended, SUSPENDED_ORGANIZADORA),
+        SuspensionAct::Reinstate if is_suspended => (status_before_suspension(&mut change, id).await?, "organizadora.reativada"),
+        SuspensionAct::Suspend | SuspensionAct::Reinstate => return Ok(StatusChange::Already(from)),
+    };
+    organizadoras::set_status(change.db(), id, to, now).await?;
+    record(&mut change, (action, id.into()), [from.as_str(), to.as_str()], reason).await?;
+    change.invalidate([Tag::organizadora(slug.as_str()), Tag::organizadoras()]);
+    let campaigns = campaigns::slugs(change.db(), id).await?;
+    change.invalidate(Tag::all_of_campaigns(campaigns.iter().map(String::as_str)));
     change.commit().await?;
-    Ok(outcome)
+    Ok(StatusChange::Changed { from, to })
 }
 
-/// Gives a suspended organisation back the state that the audit says it had before; `pendente` where the audit has no record.
-pub async fn reinstate_organizadora(
-    site: &CommandLine,
-    slug: &Slug,
-    reason: &Reason,
-) -> Result<StatusChange<OrganizadoraStatus>, SuspensionError> {
-    let mut change = Change::begin_at_command_line(site).await?;
-    let locked = find_organizadora(&mut change, slug).await?;
-    if locked.situacao != OrganizadoraStatus::Suspended {
-        return Ok(StatusChange::Already(locked.situacao));
-    }
-    let detail = audit::last_detail(change.db(), SUSPENDED_ORGANIZADORA, locked.id.into()).await?;
+/// The state that the audit says a suspended organisation had before; `pendente` where the audit has no record.
+async fn status_before_suspension(change: &mut CliChange<'_>, id: OrganizadoraId) -> Result<OrganizadoraStatus, StoreError> {
+    let detail = audit::last_detail(change.db(), SUSPENDED_ORGANIZADORA, id.into()).await?;
     let before = detail.as_ref().and_then(|detail| detail.get("antes"));
     let was_verified = before.is_some_and(|before| before == OrganizadoraStatus::Verified.as_str());
-    let to = if was_verified { OrganizadoraStatus::Verified } else { OrganizadoraStatus::Pending };
-    let outcome = OrganizadoraStep { slug, locked, to, action: "organizadora.reativada" }.apply(&mut change, reason).await?;
-    change.commit().await?;
-    Ok(outcome)
+    Ok(if was_verified { OrganizadoraStatus::Verified } else { OrganizadoraStatus::Pending })
 }
 
-async fn find_organizadora(change: &mut CliChange<'_>, slug: &Slug) -> Result<organizadoras::LockedOrganizadora, SuspensionError> {
-    organizadoras::lock(change.db(), slug.as_str()).await?.ok_or(SuspensionError::NotFound("organizadora"))
-}
-
-/// A change of the state of a locked organisation, with the audit's name for it.
-struct OrganizadoraStep<'a> {
-    slug: &'a Slug,
-    locked: organizadoras::LockedOrganizadora,
-    to: OrganizadoraStatus,
-    action: &'static str,
-}
-
-impl OrganizadoraStep<'_> {
-    async fn apply(self, change: &mut CliChange<'_>, reason: &Reason) -> Result<StatusChange<OrganizadoraStatus>, StoreError> {
-        let Self { slug, locked, to, action } = self;
-        let (id, from, now) = (locked.id, locked.situacao, change.now());
-        organizadoras::set_status(change.db(), id, to, now).await?;
-        record(change, (action, id.into()), [from.as_str(), to.as_str()], reason).await?;
-        change.invalidate([Tag::organizadora(slug.as_str()), Tag::organizadoras()]);
-        let campaigns = campaigns::slugs(change.db(), id).await?;
-        change.invalidate(Tag::all_of_campaigns(campaigns.iter().map(String::as_str)));
-        Ok(StatusChange::Changed { from, to })
-    }
-}
-
-/// Hides the message of a donation from the feed, as well as every message that its donor replaces it by. The donor still sees it.
-pub async fn hide_message(site: &CommandLine, id: DonationId, reason: &Reason) -> Result<StatusChange<MessageStatus>, SuspensionError> {
-    set_message(site, id, MessageStatus::Hidden, reason).await
-}
-
-/// Shows the message of a donation in the feed again.
-pub async fn show_message(site: &CommandLine, id: DonationId, reason: &Reason) -> Result<StatusChange<MessageStatus>, SuspensionError> {
-    set_message(site, id, MessageStatus::Published, reason).await
-}
-
-async fn set_message(
+/// Hides the message of a donation from the feed, or shows it there again. While it is hidden, so is every message that the donor
+/// replaces it by; the donor still sees it. Fails if a message is to be hidden that is not there.
+pub async fn set_message_status(
     site: &CommandLine,
     id: DonationId,
     to: MessageStatus,

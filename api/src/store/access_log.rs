@@ -22,17 +22,17 @@ pub enum Access {
 
 /// Records an access from `ip`.
 pub async fn record(db: &mut PgConnection, id: Uuid, ip: IpAddr, access: Access, now: OffsetDateTime) -> Result<(), StoreError> {
-    let (action, pessoa) = match access {
-        Access::SignUp(pessoa) => ("cadastro", pessoa),
-        Access::LogIn(pessoa) => ("entrada", pessoa),
-        Access::Reset(pessoa) => ("redefinicao", pessoa),
+    let (action, person_id) = match access {
+        Access::SignUp(person_id) => ("cadastro", person_id),
+        Access::LogIn(person_id) => ("entrada", person_id),
+        Access::Reset(person_id) => ("redefinicao", person_id),
     };
     sqlx::query("INSERT INTO registro_acesso (id, em, ip, acao, pessoa_id) VALUES ($1, $2, $3::inet, $4, $5)")
         .bind(id)
         .bind(now)
         .bind(ip.to_string())
         .bind(action)
-        .bind(pessoa)
+        .bind(person_id)
         .execute(db)
         .await?;
     Ok(())

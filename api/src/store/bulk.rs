@@ -9,9 +9,9 @@ use super::consistency::collect_statistics;
 
 /// Stored rows of a table at which plans are made for the first time. Below it, a plan that reads the whole table still takes
 /// little time.
-const FIRST: u64 = 500;
+const FIRST_ANALYZED_ROWS: u64 = 500;
 /// Factor by which the stored rows of a table grow before plans are made again.
-const FACTOR: u64 = 4;
+const GROWTH_FACTOR: u64 = 4;
 
 /// Has PostgreSQL make new plans while one transaction fills tables. A transaction that stores more than some hundreds of rows
 /// reports each batch here. It begins with small batches: a batch that at most doubles what the transaction has stored before is
@@ -46,7 +46,7 @@ struct TableGrowth {
 
 impl TableGrowth {
     fn is_outgrown(&self) -> bool {
-        self.rows >= FIRST.max(self.planned.saturating_mul(FACTOR))
+        self.rows >= FIRST_ANALYZED_ROWS.max(self.planned.saturating_mul(GROWTH_FACTOR))
     }
 }
 

@@ -172,7 +172,7 @@ pub struct Filter {
 const COLUMNS: &str = "c.id, c.slug, c.organizadora_id, o.slug AS organizadora_slug, o.nome AS organizadora_nome,
     o.versao AS organizadora_versao, o.situacao AS organizadora_situacao, c.titulo, c.descricao, c.categoria, c.meta_centavos, c.minimo_centavos, c.maximo_centavos, c.inicio_em, c.fim_em, c.mostra_valores, c.situacao,
     c.publicada_em, c.encerrada_em, c.versao, c.criada_em";
-const LISTED: &str =
+const LISTED_COLUMNS: &str =
     "SELECT c.id, c.slug, o.slug AS organizadora_slug, o.nome AS organizadora_nome, c.titulo, c.categoria, c.meta_centavos,
     c.fim_em, c.situacao, c.publicada_em, t.arrecadado_centavos, t.devolvido_centavos, t.declarado_centavos, t.comprovado_centavos, t.doadores_qtd
     FROM campanhas c JOIN organizadoras o ON o.id = c.organizadora_id JOIN campanha_totais t ON t.campanha_id = c.id";
@@ -199,7 +199,7 @@ pub(super) fn from_micros(micros: i64) -> OffsetDateTime {
 
 /// Public campaigns.
 pub async fn list(db: &mut PgConnection, filter: &Filter, after: Option<Position>, limit: i64) -> Result<Vec<ListedCampaign>, StoreError> {
-    let mut query: QueryBuilder<Postgres> = QueryBuilder::new(LISTED);
+    let mut query: QueryBuilder<Postgres> = QueryBuilder::new(LISTED_COLUMNS);
     query.push(" WHERE o.situacao <> 'suspensa' AND c.situacao = ").push_bind(filter.situacao);
     if let Some(categoria) = filter.categoria {
         query.push(" AND c.categoria = ").push_bind(categoria);
@@ -242,7 +242,7 @@ pub async fn list_of(
     before: Option<Uuid>,
     limit: i64,
 ) -> Result<Vec<ListedCampaign>, StoreError> {
-    let mut query: QueryBuilder<Postgres> = QueryBuilder::new(LISTED);
+    let mut query: QueryBuilder<Postgres> = QueryBuilder::new(LISTED_COLUMNS);
     query.push(" WHERE c.organizadora_id = ").push_bind(organizadora);
     if let Some(id) = before {
         query.push(" AND c.id < ").push_bind(id);

@@ -131,20 +131,20 @@ pub async fn find_by_txid(db: &mut PgConnection, txid: &Txid) -> Result<Option<C
 }
 
 /// The newest charge of a donation, which a confirmation that names no charge is for.
-pub async fn newest_of(db: &mut PgConnection, doacao: DonationId) -> Result<Option<ChargeId>, StoreError> {
+pub async fn newest_of(db: &mut PgConnection, donation_id: DonationId) -> Result<Option<ChargeId>, StoreError> {
     Ok(sqlx::query_scalar("SELECT id FROM pagamentos WHERE doacao_id = $1 ORDER BY id DESC LIMIT 1")
-        .bind(doacao)
+        .bind(donation_id)
         .fetch_optional(db)
         .await?)
 }
 
 /// Marks the charge as paid and closes the donation's other open ones.
-pub async fn mark_paid(db: &mut PgConnection, doacao: DonationId, paid: ChargeId) -> Result<(), StoreError> {
+pub async fn mark_paid(db: &mut PgConnection, donation_id: DonationId, paid: ChargeId) -> Result<(), StoreError> {
     sqlx::query(
         "UPDATE pagamentos SET situacao = CASE WHEN id = $2 THEN 'pago' ELSE 'cancelado' END
          WHERE doacao_id = $1 AND (id = $2 OR situacao = 'pendente')",
     )
-    .bind(doacao)
+    .bind(donation_id)
     .bind(paid)
     .execute(db)
     .await?;
@@ -152,9 +152,9 @@ pub async fn mark_paid(db: &mut PgConnection, doacao: DonationId, paid: ChargeId
 }
 
 /// Closes the open charges of a donation.
-pub async fn cancel_open(db: &mut PgConnection, doacao: DonationId) -> Result<(), StoreError> {
+pub async fn cancel_open(db: &mut PgConnection, donation_id: DonationId) -> Result<(), StoreError> {
     sqlx::query("UPDATE pagamentos SET situacao = 'cancelado' WHERE doacao_id = $1 AND situacao = 'pendente'")
-        .bind(doacao)
+        .bind(donation_id)
         .execute(db)
         .await?;
     Ok(())
@@ -225,6 +225,12 @@ impl Receipt {
     pub fn is_named(&self, e2eid: &EndToEndId) -> bool {
         self.e2eid == e2eid.as_str() || self.identificado.as_deref() == Some(e2eid.as_str())
     }
+
+    /// Whether `e2eid` is its id but for the case of letters.
+    pub fn is_named_in_any_case(&self, e2eid: &EndToEndId) -> bool {
+        let is_alike = |id: &str| id.eq_ignore_ascii_case(e2eid.as_str());
+        is_alike(&self.e2eid) || self.identificado.as_deref().is_some_and(is_alike)
+    }
 }
 
 /// Stores a receipt. Returns false, and stores nothing, if there is one with its end-to-end id.
@@ -273,13 +279,13 @@ pub async fn receipts_like(db: &mut PgConnection, e2eid: &str) -> Result<Vec<Rec
 
 /// A receipt of the donation that a member confirmed with exactly `amount` and without an end-to-end id, and for which the bank has
 /// reported none yet. If there are several, the one that confirmed the donation comes before surplus.
-pub async fn unidentified_receipt(db: &mut PgConnection, doacao: DonationId, amount: Centavos) -> Result<Option<Receipt>, StoreError> {
+pub async fn unidentified_receipt(db: &mut PgConnection, donation_id: DonationId, amount: Centavos) -> Result<Option<Receipt>, StoreError> {
     Ok(sqlx::query_as(select_receipts!(
         "JOIN pagamentos p ON p.id = r.pagamento_id
          WHERE p.doacao_id = $1 AND r.valor_centavos = $2 AND r.e2eid LIKE 'manual:%' AND i.e2eid IS NULL
          ORDER BY r.conciliacao = 'duplicada', r.criado_em LIMIT 1"
     ))
-    .bind(doacao)
+    .bind(donation_id)
     .bind(amount.get())
     .fetch_optional(db)
     .await?)
@@ -309,11 +315,11 @@ pub struct Told<'a> {
 
 /// The receipts of a donation's charges: first the one that confirmed the donation, then surplus in the order in which it was
 /// recorded.
-pub async fn receipts_of(db: &mut PgConnection, doacao: DonationId) -> Result<Vec<Receipt>, StoreError> {
+pub async fn receipts_of(db: &mut PgConnection, donation_id: DonationId) -> Result<Vec<Receipt>, StoreError> {
     Ok(sqlx::query_as(select_receipts!(
         "JOIN pagamentos p ON p.id = r.pagamento_id WHERE p.doacao_id = $1 ORDER BY r.conciliacao = 'duplicada', r.criado_em, r.e2eid"
     ))
-    .bind(doacao)
+    .bind(donation_id)
     .fetch_all(db)
     .await?)
 }

@@ -128,7 +128,7 @@ struct BookedDonation {
     doador: [u8; 16],
 }
 
-/// The totals of a campaign with what is not yet folded.
+/// The totals of a campaign with the deltas that are not rolled up yet.
 #[derive(sqlx::FromRow)]
 struct CheckedTotals {
     campanha_id: Uuid,
@@ -136,7 +136,7 @@ struct CheckedTotals {
     declarado: i64,
     devolvido: i64,
     doacoes: i64,
-    /// Donors are counted when folding, so they are unknown until everything is folded.
+    /// Donors are counted by the roll-up, so they are unknown while deltas wait.
     doadores: Option<i64>,
 }
 

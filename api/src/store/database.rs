@@ -8,8 +8,8 @@ use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres, Transaction};
 
 use super::{StoreError, consistency};
-use crate::load_shed::{LoadShed, QueueMetrics, WaitQueue};
-use crate::metrics::{self, Family, label};
+use crate::limits::load_shed::{LoadShed, QueueMetrics, WaitQueue};
+use crate::telemetry::metrics::{self, Family, label};
 
 /// Requests that may wait per connection of the pool. If a transaction takes 40 ms, the last of 20 gets its connection after 0.8 s,
 /// within the second that a request may wait. Further ones are refused and come back, which costs less than letting them wait.
@@ -58,7 +58,7 @@ pub struct Database {
     /// Connections for background work.
     background: PgPool,
     /// One connection for the health check.
-    probe: PgPool,
+    health: PgPool,
     metrics: DatabaseMetrics,
 }
 
@@ -71,7 +71,7 @@ impl Database {
             pool: super::pool(url, size)?,
             queue: LoadShed::new(waiting, WaitQueue::Database, queues),
             background: super::pool(url, BACKGROUND_CONNECTIONS)?,
-            probe: super::pool(url, 1)?,
+            health: super::pool(url, 1)?,
             metrics,
         })
     }
@@ -118,7 +118,7 @@ impl Database {
 
     /// Whether the database answers within a second. Uses a pool of its own, which pings an idle connection before it hands it out.
     pub async fn answers(&self) -> bool {
-        self.probe.acquire().await.is_ok()
+        self.health.acquire().await.is_ok()
     }
 
     /// Collects statistics if some table with rows has none. Without them the checks of the books get plans that take too long.
@@ -136,7 +136,7 @@ impl Database {
 
     /// Closes all pools and waits until every connection is returned and closed.
     pub async fn close(&self) {
-        tokio::join!(self.pool.close(), self.background.close(), self.probe.close());
+        tokio::join!(self.pool.close(), self.background.close(), self.health.close());
     }
 }
 

@@ -335,11 +335,11 @@ pub async fn extend(db: &mut PgConnection, id: DonationId, expires: OffsetDateTi
 }
 
 /// Gives a guest's donation to a person. Returns false, and changes nothing, if it belongs to a person already.
-pub async fn claim(db: &mut PgConnection, id: DonationId, pessoa: PersonId, now: OffsetDateTime) -> Result<bool, StoreError> {
+pub async fn claim(db: &mut PgConnection, id: DonationId, person_id: PersonId, now: OffsetDateTime) -> Result<bool, StoreError> {
     let done =
         sqlx::query("UPDATE doacoes SET pessoa_id = $2, versao = versao + 1, atualizada_em = $3 WHERE id = $1 AND pessoa_id IS NULL")
             .bind(id)
-            .bind(pessoa)
+            .bind(person_id)
             .bind(now)
             .execute(db)
             .await?;
@@ -384,9 +384,9 @@ pub async fn feed(db: &mut PgConnection, slug: &str, after: Option<Position>, li
 }
 
 /// The donations of a person, newest first, from before `before`.
-pub async fn list_of(db: &mut PgConnection, pessoa: PersonId, before: Option<Uuid>, limit: i64) -> Result<Vec<Donation>, StoreError> {
+pub async fn list_of(db: &mut PgConnection, person_id: PersonId, before: Option<Uuid>, limit: i64) -> Result<Vec<Donation>, StoreError> {
     Ok(sqlx::query_as(concat!(select!("doacoes"), "WHERE d.pessoa_id = $1 AND d.id < $2 ORDER BY d.id DESC LIMIT $3"))
-        .bind(pessoa)
+        .bind(person_id)
         .bind(before.unwrap_or(Uuid::max()))
         .bind(limit)
         .fetch_all(db)
@@ -411,14 +411,14 @@ pub struct Settlement {
 }
 
 /// Holds the donation of a charge until the transaction ends.
-pub async fn lock_for_settlement(db: &mut PgConnection, pagamento: ChargeId) -> Result<Option<Settlement>, StoreError> {
+pub async fn lock_for_settlement(db: &mut PgConnection, charge_id: ChargeId) -> Result<Option<Settlement>, StoreError> {
     Ok(sqlx::query_as(
         "SELECT d.id AS doacao_id, p.id AS pagamento_id, d.campanha_id, c.titulo AS campanha_titulo, c.organizadora_id, d.situacao,
                 d.doador_chave, d.email_contato, d.pessoa_id, p.txid, p.valor_centavos
          FROM pagamentos p JOIN doacoes d ON d.id = p.doacao_id JOIN campanhas c ON c.id = d.campanha_id
          WHERE p.id = $1 FOR NO KEY UPDATE OF d",
     )
-    .bind(pagamento)
+    .bind(charge_id)
     .fetch_optional(db)
     .await?)
 }

@@ -32,7 +32,7 @@ impl Scope {
     /// The number of this key's lock, 32 bits of a hash. If two keys share a number, a request with one is refused while a request
     /// with the other is in progress.
     pub fn lock_id(&self) -> i32 {
-        let [a, b, c, d, ..] = crate::keys::sha256(format!("{}\n{}\n{}", self.owner, self.route, self.key).as_bytes());
+        let [a, b, c, d, ..] = crate::config::keys::sha256(format!("{}\n{}\n{}", self.owner, self.route, self.key).as_bytes());
         i32::from_be_bytes([a, b, c, d])
     }
 }
@@ -48,7 +48,7 @@ pub async fn find(db: &mut PgConnection, scope: &Scope) -> Result<Option<KeptRes
 }
 
 /// The HTTP status of every kept result.
-const CREATED: i16 = 201;
+const CREATED_STATUS: i16 = 201;
 
 /// Stores a sealed result. Fails if the key has one already.
 pub async fn insert(
@@ -63,7 +63,7 @@ pub async fn insert(
         .bind(scope.route)
         .bind(scope.key)
         .bind(fingerprint.as_slice())
-        .bind(CREATED)
+        .bind(CREATED_STATUS)
         .bind(sealed)
         .bind(now)
         .execute(db)

@@ -45,7 +45,7 @@ pub struct Posting<'a> {
     /// Whose bank account.
     pub organizadora: OrganizadoraId,
     /// For which donation.
-    pub doacao: DonationId,
+    pub donation_id: DonationId,
     /// How much.
     pub amount: Centavos,
 }
@@ -55,9 +55,9 @@ pub async fn post(db: &mut PgConnection, posting: &Posting<'_>, now: OffsetDateT
     let organizadora = posting.organizadora;
     let amount = posting.amount.get();
     let (kind, counterpart, owner, into_bank) = match posting.entry {
-        LedgerEntry::Confirmation(campanha) => ("confirmacao", "campanha", campanha.0, amount),
+        LedgerEntry::Confirmation(campaign_id) => ("confirmacao", "campanha", campaign_id.0, amount),
         LedgerEntry::Surplus => ("excedente", "a_devolver", organizadora.0, amount),
-        LedgerEntry::Refund(campanha) => ("devolucao", "campanha", campanha.0, -amount),
+        LedgerEntry::Refund(campaign_id) => ("devolucao", "campanha", campaign_id.0, -amount),
         LedgerEntry::SurplusRefund => ("devolucao_excedente", "a_devolver", organizadora.0, -amount),
     };
     sqlx::query(
@@ -69,7 +69,7 @@ pub async fn post(db: &mut PgConnection, posting: &Posting<'_>, now: OffsetDateT
     .bind(posting.id)
     .bind(posting.once)
     .bind(kind)
-    .bind(posting.doacao)
+    .bind(posting.donation_id)
     .bind(now)
     .bind(organizadora)
     .bind(counterpart)

@@ -58,13 +58,13 @@ impl From<StoreError> for MemberError {
 pub async fn role_in(
     db: &mut PgConnection,
     slug: &str,
-    pessoa: PersonId,
+    person_id: PersonId,
 ) -> Result<Option<(OrganizadoraId, OrganizadoraStatus, Role)>, StoreError> {
     Ok(sqlx::query_as(
         "SELECT o.id, o.situacao, m.papel FROM organizadoras o JOIN organizadora_membros m ON m.organizadora_id = o.id WHERE o.slug = $1 AND m.pessoa_id = $2",
     )
     .bind(slug)
-    .bind(pessoa)
+    .bind(person_id)
     .fetch_optional(db)
     .await?)
 }
@@ -91,12 +91,12 @@ pub async fn list(
 pub async fn insert(
     db: &mut PgConnection,
     organizadora: OrganizadoraId,
-    pessoa: PersonId,
+    person_id: PersonId,
     papel: Role,
     now: OffsetDateTime,
 ) -> Result<MemberRow, MemberError> {
     let nome: Option<String> = sqlx::query_scalar("SELECT nome FROM pessoas WHERE id = $1 AND apagada_em IS NULL AND situacao = 'ativa'")
-        .bind(pessoa)
+        .bind(person_id)
         .fetch_optional(&mut *db)
         .await
         .map_err(StoreError::from)?;
@@ -107,7 +107,7 @@ pub async fn insert(
          ON CONFLICT ON CONSTRAINT membros_pk DO NOTHING",
     )
     .bind(organizadora)
-    .bind(pessoa)
+    .bind(person_id)
     .bind(papel)
     .bind(now)
     .execute(db)
@@ -116,19 +116,19 @@ pub async fn insert(
     if done.rows_affected() == 0 {
         return Err(MemberError::AlreadyMember);
     }
-    Ok(MemberRow { pessoa_id: pessoa, nome, papel, criado_em: now })
+    Ok(MemberRow { pessoa_id: person_id, nome, papel, criado_em: now })
 }
 
 /// Changes a member's role.
 pub async fn update(
     db: &mut PgConnection,
     organizadora: OrganizadoraId,
-    pessoa: PersonId,
+    person_id: PersonId,
     papel: Role,
     now: OffsetDateTime,
 ) -> Result<MemberRow, MemberError> {
     if papel != Role::Owner {
-        remember_owner(db, organizadora, pessoa, now).await?;
+        remember_owner(db, organizadora, person_id, now).await?;
     }
     let row: Option<MemberRow> = sqlx::query_as(
         "UPDATE organizadora_membros m SET papel = $3, dona_desde = CASE WHEN $3 = 'dona' THEN coalesce(m.dona_desde, $4) END FROM pessoas p
@@ -136,7 +136,7 @@ pub async fn update(
          RETURNING m.pessoa_id, p.nome, m.papel, m.criado_em",
     )
     .bind(organizadora)
-    .bind(pessoa)
+    .bind(person_id)
     .bind(papel)
     .bind(now)
     .fetch_optional(db)
@@ -146,11 +146,16 @@ pub async fn update(
 }
 
 /// Removes a member.
-pub async fn delete(db: &mut PgConnection, organizadora: OrganizadoraId, pessoa: PersonId, now: OffsetDateTime) -> Result<(), MemberError> {
-    remember_owner(db, organizadora, pessoa, now).await?;
+pub async fn delete(
+    db: &mut PgConnection,
+    organizadora: OrganizadoraId,
+    person_id: PersonId,
+    now: OffsetDateTime,
+) -> Result<(), MemberError> {
+    remember_owner(db, organizadora, person_id, now).await?;
     let done = sqlx::query("DELETE FROM organizadora_membros WHERE organizadora_id = $1 AND pessoa_id = $2")
         .bind(organizadora)
-        .bind(pessoa)
+        .bind(person_id)
         .execute(db)
         .await
         .map_err(StoreError::from)?;
@@ -161,7 +166,7 @@ pub async fn delete(db: &mut PgConnection, organizadora: OrganizadoraId, pessoa:
 async fn remember_owner(
     db: &mut PgConnection,
     organizadora: OrganizadoraId,
-    pessoa: PersonId,
+    person_id: PersonId,
     now: OffsetDateTime,
 ) -> Result<(), StoreError> {
     sqlx::query(
@@ -170,7 +175,7 @@ async fn remember_owner(
          ON CONFLICT ON CONSTRAINT donas_anteriores_pk DO UPDATE SET ate = excluded.ate",
     )
     .bind(organizadora)
-    .bind(pessoa)
+    .bind(person_id)
     .bind(now)
     .execute(db)
     .await?;
@@ -195,7 +200,7 @@ pub async fn addresses(db: &mut PgConnection, organizadora: OrganizadoraId, role
 pub async fn later_owner_since(
     db: &mut PgConnection,
     organizadora: OrganizadoraId,
-    pessoa: PersonId,
+    person_id: PersonId,
     former_since: OffsetDateTime,
 ) -> Result<Option<OffsetDateTime>, StoreError> {
     Ok(sqlx::query_scalar(
@@ -204,7 +209,7 @@ pub async fn later_owner_since(
              OR EXISTS (SELECT FROM donas_anteriores a WHERE a.organizadora_id = $1 AND a.pessoa_id <> $2 AND a.ate > $3))",
     )
     .bind(organizadora)
-    .bind(pessoa)
+    .bind(person_id)
     .bind(former_since)
     .fetch_optional(db)
     .await?)
@@ -214,11 +219,11 @@ pub async fn later_owner_since(
 pub async fn owner_since(
     db: &mut PgConnection,
     organizadora: OrganizadoraId,
-    pessoa: PersonId,
+    person_id: PersonId,
 ) -> Result<Option<OffsetDateTime>, StoreError> {
     let query =
         sqlx::query_scalar("SELECT dona_desde FROM organizadora_membros WHERE organizadora_id = $1 AND pessoa_id = $2 AND papel = 'dona'");
-    Ok(query.bind(organizadora).bind(pessoa).fetch_optional(db).await?)
+    Ok(query.bind(organizadora).bind(person_id).fetch_optional(db).await?)
 }
 
 /// The name and e-mail address of each owner of an organisation, and of each person who was one after `former_since`; at most 50.

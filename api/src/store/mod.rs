@@ -43,6 +43,15 @@ pub enum StoreError {
     /// The queue for a connection is full, so the statement was not sent.
     #[error("too many requests wait for a connection to the database")]
     Crowded,
+    /// A stored value that the domain refuses. Values are checked before they are stored, so the row is at fault, or this code is older
+    /// than it.
+    #[error("the column {column} holds a value that this release does not know")]
+    Value {
+        /// The name of the column.
+        column: &'static str,
+        /// Why the domain refuses the value.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
 }
 
 /// What a failure of the database means for the caller.
@@ -63,7 +72,7 @@ impl StoreError {
     const fn sql(&self) -> Option<&sqlx::Error> {
         match self {
             Self::Sql(error) => Some(error),
-            Self::Crowded => None,
+            Self::Crowded | Self::Value { .. } => None,
         }
     }
 
@@ -97,7 +106,11 @@ impl StoreError {
 
     /// Whether trying again can help.
     pub fn class(&self) -> FailureClass {
-        let Some(error) = self.sql() else { return FailureClass::Unavailable };
+        let error = match self {
+            Self::Sql(error) => error,
+            Self::Crowded => return FailureClass::Unavailable,
+            Self::Value { .. } => return FailureClass::Fault,
+        };
         match error {
             sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
                 FailureClass::Unavailable
@@ -120,8 +133,8 @@ fn is_passing(code: &str) -> bool {
         || ["08", "40", "53"].iter().any(|class| code.starts_with(class))
 }
 
-/// A connection that has been idle for longer than this is asked whether it still is one before it is used.
-const FRESH: Duration = Duration::from_millis(500);
+/// Time for which a connection may be idle and still be used without a check that it works.
+const MAX_UNCHECKED_IDLE_TIME: Duration = Duration::from_millis(500);
 
 /// A pool on `url`, which connects when first needed.
 pub fn pool(url: &SecretString, size: u32) -> Result<PgPool, StoreError> {
@@ -139,7 +152,7 @@ pub fn pool(url: &SecretString, size: u32) -> Result<PgPool, StoreError> {
         .test_before_acquire(false)
         .before_acquire(|connection, meta| {
             Box::pin(async move {
-                if meta.idle_for > FRESH {
+                if meta.idle_for > MAX_UNCHECKED_IDLE_TIME {
                     connection.ping().await?;
                 }
                 Ok(true)
@@ -223,5 +236,7 @@ mod tests {
         assert_eq!(StoreError::Sql(sqlx::Error::PoolTimedOut).class(), FailureClass::Unavailable);
         assert_eq!(StoreError::Sql(sqlx::Error::RowNotFound).class(), FailureClass::Fault);
         assert_eq!(StoreError::Crowded.class(), FailureClass::Unavailable);
+        let unknown = StoreError::Value { column: "cidade", source: "no city".into() };
+        assert_eq!(unknown.class(), FailureClass::Fault);
     }
 }

@@ -51,23 +51,23 @@ struct PixKeyRow {
     vigora_em: OffsetDateTime,
 }
 
-/// Fails with a decode error for a row from which no BR Code can be made. Rows are checked before they are stored, so it is a
+/// Fails with [`StoreError::Value`] for a row from which no BR Code can be made. Rows are checked before they are stored, so it is a
 /// fault.
 impl TryFrom<PixKeyRow> for StoredPixKey {
     type Error = StoreError;
 
     fn try_from(row: PixKeyRow) -> Result<Self, StoreError> {
         let receiver = PixReceiver {
-            key: PixKeyType::parse(&row.tipo).and_then(|kind| PixKey::parse(kind, &row.chave)).map_err(undecodable)?,
-            name: ReceiverName::parse(&row.nome_recebedor).map_err(undecodable)?,
-            city: City::parse(&row.cidade).map_err(undecodable)?,
+            key: PixKeyType::parse(&row.tipo).and_then(|kind| PixKey::parse(kind, &row.chave)).map_err(unknown("chave"))?,
+            name: ReceiverName::parse(&row.nome_recebedor).map_err(unknown("nome_recebedor"))?,
+            city: City::parse(&row.cidade).map_err(unknown("cidade"))?,
         };
         Ok(Self { receiver, vigora_em: row.vigora_em })
     }
 }
 
-fn undecodable(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
-    sqlx::Error::Decode(Box::new(error)).into()
+fn unknown<E: std::error::Error + Send + Sync + 'static>(column: &'static str) -> impl FnOnce(E) -> StoreError {
+    move |error| StoreError::Value { column, source: Box::new(error) }
 }
 
 const CNPJ_TAKEN: &str = "organizadoras_cnpj_unico";
@@ -149,13 +149,18 @@ pub async fn list(db: &mut PgConnection, before: Option<Uuid>, limit: i64) -> Re
 }
 
 /// The organisations that a person is a member of, with an id below `before`, newest first and whatever their state.
-pub async fn list_of(db: &mut PgConnection, pessoa: PersonId, before: Option<Uuid>, limit: i64) -> Result<Vec<Organizadora>, StoreError> {
+pub async fn list_of(
+    db: &mut PgConnection,
+    person_id: PersonId,
+    before: Option<Uuid>,
+    limit: i64,
+) -> Result<Vec<Organizadora>, StoreError> {
     Ok(sqlx::query_as(
         "SELECT o.id, o.slug, o.nome, o.cnpj, o.situacao, o.versao, o.criada_em
          FROM organizadora_membros m JOIN organizadoras o ON o.id = m.organizadora_id
          WHERE m.pessoa_id = $1 AND o.id < $2 ORDER BY o.id DESC LIMIT $3",
     )
-    .bind(pessoa)
+    .bind(person_id)
     .bind(before.unwrap_or(Uuid::max()))
     .bind(limit)
     .fetch_all(db)

@@ -38,8 +38,8 @@ pub struct Backlog {
     pub parked: i64,
     /// Age of the oldest e-mail to deliver, in seconds.
     pub mail_lag_seconds: f64,
-    /// Age of the oldest names to drop, in seconds.
-    pub drops_lag_seconds: f64,
+    /// Age of the oldest invalidation, in seconds; 0 if none waits.
+    pub invalidation_lag_seconds: f64,
 }
 
 /// Adds a sealed e-mail, which nobody should get after `until`.
@@ -58,8 +58,8 @@ pub async fn push_email(
     Ok(())
 }
 
-/// Adds names of cached answers to drop, a line each; the message's number.
-pub async fn push_drops(db: &mut PgConnection, tags: &str, now: OffsetDateTime) -> Result<i64, StoreError> {
+/// Adds an invalidation of `tags`, one in each line, and returns the message's number.
+pub async fn push_invalidation(db: &mut PgConnection, tags: &str, now: OffsetDateTime) -> Result<i64, StoreError> {
     Ok(sqlx::query_scalar(
         "INSERT INTO caixa_saida (tipo, carga, proxima_em, criada_em) VALUES ('cache', convert_to($1, 'UTF8'), $2, $2) RETURNING id",
     )
@@ -69,8 +69,8 @@ pub async fn push_drops(db: &mut PgConnection, tags: &str, now: OffsetDateTime) 
     .await?)
 }
 
-/// At most `limit` messages of names to drop, oldest first.
-pub async fn waiting_drops(db: &mut PgConnection, limit: i64) -> Result<Vec<(i64, String)>, StoreError> {
+/// At most `limit` invalidations, oldest first: the number of each message, and its tags, one in each line.
+pub async fn waiting_invalidations(db: &mut PgConnection, limit: i64) -> Result<Vec<(i64, String)>, StoreError> {
     Ok(sqlx::query_as("SELECT id, convert_from(carga, 'UTF8') FROM caixa_saida WHERE tipo = 'cache' ORDER BY id LIMIT $1")
         .bind(limit)
         .fetch_all(db)
@@ -154,7 +154,7 @@ pub async fn backlog(db: &mut PgConnection, now: OffsetDateTime) -> Result<Backl
                 count(*) FILTER (WHERE tipo = 'email' AND estacionada_em IS NOT NULL) AS parked,
                 coalesce(extract(epoch FROM $1 - min(criada_em) FILTER (WHERE tipo = 'email' AND estacionada_em IS NULL)), 0)::float8
                     AS mail_lag_seconds,
-                coalesce(extract(epoch FROM $1 - min(criada_em) FILTER (WHERE tipo = 'cache')), 0)::float8 AS drops_lag_seconds
+                coalesce(extract(epoch FROM $1 - min(criada_em) FILTER (WHERE tipo = 'cache')), 0)::float8 AS invalidation_lag_seconds
          FROM caixa_saida",
     )
     .bind(now)

@@ -79,11 +79,11 @@ pub async fn insert(db: &mut PgConnection, new: &NewRefund<'_>, now: OffsetDateT
 }
 
 /// The refunds of a donation, oldest first.
-pub async fn of_donation(db: &mut PgConnection, doacao: DonationId) -> Result<Vec<Refund>, StoreError> {
+pub async fn of_donation(db: &mut PgConnection, donation_id: DonationId) -> Result<Vec<Refund>, StoreError> {
     Ok(sqlx::query_as(
         "SELECT id, doacao_id, e2eid, id_devolucao, valor_centavos, motivo, situacao, criada_em FROM devolucoes WHERE doacao_id = $1 ORDER BY id",
     )
-    .bind(doacao)
+    .bind(donation_id)
     .fetch_all(db)
     .await?)
 }

@@ -9,10 +9,10 @@ use crate::domain::ids::{OrganizadoraId, PersonId, SessionId};
 use crate::domain::organizadora::{OrganizadoraRef, OrganizadoraStatus};
 use crate::domain::role::{PlatformRole, Role};
 
-/// A session ends when it was not used for this long.
-pub const IDLE: Duration = Duration::days(7);
-/// `visto_em` is written at most this often.
-const SEEN_EVERY: Duration = Duration::minutes(5);
+/// Time without use after which a session ends.
+pub const MAX_IDLE_TIME: Duration = Duration::days(7);
+/// Shortest time between two updates of `visto_em`.
+const SEEN_UPDATE_INTERVAL: Duration = Duration::minutes(5);
 
 /// A live session and its person.
 #[derive(Clone, Debug, sqlx::FromRow)]
@@ -29,9 +29,9 @@ pub struct Session {
     pub visto_em: OffsetDateTime,
 }
 
-/// A live session together with its standing in one organizadora.
+/// A live session, with the role of its person in one organizadora.
 #[derive(Clone, Debug, sqlx::FromRow)]
-pub struct SessionStanding {
+pub struct SessionWithRole {
     /// The session.
     #[sqlx(flatten)]
     pub session: Session,
@@ -91,16 +91,16 @@ macro_rules! live_session {
 
 /// The live session of a token.
 pub async fn find(db: &mut PgConnection, hash: &[u8; 32], now: OffsetDateTime) -> Result<Option<Session>, StoreError> {
-    Ok(sqlx::query_as(live_session!("", "")).bind(hash.as_slice()).bind(now).bind(now - IDLE).fetch_optional(db).await?)
+    Ok(sqlx::query_as(live_session!("", "")).bind(hash.as_slice()).bind(now).bind(now - MAX_IDLE_TIME).fetch_optional(db).await?)
 }
 
 /// The live session of a token, with the state of the organisation that the request names and the person's role in it.
-pub async fn find_standing(
+pub async fn find_with_role(
     db: &mut PgConnection,
     hash: &[u8; 32],
     organizadora: &OrganizadoraRef,
     now: OffsetDateTime,
-) -> Result<Option<SessionStanding>, StoreError> {
+) -> Result<Option<SessionWithRole>, StoreError> {
     let statement = match organizadora {
         OrganizadoraRef::Slug(_) => live_session!(
             ", o.id AS organizadora_id, o.situacao AS organizadora_situacao, m.papel AS papel_na_organizadora",
@@ -119,7 +119,7 @@ pub async fn find_standing(
               LEFT JOIN organizadora_membros m ON m.organizadora_id = c.organizadora_id AND m.pessoa_id = p.id"
         ),
     };
-    let query = sqlx::query_as(statement).bind(hash.as_slice()).bind(now).bind(now - IDLE);
+    let query = sqlx::query_as(statement).bind(hash.as_slice()).bind(now).bind(now - MAX_IDLE_TIME);
     let query = match organizadora {
         OrganizadoraRef::Slug(slug) | OrganizadoraRef::OfCampaign(slug) => query.bind(slug.as_str()),
         OrganizadoraRef::OfDonation(id) => query.bind(id.0),
@@ -129,7 +129,7 @@ pub async fn find_standing(
 
 /// Notes that a session is in use, where the note is old.
 pub async fn touch(db: &mut PgConnection, session: &Session, now: OffsetDateTime) -> Result<(), StoreError> {
-    if now - session.visto_em >= SEEN_EVERY {
+    if now - session.visto_em >= SEEN_UPDATE_INTERVAL {
         sqlx::query("UPDATE sessoes SET visto_em = $2 WHERE id = $1 AND visto_em < $2").bind(session.id).bind(now).execute(db).await?;
     }
     Ok(())
@@ -169,7 +169,7 @@ pub async fn renew(db: &mut PgConnection, id: SessionId, hash: &[u8; 32], now: O
 /// The live sessions of a person, newest first, from before `before`.
 pub async fn list(
     db: &mut PgConnection,
-    pessoa: PersonId,
+    person_id: PersonId,
     before: Option<Uuid>,
     limit: i64,
     now: OffsetDateTime,
@@ -180,9 +180,9 @@ pub async fn list(
            AND s.id < $4
          ORDER BY s.id DESC LIMIT $5",
     )
-    .bind(pessoa)
+    .bind(person_id)
     .bind(now)
-    .bind(now - IDLE)
+    .bind(now - MAX_IDLE_TIME)
     .bind(before.unwrap_or(Uuid::max()))
     .bind(limit)
     .fetch_all(db)
@@ -190,17 +190,17 @@ pub async fn list(
 }
 
 /// Ends a session of `pessoa`; the hash of its token, where there was one.
-pub async fn delete(db: &mut PgConnection, pessoa: PersonId, id: SessionId) -> Result<Option<Vec<u8>>, StoreError> {
+pub async fn delete(db: &mut PgConnection, person_id: PersonId, id: SessionId) -> Result<Option<Vec<u8>>, StoreError> {
     Ok(sqlx::query_scalar("DELETE FROM sessoes WHERE id = $1 AND pessoa_id = $2 RETURNING hash")
         .bind(id)
-        .bind(pessoa)
+        .bind(person_id)
         .fetch_optional(db)
         .await?)
 }
 
 /// Ends every session of `pessoa`; the hashes of their tokens.
-pub async fn delete_all(db: &mut PgConnection, pessoa: PersonId) -> Result<Vec<Vec<u8>>, StoreError> {
-    Ok(sqlx::query_scalar("DELETE FROM sessoes WHERE pessoa_id = $1 RETURNING hash").bind(pessoa).fetch_all(db).await?)
+pub async fn delete_all(db: &mut PgConnection, person_id: PersonId) -> Result<Vec<Vec<u8>>, StoreError> {
+    Ok(sqlx::query_scalar("DELETE FROM sessoes WHERE pessoa_id = $1 RETURNING hash").bind(person_id).fetch_all(db).await?)
 }
 
 /// Deletes at most `limit` sessions that ended before `before`; how many went.

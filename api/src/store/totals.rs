@@ -75,9 +75,9 @@ pub async fn push(db: &mut PgConnection, new: &NewDelta<'_>, now: OffsetDateTime
     Ok(())
 }
 
-/// The result of a fold.
+/// The result of a roll-up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
-pub struct Folded {
+pub struct RolledUp {
     /// Deltas added up and removed.
     pub deltas: i64,
     /// Campaigns whose totals changed.
@@ -85,7 +85,7 @@ pub struct Folded {
 }
 
 /// Moves at most `limit` deltas into the totals, in one statement: no reader sees a delta twice or not at all.
-pub async fn fold(db: &mut PgConnection, limit: i64, now: OffsetDateTime) -> Result<Folded, StoreError> {
+pub async fn roll_up(db: &mut PgConnection, limit: i64, now: OffsetDateTime) -> Result<RolledUp, StoreError> {
     Ok(sqlx::query_as(
         "WITH deltas AS (
              DELETE FROM totais_delta WHERE id IN (SELECT id FROM totais_delta ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)

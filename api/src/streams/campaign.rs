@@ -1,7 +1,7 @@
 //! The task that shows a campaign's totals to its subscribers, for as long as there are any.
 //!
-//! A push into the cache wakes it. While this process does not hear other processes, it asks the cache once a second, as a request
-//! for `/totais` does.
+//! A push into the cache wakes it. While this process does not receive the messages of other processes, it asks the cache once a second, as a
+//! request for `/totais` does.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,24 +14,24 @@ use super::{Shown, Streams};
 use crate::cache::{Resource, Subject};
 
 /// Changes within this time are shown as one. One by one, they would be amounts of donations.
-pub(super) const STEP: Duration = Duration::from_secs(1);
-/// Time between two looks at the totals while this process does not hear what other processes push.
-const LOOK_INTERVAL_UNHEARD: Duration = Duration::from_secs(1);
-/// Time between two looks while this process hears them, in case a push was missed.
-const LOOK_INTERVAL: Duration = Duration::from_secs(15);
+pub(super) const MIN_EVENT_INTERVAL: Duration = Duration::from_secs(1);
+/// Time between two refreshes while this process does not receive what other processes push.
+const POLL_INTERVAL_DISCONNECTED: Duration = Duration::from_secs(1);
+/// Time between two refreshes while this process receives it, in case a push was missed.
+const POLL_INTERVAL: Duration = Duration::from_secs(15);
 
-/// Why the task looks at the totals.
+/// Why the task refreshes the totals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Trigger {
     /// There is a newer answer in this process, or the old one was dropped.
-    Told,
-    /// The interval between two looks is over.
+    Notified,
+    /// The interval between two refreshes is over.
     Due,
 }
 
-/// The result of a look.
+/// The result of a refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Look {
+enum Refresh {
     /// There were newer totals, which are shown now.
     Newer,
     /// There was nothing newer, or the cache could not answer.
@@ -49,7 +49,7 @@ struct Keeping<'a> {
 
 impl Drop for Keeping<'_> {
     fn drop(&mut self) {
-        self.streams.abandon(self.subject, self.shown);
+        self.streams.end(self.subject, self.shown);
     }
 }
 
@@ -58,24 +58,24 @@ pub(super) async fn keep_current<R: Resource + Clone>(streams: Arc<Streams>, sou
     let subject = resource.subject();
     let _keeping = Keeping { streams: &streams, subject: &subject, shown: &shown };
     let mut changes = streams.cache.watch(&subject);
-    // What changed before the watch began was not told.
+    // The watch does not notify of changes before it began.
     let mut cause = Trigger::Due;
     loop {
-        let (looked, heard) = (Instant::now(), streams.cache.hears_since());
-        match look(&streams, &source, &resource, &shown, cause).await {
-            Look::Newer => tokio::select! {
-                () = tokio::time::sleep(STEP) => {}
+        let (refreshed, epoch) = (Instant::now(), streams.cache.connection_epoch());
+        match refresh(&streams, &source, &resource, &shown, cause).await {
+            Refresh::Newer => tokio::select! {
+                () = tokio::time::sleep(MIN_EVENT_INTERVAL) => {}
                 () = streams.shutdown.begun() => return,
             },
-            Look::Same => {}
-            Look::Gone => return,
+            Refresh::Same => {}
+            Refresh::Gone => return,
         }
         cause = loop {
             tokio::select! {
-                () = changes.changed() => break Trigger::Told,
-                () = tokio::time::sleep(about(LOOK_INTERVAL_UNHEARD)) => {
-                    // Also when others were not heard for a moment only: what they pushed in it is lost.
-                    if heard.is_none() || heard != streams.cache.hears_since() || looked.elapsed() >= LOOK_INTERVAL {
+                () = changes.changed() => break Trigger::Notified,
+                () = tokio::time::sleep(about(POLL_INTERVAL_DISCONNECTED)) => {
+                    // Also after a short loss of the connection: what others pushed during it is lost.
+                    if epoch.is_none() || epoch != streams.cache.connection_epoch() || refreshed.elapsed() >= POLL_INTERVAL {
                         break Trigger::Due;
                     }
                 }
@@ -86,26 +86,26 @@ pub(super) async fn keep_current<R: Resource + Clone>(streams: Arc<Streams>, sou
     }
 }
 
-async fn look<R: Resource + Clone>(
+async fn refresh<R: Resource + Clone>(
     streams: &Streams,
     source: &R::Source,
     resource: &R,
     shown: &watch::Sender<Shown>,
     cause: Trigger,
-) -> Look {
-    // Pushed totals are in this process. All other looks leave it, so only a few happen at a time: thousands of campaigns may be
-    // followed.
+) -> Refresh {
+    // Pushed totals are in this process. All other refreshes ask Redis or the database, so only a few happen at a time: thousands
+    // of campaigns may have subscribers.
     let _turn = match cause {
-        Trigger::Told => None,
-        Trigger::Due => streams.looks.acquire().await.ok(),
+        Trigger::Notified => None,
+        Trigger::Due => streams.refreshes.acquire().await.ok(),
     };
-    let Ok(answer) = streams.cache.get(source, resource.clone()).await else { return Look::Same };
-    let Some(found) = &answer.entry.found else { return Look::Gone };
+    let Ok(answer) = streams.cache.get(source, resource.clone()).await else { return Refresh::Same };
+    let Some(found) = &answer.entry.found else { return Refresh::Gone };
     if found.seq <= shown.borrow().seq {
-        return Look::Same;
+        return Refresh::Same;
     }
     shown.send_replace(Shown::new(found));
-    Look::Newer
+    Refresh::Newer
 }
 
 /// A fifth more or less, so that what was begun together does not go on together.

@@ -1,6 +1,6 @@
 //! Clients that are subscribed to the totals of a campaign, by Server-Sent Events.
 //!
-//! One task looks at the totals of a campaign for all of its subscribers (`campaign`), and each client's connection (`subscriber`)
+//! One task reads the totals of a campaign for all of its subscribers (`campaign`), and each client's connection (`subscriber`)
 //! shows the latest value: nothing queues up behind a slow client. The number of clients is bounded here.
 
 mod addresses;
@@ -16,27 +16,27 @@ use prometheus::{IntCounter, IntGauge, Registry};
 use tokio::sync::{Semaphore, watch};
 
 use crate::cache::{Cache, Found, LoadError, Resource, Subject};
-use crate::load_shed::{LoadShed, Permit, QueueMetrics, WaitQueue};
-use crate::metrics::{counter, gauge};
-use crate::shutdown::Shutdown;
+use crate::limits::load_shed::{LoadShed, Permit, QueueMetrics, WaitQueue};
+use crate::process::shutdown::Shutdown;
+use crate::telemetry::metrics::{counter, gauge};
 use addresses::{AddressPermit, Addresses};
 pub use subscriber::Subscriber;
 
-/// Streams that a process serves at a time.
-const PLACES: usize = 2_000;
-/// Streams that it serves to one address at a time.
-const PLACES_OF_ADDRESS: u32 = 50;
+/// Streams that a process serves at a time at most.
+const MAX_STREAMS: usize = 2_000;
+/// Streams that it serves to one address at a time at most.
+const MAX_STREAMS_PER_ADDRESS: u32 = 50;
 /// Campaigns whose totals are loaded from Redis or the database at the same time for streams. Few, so that requests come first.
-const LOOKS: usize = 2;
+const MAX_CONCURRENT_REFRESHES: usize = 2;
 
 /// Why a client gets no stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Full {
     /// The process serves the most streams that it may.
-    #[error("as many clients follow totals as one process takes")]
+    #[error("the process serves the most streams that it may")]
     Process,
     /// The process serves the most streams that it may to the client's address.
-    #[error("as many clients of one address follow totals as one process takes")]
+    #[error("the process serves the most streams to one address that it may")]
     Address,
 }
 
@@ -73,9 +73,9 @@ impl StreamMetrics {
     /// Registers every metric in `registry`; fails if one of their names is registered already.
     pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         Ok(Self {
-            open: gauge(registry, "doacoes_streams_open", "Clients that follow the totals of a campaign.")?,
-            events: counter(registry, "doacoes_stream_events_total", "Totals sent to clients that follow them.")?,
-            campaigns: gauge(registry, "doacoes_campaigns_followed", "Campaigns whose totals somebody follows, a task each.")?,
+            open: gauge(registry, "doacoes_streams_open", "Clients that are subscribed to the totals of a campaign.")?,
+            events: counter(registry, "doacoes_stream_events_total", "Totals sent to subscribers.")?,
+            campaigns: gauge(registry, "doacoes_campaigns_followed", "Campaigns that have subscribers, a task each.")?,
         })
     }
 }
@@ -83,9 +83,9 @@ impl StreamMetrics {
 /// Every stream of the process.
 pub struct Streams {
     campaigns: Mutex<HashMap<Subject, watch::Sender<Shown>>>,
-    places: LoadShed,
+    permits: LoadShed,
     addresses: Addresses,
-    looks: Semaphore,
+    refreshes: Semaphore,
     metrics: StreamMetrics,
     cache: Arc<Cache>,
     shutdown: Shutdown,
@@ -97,9 +97,9 @@ impl Streams {
     pub fn new(cache: Arc<Cache>, shutdown: Shutdown, metrics: StreamMetrics, queues: &QueueMetrics) -> Self {
         Self {
             campaigns: Mutex::default(),
-            places: LoadShed::counted(PLACES, metrics.open.clone(), queues.shed(WaitQueue::Streams)),
-            addresses: Addresses::new(PLACES_OF_ADDRESS, queues.shed(WaitQueue::StreamsOfAddress)),
-            looks: Semaphore::new(LOOKS),
+            permits: LoadShed::counted(MAX_STREAMS, metrics.open.clone(), queues.shed(WaitQueue::Streams)),
+            addresses: Addresses::new(MAX_STREAMS_PER_ADDRESS, queues.shed(WaitQueue::StreamsOfAddress)),
+            refreshes: Semaphore::new(MAX_CONCURRENT_REFRESHES),
             metrics,
             cache,
             shutdown,
@@ -109,7 +109,7 @@ impl Streams {
     /// A permit for a stream to `address`. Fails if the address or the process has the most that it may; that is counted.
     pub fn enter(&self, address: IpAddr) -> Result<StreamPermit, Full> {
         let address = self.addresses.enter(address).ok_or(Full::Address)?;
-        let process = self.places.enter().ok_or(Full::Process)?;
+        let process = self.permits.enter().ok_or(Full::Process)?;
         Ok(StreamPermit { _process: process, _address: address })
     }
 
@@ -161,7 +161,7 @@ impl Streams {
     }
 
     /// Removes a campaign; the streams of its subscribers end.
-    fn abandon(&self, subject: &Subject, shown: &watch::Sender<Shown>) {
+    fn end(&self, subject: &Subject, shown: &watch::Sender<Shown>) {
         self.remove(&mut self.campaigns(), subject, shown);
     }
 

@@ -1,4 +1,4 @@
-//! What one client is sent: totals, a sign of life when there are none, and when to come back.
+//! What one client is sent: totals, a heartbeat when there are none, and the time after which to open a new stream.
 
 use std::convert::Infallible;
 use std::ops::RangeInclusive;
@@ -11,18 +11,18 @@ use rand::RngExt as _;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::campaign::{STEP, about};
+use super::campaign::{MIN_EVENT_INTERVAL, about};
 use super::{Shown, StreamPermit};
-use crate::shutdown::Shutdown;
+use crate::process::shutdown::Shutdown;
 
-/// Silence for much longer would make proxies close the connection.
-const HEARTBEAT: Duration = Duration::from_secs(15);
-/// After this long the client comes again, maybe to a process that has fewer of them.
+/// Time without totals after which a comment is sent. Silence for much longer would make proxies close the connection.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(15);
+/// Time after which a stream ends and its client opens a new one, maybe to a process that has fewer of them.
 const STREAM_LIFE: Duration = Duration::from_mins(10);
 /// Milliseconds after which a client whose process stopped or died opens a new stream; spread, since all of its clients do.
-const AFTER_A_STOP: RangeInclusive<u32> = 1_000..=8_000;
+const RETRY_AFTER_STOP_MILLIS: RangeInclusive<u32> = 1_000..=8_000;
 /// Milliseconds after which a client whose stream reached its end opens a new one. Streams end one by one.
-const AFTER_A_LIFE: RangeInclusive<u32> = 1_000..=2_000;
+const RETRY_AFTER_END_MILLIS: RangeInclusive<u32> = 1_000..=2_000;
 
 /// The times of a stream.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +34,7 @@ struct Pace {
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { step: STEP, heartbeat: about(HEARTBEAT), life: about(STREAM_LIFE) }
+        Self { step: MIN_EVENT_INTERVAL, heartbeat: about(HEARTBEAT_INTERVAL), life: about(STREAM_LIFE) }
     }
 }
 
@@ -50,13 +50,13 @@ pub struct Subscriber {
     totals: watch::Receiver<Shown>,
     /// The `seq` of what was sent last.
     seen: i64,
-    /// Whether there are totals that were not looked at.
+    /// Whether there are totals that were not read yet.
     pending: bool,
     phase: Phase,
     pace: Pace,
-    /// No totals before.
+    /// The earliest time of the next totals.
     next: Instant,
-    /// A sign of life at the latest.
+    /// The time of the next heartbeat, unless totals are sent before.
     beat: Instant,
     end: Instant,
     shutdown: Shutdown,
@@ -75,7 +75,7 @@ impl Subscriber {
         let pace = Pace::default();
         let now = Instant::now();
         let current = totals.borrow().seq;
-        // Who has seen what is yet to come has seen it elsewhere, and is sent the next change like everyone.
+        // A client that has seen newer totals saw them from another process; it is sent the next change, as all others are.
         let seen = last_seen.map_or(i64::MIN, |seen| seen.min(current));
         Self {
             totals,
@@ -111,9 +111,9 @@ impl Subscriber {
         }
     }
 
-    /// When to come back should the connection break, and the present totals.
+    /// The `retry` for a connection that breaks, and the present totals.
     fn open(&mut self) -> Bytes {
-        let mut bytes = come_back(AFTER_A_STOP).to_vec();
+        let mut bytes = retry_field(RETRY_AFTER_STOP_MILLIS).to_vec();
         bytes.extend(self.newer().into_iter().flatten());
         bytes.into()
     }
@@ -123,11 +123,11 @@ impl Subscriber {
             tokio::select! {
                 // A stream that ought to end may have much to say.
                 biased;
-                () = self.shutdown.begun() => return self.close(AFTER_A_STOP),
-                () = tokio::time::sleep_until(self.end) => return self.close(AFTER_A_LIFE),
+                () = self.shutdown.begun() => return self.close(RETRY_AFTER_STOP_MILLIS),
+                () = tokio::time::sleep_until(self.end) => return self.close(RETRY_AFTER_END_MILLIS),
                 moved = self.totals.changed(), if !self.pending => match moved {
                     Ok(()) => self.pending = true,
-                    Err(_) => return self.close(AFTER_A_LIFE),
+                    Err(_) => return self.close(RETRY_AFTER_END_MILLIS),
                 },
                 () = tokio::time::sleep_until(self.next), if self.pending => if let Some(event) = self.newer() { return event },
                 () = tokio::time::sleep_until(self.beat) => {
@@ -155,12 +155,12 @@ impl Subscriber {
 
     fn close(&mut self, when: RangeInclusive<u32>) -> Bytes {
         self.phase = Phase::Over;
-        come_back(when)
+        retry_field(when)
     }
 }
 
-/// Some time among `when`, so that those who leave together do not come back together.
-fn come_back(when: RangeInclusive<u32>) -> Bytes {
+/// A random time within `when`, so that clients whose streams end together do not all come back together.
+fn retry_field(when: RangeInclusive<u32>) -> Bytes {
     format!("retry: {}\n\n", rand::rng().random_range(when)).into()
 }
 
@@ -168,9 +168,9 @@ fn come_back(when: RangeInclusive<u32>) -> Bytes {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
-    use crate::budget::REQUEST_BUDGET;
     use crate::cache::{Cache, CacheMetrics};
-    use crate::load_shed::QueueMetrics;
+    use crate::limits::load_shed::QueueMetrics;
+    use crate::redis_client::budget::REQUEST_BUDGET;
     use crate::redis_client::{RedisClient, RedisMetrics};
     use crate::streams::{StreamMetrics, Streams};
     use prometheus::Registry;
@@ -178,7 +178,7 @@ mod tests {
     use std::sync::Arc;
 
     /// Without the spread that keeps clients apart. Time is paused, so that nobody waits for it.
-    const EVEN: Pace = Pace { step: STEP, heartbeat: HEARTBEAT, life: STREAM_LIFE };
+    const EVEN: Pace = Pace { step: MIN_EVENT_INTERVAL, heartbeat: HEARTBEAT_INTERVAL, life: STREAM_LIFE };
     /// The finest step of tokio's timers.
     const TICK: Duration = Duration::from_millis(1);
 
@@ -243,11 +243,11 @@ mod tests {
         for (last_seen, sends) in [(None, true), (Some(6), true), (Some(-1), true), (Some(7), false), (Some(i64::MAX), false)] {
             let mut subscriber = stage.subscriber(EVEN, last_seen);
             let opening = text(&mut subscriber).await;
-            assert!(AFTER_A_STOP.contains(&pause(&opening)), "{opening}");
+            assert!(RETRY_AFTER_STOP_MILLIS.contains(&pause(&opening)), "{opening}");
             assert_eq!(opening.ends_with("\n\nid: 7\n\n"), sends, "{last_seen:?}: {opening}");
             let silent = Instant::now();
             assert_eq!(text(&mut subscriber).await, ": \n\n");
-            assert!((HEARTBEAT..=HEARTBEAT + TICK).contains(&silent.elapsed()), "{:?}", silent.elapsed());
+            assert!((HEARTBEAT_INTERVAL..=HEARTBEAT_INTERVAL + TICK).contains(&silent.elapsed()), "{:?}", silent.elapsed());
         }
         // A number from another world does not silence the stream for good.
         let mut subscriber = stage.subscriber(EVEN, Some(i64::MAX));
@@ -271,7 +271,7 @@ mod tests {
             let due = subscriber.next;
             assert_eq!(event(&mut subscriber).await, format!("id: {seq}\n\n"));
             assert!((due..=due + TICK).contains(&Instant::now()), "{:?} after it was due", due.elapsed());
-            assert_eq!(subscriber.next, Instant::now() + STEP);
+            assert_eq!(subscriber.next, Instant::now() + MIN_EVENT_INTERVAL);
         }
         // What is not newer is not sent.
         stage.shown.send_replace(totals(seq));
@@ -283,7 +283,7 @@ mod tests {
         let stage = Stage::new();
         let (mut old, began) = (stage.subscriber(EVEN, None), Instant::now());
         text(&mut old).await;
-        assert!(AFTER_A_LIFE.contains(&pause(&event(&mut old).await)));
+        assert!(RETRY_AFTER_END_MILLIS.contains(&pause(&event(&mut old).await)));
         assert!((STREAM_LIFE..=STREAM_LIFE + TICK).contains(&began.elapsed()), "{:?}", began.elapsed());
         assert_eq!(text(&mut old).await, "");
         let mut stopped = stage.subscriber(EVEN, None);
@@ -295,10 +295,10 @@ mod tests {
         shown.send_replace(totals(8));
         drop(shown);
         assert_eq!(event(&mut last).await, "id: 8\n\n");
-        assert!(AFTER_A_LIFE.contains(&pause(&event(&mut last).await)));
+        assert!(RETRY_AFTER_END_MILLIS.contains(&pause(&event(&mut last).await)));
         assert_eq!(text(&mut last).await, "");
         shutdown.begin();
-        assert!(AFTER_A_STOP.contains(&pause(&text(&mut stopped).await)));
+        assert!(RETRY_AFTER_STOP_MILLIS.contains(&pause(&text(&mut stopped).await)));
         assert_eq!(text(&mut stopped).await, "");
         assert_eq!(streams.metrics.open.get(), 3);
         drop((old, stopped, last));

@@ -238,8 +238,8 @@ mod tests {
     }
 
     label! {
-        /// A size.
-        pub enum Size {
+        /// A width.
+        pub enum Width {
             /// Small.
             Small = "small",
             /// Large.
@@ -257,8 +257,8 @@ mod tests {
     #[test]
     fn a_family_begins_at_zero_and_counts_each_combination_by_itself() {
         let registry = Registry::new();
-        let family: Family<(Color, Size), IntCounter> = Family::new(&registry, "things", "Things.", ["color", "size"]).unwrap();
-        for (number, labels) in (1..).zip(<(Color, Size)>::all()) {
+        let family: Family<(Color, Width), IntCounter> = Family::new(&registry, "things", "Things.", ["color", "size"]).unwrap();
+        for (number, labels) in (1..).zip(<(Color, Width)>::all()) {
             family.get(labels).inc_by(number);
         }
         let expected =
@@ -266,8 +266,8 @@ mod tests {
         for (_, color, size) in expected {
             assert!(text(&registry).contains(&format!("things{{color=\"{color}\",size=\"{size}\"}} ")), "{color} {size}");
         }
-        assert_eq!(family.get((Color::Red, Size::Huge)).get(), 3);
-        assert_eq!(family.get((Color::Blue, Size::Small)).get(), 4);
+        assert_eq!(family.get((Color::Red, Width::Huge)).get(), 3);
+        assert_eq!(family.get((Color::Blue, Width::Small)).get(), 4);
         let begun: Family<Color, IntGauge> = Family::new(&registry, "begun", "Begun.", ["color"]).unwrap();
         assert!(text(&registry).contains("begun{color=\"blue\"} 0"));
         begun.get(Color::Blue).set(7);

@@ -1,4 +1,7 @@
-//! Logs: one JSON object a line on standard output. No names, addresses, tokens, bodies or query strings.
+//! Logs, and in [`metrics`] what metrics are made of. A log line is one JSON object on standard output. It holds no names, addresses,
+//! tokens, bodies or query strings.
+
+pub mod metrics;
 
 use tracing_subscriber::EnvFilter;
 

@@ -104,7 +104,7 @@ impl Feed {
         }
         feed.give(None, json!({"nome_exibicao": "Caio", "oculta_valor": true, "valor_centavos": 76_543})).await;
         feed.app.clock.advance(Duration::seconds(101));
-        feed.app.fold().await;
+        feed.app.roll_up().await;
         feed
     }
 
@@ -424,7 +424,7 @@ async fn a_cursor_opens_for_its_own_list_filter_and_reader_only() {
     };
     let donations = format!("campanhas/{}/doacoes", feed.campaign.slug);
     let cursor = first(&donations, None).await;
-    app.state.cache.drop_tags(&[Tag::feed(&feed.campaign.slug)]).await;
+    app.state.cache.invalidate(&[Tag::feed(&feed.campaign.slug)]).await;
     assert_ne!(first(&donations, None).await, cursor, "equal positions look different");
     let campaigns = first("campanhas?categoria=social", None).await;
     let members = format!("organizadoras/{}/membros", feed.campaign.org.slug);
@@ -511,11 +511,11 @@ async fn logs_hold_no_personal_data_even_at_debug_level() {
     // The subscriber saw the requests, and the statements behind them.
     assert!(text.contains("\"route\":\"/api/v1/campanhas/{slug}/doacoes\""), "{text}");
     assert!(text.contains("request answered") && text.contains("sqlx::query"), "{text}");
-    let pessoa = app.get("eu").header("cookie", &cookie).send().await.expect(200)["id"].as_str().unwrap().to_owned();
+    let person_id = app.get("eu").header("cookie", &cookie).send().await.expect(200)["id"].as_str().unwrap().to_owned();
     let cookie = cookie.strip_prefix("sessao=").unwrap();
     let txid = given.json()["pagamento"]["txid"].as_str().unwrap().to_owned();
     let secret =
-        ["zulmira", "Zulmira", "Quintiliana", "Policarpo", "segredo", "engano", "limite=7", &code, cookie, &token, &id, &pessoa, &txid];
+        ["zulmira", "Zulmira", "Quintiliana", "Policarpo", "segredo", "engano", "limite=7", &code, cookie, &token, &id, &person_id, &txid];
     for word in secret {
         let line = text.lines().find(|line| line.contains(word));
         assert_eq!(line, None, "{word}");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use doacoes_api::open_files;
+use doacoes_api::server::open_files;
 use redis::AsyncCommands as _;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -127,7 +127,7 @@ async fn redis_keeps_one_page_of_donations_and_none_that_few_ask_for() {
     let keys_of = async |name: &str| -> Vec<String> { redis.clone().keys(format!("{}:{name}", app.database)).await.unwrap() };
     for count in 1..=5 {
         app.confirmed(&campaign, json!({})).await;
-        app.fold().await;
+        app.roll_up().await;
         assert_eq!(app.get(&donations).send().await.json()["itens"].as_array().unwrap().len(), count);
         app.get(&format!("{donations}?limite=7")).send().await.expect(200);
         app.get(&format!("campanhas?q=palavra{count}")).send().await.expect(200);
@@ -516,7 +516,7 @@ async fn what_the_totals_rollup_tells_everyone_is_of_public_campaigns_only() {
     let org = app.org().await;
     let draft = app.draft(&org, json!({})).await;
     let slug = draft["slug"].as_str().unwrap();
-    app.fold().await;
+    app.roll_up().await;
     for path in [format!("campanhas/{slug}/totais"), format!("campanhas/{slug}/doacoes"), format!("campanhas/{slug}")] {
         app.get(&path).send().await.expect_problem(404, "nao-encontrado");
     }

@@ -530,7 +530,7 @@ async fn a_total_that_moved_has_another_tag() {
     let path = sample.path("/campanhas/{slug}/totais");
     let before = sample.app.get(&path).send().await.header("etag").to_owned();
     sample.app.pay(&sample.donation).await;
-    sample.app.fold().await;
+    sample.app.roll_up().await;
     let after = sample.app.get(&path).header("if-none-match", &before).send().await;
     assert_eq!(after.expect(200)["arrecadado_centavos"], 5000);
     assert_ne!(after.header("etag"), before);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use doacoes_api::keys::Keys;
+use doacoes_api::config::keys::Keys;
 use serde_json::json;
 use sqlx::Connection as _;
 use tempfile::TempDir;
@@ -218,7 +218,7 @@ async fn passwords_may_hold_what_means_something_in_a_url() {
     sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut superuser).await.unwrap();
     let mounted = Mounted::new("postgres");
     mounted.write("special", password);
-    let login = doacoes_api::credentials::Login { url: "DATABASE_URL", password: "DATABASE_PASSWORD" };
+    let login = doacoes_api::config::credentials::Login { url: "DATABASE_URL", password: "DATABASE_PASSWORD" };
     let url = mounted.database_url.replace("://app@", &format!("://{role}@"));
     let whole = login.complete(&url.into(), Some(Path::new(&mounted.path("special")))).unwrap();
     let mut connection = sqlx::PgConnection::connect(secrecy::ExposeSecret::expose_secret(&whole)).await.unwrap();

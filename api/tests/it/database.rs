@@ -112,7 +112,7 @@ async fn the_check_of_the_books_sees_what_is_wrong() {
     let app = TestApp::start().await;
     let campaign = app.campaign().await;
     app.confirmed(&campaign, json!({})).await;
-    app.fold().await;
+    app.roll_up().await;
     app.assert_books_agree().await;
     let found = async |sql: &'static str| {
         sqlx::raw_sql(sql).execute(&app.owner).await.unwrap();
@@ -201,7 +201,7 @@ async fn the_check_of_the_books_adds_up_pages_and_reads_the_last() {
         app.donate(&small, json!({})).await;
     }
     app.confirmed(&small, json!({})).await;
-    app.fold().await;
+    app.roll_up().await;
     assert_eq!(app.count("SELECT max(doadores_qtd) FROM campanha_totais").await, 7);
     let mut db = app.owner.begin().await.unwrap();
     assert_eq!(findings(&mut db).await, []);
@@ -227,7 +227,7 @@ async fn the_check_of_the_books_sees_nothing_of_what_happens_meanwhile() {
     let donations = "SELECT count(*) FROM doacoes";
     for _ in 0..3 {
         app.confirmed(&campaign, json!({})).await;
-        app.fold().await;
+        app.roll_up().await;
         assert_eq!(findings(&mut tx).await, []);
         assert_eq!(sqlx::query_scalar::<_, i64>(donations).fetch_one(&mut *tx).await.unwrap(), 1);
     }
@@ -243,14 +243,14 @@ async fn the_check_of_the_books_collects_statistics_that_are_missing_and_only_th
     sqlx::raw_sql("ALTER TABLE partidas SET (autovacuum_enabled = off)").execute(&app.owner).await.unwrap();
     let campaign = app.campaign().await;
     app.confirmed(&campaign, json!({})).await;
-    app.fold().await;
+    app.roll_up().await;
     assert_eq!((app.count(COLLECTED).await, app.count(ROWS).await), (0, -1));
     assert_eq!(administration::check_books(app.state.db.pool()).await.unwrap(), []);
     assert!(app.count(COLLECTED).await > 0);
     let rows = app.count(ROWS).await;
     assert!(rows > 0);
     app.confirmed(&campaign, json!({})).await;
-    app.fold().await;
+    app.roll_up().await;
     app.assert_books_agree().await;
     assert_eq!(app.count(ROWS).await, rows, "collected again");
     // The limit of a statement's time, lifted for collecting, is back for whoever gets the connection.

@@ -164,7 +164,7 @@ async fn what_a_client_has_already_is_not_sent_again_through_the_edge() {
     let http = visitor();
     let campaign = app.campaign().await;
     let given = app.confirmed(&campaign, json!({})).await;
-    app.fold().await;
+    app.roll_up().await;
     let owner = &campaign.org.owner;
     let token = given.header("doacao-token").to_owned();
     let cookie = owner.cookie.clone();

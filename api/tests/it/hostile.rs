@@ -4,8 +4,8 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use doacoes_api::open_files;
-use doacoes_api::server::CONNECTIONS;
+use doacoes_api::server::MAX_CONNECTIONS;
+use doacoes_api::server::open_files;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -182,12 +182,12 @@ async fn who_comes_when_every_place_is_taken_waits_until_one_is_free() {
     let address = fleet.public(0).replace("http://", "");
     let ask = format!("GET /api/v1/campanhas/{} HTTP/1.1\r\nhost: localhost\r\n\r\n", campaign.slug);
     // All of it within the 8 s after which those that say nothing are cut.
-    let mut crowd = Vec::with_capacity(CONNECTIONS);
+    let mut crowd = Vec::with_capacity(MAX_CONNECTIONS);
     let open = async || metric_at(&fleet.admin(0), "doacoes_http_connections", &[r#"listener="public""#]).await;
-    while crowd.len() < CONNECTIONS {
+    while crowd.len() < MAX_CONNECTIONS {
         crowd.push(TcpStream::connect(&address).await.unwrap());
     }
-    until(Duration::from_secs(5), "every place is taken", async || open().await == i64::try_from(CONNECTIONS).unwrap()).await;
+    until(Duration::from_secs(5), "every place is taken", async || open().await == i64::try_from(MAX_CONNECTIONS).unwrap()).await;
     let mut late = TcpStream::connect(&address).await.unwrap();
     late.write_all(ask.as_bytes()).await.unwrap();
     let mut buffer = [0; 16 * 1024];

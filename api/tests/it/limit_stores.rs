@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use doacoes_api::keys::Keys;
+use doacoes_api::config::keys::Keys;
 use doacoes_api::limits::{Bucket, LimitSubject, Local, Quota, RemoteBuckets, Rule};
 use doacoes_api::redis_client::{RedisClient, RedisMetrics};
 use proptest::prelude::*;

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use doacoes_api::config::keys::sha256;
 use doacoes_api::domain::network::parse_network;
-use doacoes_api::keys::sha256;
 use doacoes_api::limits::{Rule, Rules, Use};
 use redis::AsyncCommands as _;
 use serde_json::{Value, json};

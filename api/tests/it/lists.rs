@@ -19,7 +19,7 @@ async fn a_list_walked_to_its_end_misses_and_repeats_nothing() {
         }
         slugs.insert(campaign.slug);
     }
-    app.fold().await;
+    app.roll_up().await;
     for order in ["recentes", "arrecadado"] {
         for limit in [1, 2, 7, 16, 17, 100] {
             let mut seen = Vec::new();
@@ -72,7 +72,7 @@ async fn campaigns_are_ranked_by_money_that_is_left_and_proven() {
     app.confirmed(&declared_and_refunded, json!({"valor_centavos": 2000})).await;
     refund(&id(app.confirmed(&part, json!({"valor_centavos": 10_000})).await), json!({"valor_centavos": 9000})).await;
     app.confirmed(&honest, json!({"valor_centavos": 3000})).await;
-    app.fold().await;
+    app.roll_up().await;
 
     for path in [format!("campanhas?ordem=arrecadado&organizadora={}", org.slug), "campanhas?ordem=arrecadado".to_owned()] {
         let page = app.get(&path).send().await.expect(200);

@@ -13,9 +13,9 @@ use doacoes_api::config::Profile;
 use doacoes_api::domain::donation::DonationStatus;
 use doacoes_api::http::metrics::Method;
 use doacoes_api::http::openapi;
+use doacoes_api::limits::load_shed::WaitQueue;
 use doacoes_api::limits::{LimitStore, Rule};
-use doacoes_api::load_shed::WaitQueue;
-use doacoes_api::readiness::Store;
+use doacoes_api::process::readiness::Store;
 use doacoes_api::redis_client::RedisOutcome;
 use doacoes_api::server::Listener;
 use doacoes_api::store::consistency::CHECKS;
@@ -359,7 +359,7 @@ async fn connections_and_requests_count_from_their_beginning_to_their_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn mail_that_waits_mail_that_was_given_up_and_drops_are_told_apart() {
+async fn mail_that_waits_mail_that_was_given_up_and_invalidations_are_told_apart() {
     let app = TestApp::start().await;
     let now = app.state.clock.now();
     sqlx::query(
@@ -373,7 +373,7 @@ async fn mail_that_waits_mail_that_was_given_up_and_drops_are_told_apart() {
     .unwrap();
     let backlog = outbox::backlog(&mut app.owner.acquire().await.unwrap(), now).await.unwrap();
     assert_eq!((backlog.pending, backlog.parked), (2, 1));
-    assert_eq!((backlog.mail_lag_seconds.round(), backlog.drops_lag_seconds.round()), (90.0, 30.0));
+    assert_eq!((backlog.mail_lag_seconds.round(), backlog.invalidation_lag_seconds.round()), (90.0, 30.0));
 }
 
 #[test]

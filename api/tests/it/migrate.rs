@@ -3,7 +3,7 @@
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use doacoes_api::keys::Keys;
+use doacoes_api::config::keys::Keys;
 use doacoes_api::store::schema::{self, MIGRATOR, Unsuitable};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use doacoes_api::open_files;
+use doacoes_api::server::open_files;
 use serde_json::json;
 use sqlx::Connection as _;
 use uuid::Uuid;

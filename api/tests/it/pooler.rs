@@ -1,11 +1,11 @@
-//! The probe for statements that get mixed up, against a real `PgBouncer`: 1.18 is refused, 1.24 and newer accepted.
+//! The check for statements that get mixed up, against a real `PgBouncer`: 1.18 is refused, 1.24 and newer accepted.
 
 use std::fmt::Write as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use doacoes_api::config::Pooler;
-use doacoes_api::readiness::PoolerState;
+use doacoes_api::process::readiness::PoolerState;
 use serde_json::json;
 
 use crate::harness::{Options, TestApp, create_database, servers};
@@ -84,7 +84,7 @@ async fn a_pooler_is_accepted_if_and_only_if_it_keeps_statements_apart() {
     let pooler = PgBouncer::start(&upstream);
     let (login, _) = upstream.split_once('@').unwrap();
     let through = format!("{login}@127.0.0.1:{}/{database}", pooler.port);
-    // Migrations are looked at before the probe, over the same unsafe pooler; one connection alone is not mixed up.
+    // Migrations are looked at before the pooler check, over the same unsafe pooler; one connection alone is not mixed up.
     let app = TestApp::on(
         servers(),
         &database,
@@ -95,7 +95,7 @@ async fn a_pooler_is_accepted_if_and_only_if_it_keeps_statements_apart() {
     let self_tested = || app.state.readiness.pooler.state() == PoolerState::MixedUp || app.state.readiness.self_test.unready().is_none();
     while app.state.readiness.pooler.state() == PoolerState::Pending || !app.state.readiness.stores.has_reached_database() || !self_tested()
     {
-        assert!(began.elapsed() < Duration::from_secs(30), "the probe never finished");
+        assert!(began.elapsed() < Duration::from_secs(30), "the pooler check never finished");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let ready = app.http.get(format!("{}/readyz", app.admin)).send().await.unwrap();

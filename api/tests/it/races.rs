@@ -262,7 +262,7 @@ async fn expiry_against_late_payment_always_ends_confirmed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_folders_count_each_delta_once() {
+async fn two_roll_ups_count_each_delta_once() {
     let app = Arc::new(TestApp::start().await);
     let other = Arc::new(TestApp::on(crate::harness::servers(), &app.database, Options::default()).await);
     let campaign = app.campaign().await;
@@ -270,20 +270,20 @@ async fn two_folders_count_each_delta_once() {
         app.confirmed(&campaign, json!({"email": "mesma@exemplo.org.br"})).await;
     }
     // Without the lock of the task: the statement itself must be safe.
-    let fold = |index: usize| {
+    let roll_up = |index: usize| {
         let app = Arc::clone(if index.is_multiple_of(2) { &app } else { &other });
         async move {
             let mut tx = app.state.db.begin().await.unwrap();
-            let folded = totals::fold(&mut tx, 7, app.state.clock.now()).await.unwrap();
+            let rolled_up = totals::roll_up(&mut tx, 7, app.state.clock.now()).await.unwrap();
             tx.commit().await.unwrap();
-            folded.deltas
+            rolled_up.deltas
         }
     };
-    let mut folded = 0;
-    while folded < 60 {
-        folded += all_at_once(8, fold).await.into_iter().sum::<i64>();
+    let mut rolled_up = 0;
+    while rolled_up < 60 {
+        rolled_up += all_at_once(8, roll_up).await.into_iter().sum::<i64>();
     }
-    assert_eq!(folded, 60);
+    assert_eq!(rolled_up, 60);
     let totals = app.totals(&campaign).await;
     assert_eq!((&totals["arrecadado_centavos"], &totals["doadores_qtd"]), (&json!(60 * 5000), &json!(1)));
     app.assert_books_agree().await;

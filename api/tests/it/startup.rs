@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use doacoes_api::keys::Keys;
+use doacoes_api::config::keys::Keys;
 use sqlx::Connection as _;
 
 use crate::harness::{create_database, refusal, serve, servers};

@@ -61,7 +61,7 @@ async fn each_request_keeps_to_its_budget() {
         app.campaign_of(&campaign.org).await;
         app.member(&campaign.org, "leitura").await;
     }
-    app.fold().await;
+    app.roll_up().await;
     listen();
     let mut spent = BTreeMap::new();
     let mut spend = |what: &'static str, answer: Answer| {
@@ -111,7 +111,7 @@ async fn each_request_keeps_to_its_budget() {
         }
     }
     let one = ["campaign", "totals", "donate", "donation", "confirm", "refund"].map(|what| (what, spent[what]));
-    // The fold has told everyone the totals.
+    // The roll-up has told everyone the totals.
     assert_eq!(one, [("campaign", 1), ("totals", 0), ("donate", 7), ("donation", 2), ("confirm", 11), ("refund", 14)]);
 }
 

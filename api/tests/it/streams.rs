@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use doacoes_api::domain::totals::Totals;
-use doacoes_api::open_files;
+use doacoes_api::server::open_files;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpSocket;
@@ -42,7 +42,7 @@ impl Block {
     }
 }
 
-/// A client that follows totals.
+/// A client that is subscribed to totals.
 struct Stream {
     answer: reqwest::Response,
     text: String,
@@ -135,10 +135,10 @@ async fn open_streams(app: &TestApp) -> i64 {
     metric(app, "doacoes_streams_open", &[]).await
 }
 
-/// Waits until nobody follows anything, in this process.
+/// Waits until this process has no subscribers.
 async fn until_deserted(app: &TestApp, limit: Duration) {
     until(limit, "every place is free", async || open_streams(app).await == 0).await;
-    until(limit, "no campaign is looked after", async || metric(app, "doacoes_campaigns_followed", &[]).await == 0).await;
+    until(limit, "no campaign has subscribers", async || metric(app, "doacoes_campaigns_followed", &[]).await == 0).await;
 }
 
 async fn loads(app: &TestApp) -> i64 {
@@ -146,7 +146,7 @@ async fn loads(app: &TestApp) -> i64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_follower_sees_the_totals_at_once_and_soon_what_another_process_confirms() {
+async fn a_subscriber_sees_the_totals_at_once_and_soon_what_another_process_confirms() {
     let apps = replicas(servers(), 2).await;
     let campaign = apps[0].campaign().await;
     let (here, there) = (&apps[1], &apps[0]);
@@ -167,7 +167,7 @@ async fn a_follower_sees_the_totals_at_once_and_soon_what_another_process_confir
         there.confirmed(&campaign, json!({})).await;
         let told = Instant::now();
         let (seq, totals) = stream.totals(Duration::from_secs(4)).await;
-        // A fold, a message, and what is left of the step that the last one began: 1.25 s, and the machine's part.
+        // A roll-up, a message, and what is left of the step that the last one began: 1.25 s, and the machine's part.
         assert!(told.elapsed() < Duration::from_secs(3), "{:?}", told.elapsed());
         assert_eq!((seq, &totals["doacoes_qtd"]), (round, &json!(round)));
         assert_eq!(totals, here.get(&path).send().await.json());
@@ -320,7 +320,7 @@ async fn a_quiet_stream_gives_a_sign_of_life_every_quarter_of_a_minute() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_public_is_not_followed_and_what_stops_being_so_no_longer() {
+async fn what_is_not_public_has_no_subscribers_and_what_stops_being_so_no_longer() {
     let app = TestApp::with(Options { background: true, ..Options::default() }).await;
     hears_others(&app).await;
     let campaign = app.campaign().await;
@@ -344,7 +344,7 @@ async fn what_is_not_public_is_not_followed_and_what_stops_being_so_no_longer() 
         }
     }
     sqlx::query("UPDATE campanhas SET situacao = 'rejeitada' WHERE slug = $1").bind(&campaign.slug).execute(&app.owner).await.unwrap();
-    assert!(app.state.cache.drop_tags(&doacoes_api::cache::Tag::all_of_campaigns([campaign.slug.as_str()])).await);
+    assert!(app.state.cache.invalidate(&doacoes_api::cache::Tag::all_of_campaigns([campaign.slug.as_str()])).await);
     stream.end(Duration::from_secs(3)).await;
     app.get(&format!("campanhas/{}/eventos", campaign.slug)).send().await.expect_problem(404, "nao-encontrado");
     until_deserted(&app, Duration::from_secs(3)).await;
@@ -475,7 +475,7 @@ async fn a_stream_goes_on_while_redis_is_away_and_asks_for_all_of_its_campaign()
         println!("{what}: shown after {:?}", told.elapsed());
     };
     give(&mut streams, "all is well", Duration::from_secs(4)).await;
-    // Nobody hears anybody, for a moment in which the total moves.
+    // No process receives messages, for a moment in which the total moves.
     let mut redis = servers.redis().await;
     for _ in 0..3 {
         let _: i64 = redis::cmd("CLIENT").arg("KILL").arg("TYPE").arg("pubsub").query_async(&mut redis).await.unwrap();
@@ -591,7 +591,7 @@ fn resident_kib(pid: u32) -> usize {
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
-/// What goes on beside two thousand followers.
+/// What goes on beside two thousand subscribers.
 struct Beside {
     http: reqwest::Client,
     campaign: String,
@@ -640,7 +640,7 @@ impl Beside {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_thousand_follow_a_hot_campaign_and_nobody_else_suffers() {
+async fn two_thousand_subscribe_to_a_hot_campaign_and_nobody_else_suffers() {
     const CLIENTS: usize = 2_000;
     let _alone = alone().await;
     // Of this process, for its clients.

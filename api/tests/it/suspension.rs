@@ -127,11 +127,11 @@ async fn a_suspended_organizadora_is_gone_from_every_process_within_a_second_and
     assert_eq!(app.get(&format!("campanhas/{slug}")).by(owner).send().await.expect(200)["situacao"], "publicada");
     assert_eq!(app.get("eu/organizadoras").by(owner).send().await.expect(200)["itens"][0]["situacao"], "suspensa");
     assert_eq!(app.pay(&donation).await["situacao"], "confirmada");
-    app.fold().await;
+    app.roll_up().await;
     app.get(&path).header("doacao-token", &token).send().await.expect(200);
     let refund = app.post(&format!("{path}/devolucoes"), json!({"valor_centavos": 1000})).new_key().by(owner).send().await;
     refund.expect(201);
-    app.fold().await;
+    app.roll_up().await;
     on_both(&fleet, &format!("campanhas/{slug}/totais"), "", |status, _| status == 404).await;
     assert!(said(admin(&app.database, &["suspend", "organizadora", org])).contains("already"));
 
@@ -236,7 +236,7 @@ async fn a_hidden_message_is_gone_from_every_process_within_a_second_whatever_th
     let campaign = app.campaign().await;
     let given = app.confirmed(&campaign, json!({"mensagem": "Compre aqui!"})).await;
     let silent = app.confirmed(&campaign, json!({})).await.json();
-    app.fold().await;
+    app.roll_up().await;
     let (id, token) = (given.json()["id"].as_str().unwrap().to_owned(), given.header("doacao-token").to_owned());
     let feed = format!("campanhas/{}/doacoes", campaign.slug);
     let messages = |page: &Value| page["itens"].as_array().map(|items| items.iter().filter(|item| item["mensagem"].is_string()).count());

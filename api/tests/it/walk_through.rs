@@ -38,7 +38,7 @@ async fn an_organizer_signs_up_and_a_guests_donation_is_paid_claimed_and_refunde
     let txid = body["pagamento"]["txid"].as_str().unwrap();
     let paid = app.post(&format!("simulado/pagamentos/{txid}"), json!({"valor_centavos": 5000, "e2eid": e2eid()})).send().await.expect(200);
     assert_eq!((&paid["situacao"], &paid["conciliacao"]), (&json!("confirmada"), &json!("exata")));
-    app.fold().await;
+    app.roll_up().await;
     let totals = app.get("campanhas/natal-solidario/totais").send().await.expect(200);
     assert_eq!((&totals["arrecadado_centavos"], &totals["doadores_qtd"]), (&json!(5000), &json!(1)));
     let events = app.get("campanhas/natal-solidario/eventos").send().await;
@@ -59,7 +59,7 @@ async fn an_organizer_signs_up_and_a_guests_donation_is_paid_claimed_and_refunde
     assert_eq!(part["situacao"], "parcialmente_devolvida");
     let rest = app.post(&refund, json!({})).new_key().header("cookie", &cookie).send().await.expect(201);
     assert_eq!((&rest["situacao"], &rest["valor_centavos"]), (&json!("devolvida"), &json!(3000)));
-    app.fold().await;
+    app.roll_up().await;
     let totals = app.get("campanhas/natal-solidario/totais").send().await.expect(200);
     assert_eq!((&totals["arrecadado_centavos"], &totals["devolvido_centavos"]), (&json!(5000), &json!(5000)));
     app.assert_books_agree().await;

@@ -4,8 +4,8 @@ use std::fmt;
 
 use thiserror::Error;
 
-const MAX_NAME: usize = 25;
-const MAX_CITY: usize = 15;
+const MAX_NAME_CHARS: usize = 25;
+const MAX_CITY_CHARS: usize = 15;
 
 /// Nothing of a name is left in the alphabet of a BR Code.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct ReceiverName(String);
 impl ReceiverName {
     /// Takes any name, drops its accents, replaces by a space what the alphabet lacks and cuts it.
     pub fn parse(text: &str) -> Result<Self, NameError> {
-        plain(text, MAX_NAME).map(Self)
+        plain(text, MAX_NAME_CHARS).map(Self)
     }
 
     /// The name on BR Codes of the simulated provider for an organizadora without a PIX key.
@@ -49,7 +49,7 @@ pub struct City(String);
 impl City {
     /// Takes any name, drops its accents, replaces by a space what the alphabet lacks and cuts it.
     pub fn parse(text: &str) -> Result<Self, NameError> {
-        plain(text, MAX_CITY).map(Self)
+        plain(text, MAX_CITY_CHARS).map(Self)
     }
 
     /// The city on BR Codes with the name [`ReceiverName::simulated`].
@@ -207,14 +207,14 @@ mod tests {
         fn any_text_gives_a_legal_name_or_an_error(text in any::<String>()) {
             if let Ok(legal) = ReceiverName::parse(&text) {
                 let name = legal.as_str();
-                prop_assert!((1..=MAX_NAME).contains(&name.len()));
+                prop_assert!((1..=MAX_NAME_CHARS).contains(&name.len()));
                 prop_assert!(name.is_ascii() && name.chars().all(is_in_alphabet));
                 prop_assert_eq!(name.trim(), name);
                 prop_assert!(!name.contains("  "));
                 prop_assert_eq!(ReceiverName::parse(name)?, legal);
             }
             if let Ok(city) = City::parse(&text) {
-                prop_assert!((1..=MAX_CITY).contains(&city.as_str().len()));
+                prop_assert!((1..=MAX_CITY_CHARS).contains(&city.as_str().len()));
             }
         }
     }

@@ -155,7 +155,7 @@ fn the_longest_charge_fills_the_account_and_fits_in_pix() -> Result<(), Box<dyn 
     let text = charge.encode();
     assert!(text.contains(&format!("26990014br.gov.bcb.pix0177{longest}5204")));
     assert!(text.contains("54101000000.005802BR"));
-    assert!(text.len() <= MAX_LENGTH);
+    assert!(text.len() <= MAX_CODE_CHARS);
     let code = BrCode::parse(&text)?;
     assert_eq!(code.key(), Some(charge.key));
     assert_eq!(code.to_string(), text);
@@ -407,7 +407,7 @@ proptest! {
         };
         let text = charge.encode();
         prop_assert!(text.is_ascii());
-        prop_assert!(text.len() <= MAX_LENGTH);
+        prop_assert!(text.len() <= MAX_CODE_CHARS);
         prop_assert_eq!(&text, &sealed(text.get(..text.len() - 8).unwrap_or_default()));
 
         let code = BrCode::parse(&text)?;

@@ -87,10 +87,10 @@ pub async fn create(
 impl NewCampaignBody {
     fn parse(self) -> Result<(Slug, Option<Slug>, NewCampaign), Problem> {
         let mut wrong = Violations::default();
-        let owner = wrong.check("organizadora", Slug::parse(&self.organizadora));
+        let owner = wrong.check("organizadora", Slug::parse(self.organizadora.trim()));
         let titulo = wrong.check("titulo", Title::parse(&self.titulo));
         let descricao = wrong.check("descricao", Description::parse(&self.descricao));
-        let slug = wrong.check_optional("slug", self.slug, |slug| Slug::parse(&slug));
+        let slug = wrong.check_optional("slug", self.slug, |slug| Slug::parse(slug.trim()));
         let meta = wrong.check_optional("meta_centavos", self.meta_centavos, Goal::try_from);
         let minimo = wrong.check("minimo_centavos", Centavos::try_from(self.minimo_centavos.unwrap_or(100)));
         let maximo = wrong.check("maximo_centavos", Centavos::try_from(self.maximo_centavos.unwrap_or(MAX_CENTAVOS)));

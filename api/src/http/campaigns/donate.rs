@@ -85,7 +85,7 @@ impl FromRequestParts<AppState> for Donating {
         let device = Device::from_request_parts(parts, state).await?;
         let key = IdempotencyKey::from_request_parts(parts, state).await?;
         let (giver, limited_by) = match who.map(|who| who.person()) {
-            Some(pessoa) => (Giver::Person(pessoa), format!("pessoa:{pessoa}")),
+            Some(person_id) => (Giver::Person(person_id), format!("pessoa:{person_id}")),
             None => (Giver::Guest { device: device.hash }, device.limited_by),
         };
         Ok(Self { sender: Sender { giver, ip }, limited_by, key })

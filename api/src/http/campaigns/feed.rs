@@ -11,7 +11,7 @@ use crate::cache::{LoadError, Resource, Stored, Subject};
 use crate::domain::ids::DonationId;
 use crate::domain::slug::Slug;
 use crate::http::caching;
-use crate::http::cursor::{DEFAULT_LIMIT, List, Page, PageQuery, rows};
+use crate::http::cursor::{DEFAULT_PAGE_SIZE, List, Page, PageQuery, rows};
 use crate::http::extract::body::ApiQuery;
 use crate::http::extract::path::SlugPath;
 use crate::http::problem::Problem;
@@ -83,7 +83,7 @@ impl Resource for FeedPage {
     }
 
     fn is_common(&self) -> bool {
-        self.limit == DEFAULT_LIMIT
+        self.limit == DEFAULT_PAGE_SIZE
     }
 
     async fn load(&self, state: &AppState) -> Result<Option<Stored>, LoadError> {

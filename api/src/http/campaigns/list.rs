@@ -14,7 +14,7 @@ use crate::domain::ids::CampaignId;
 use crate::domain::slug::Slug;
 use crate::domain::text::SearchTerm;
 use crate::http::caching;
-use crate::http::cursor::{DEFAULT_LIMIT, List, Page, PageQuery, rows};
+use crate::http::cursor::{DEFAULT_PAGE_SIZE, List, Page, PageQuery, rows};
 use crate::http::extract::body::ApiQuery;
 use crate::http::problem::{Problem, Violations};
 use crate::state::AppState;
@@ -144,7 +144,7 @@ impl Resource for CampaignsPage {
     }
 
     fn is_common(&self) -> bool {
-        self.limit == DEFAULT_LIMIT && self.filter.q.is_none() && self.filter.organizadora.is_none()
+        self.limit == DEFAULT_PAGE_SIZE && self.filter.q.is_none() && self.filter.organizadora.is_none()
     }
 
     async fn load(&self, state: &AppState) -> Result<Option<Stored>, LoadError> {
@@ -180,7 +180,7 @@ impl CampaignsQuery {
     fn filter(&self) -> Result<(Filter, String), Problem> {
         let mut wrong = Violations::default();
         let q = wrong.check_optional("q", self.q.as_deref(), SearchTerm::parse);
-        let organizadora = wrong.check_optional("organizadora", self.organizadora.as_deref(), Slug::parse);
+        let organizadora = wrong.check_optional("organizadora", self.organizadora.as_deref(), |slug| Slug::parse(slug.trim()));
         wrong.finish()?;
         let situacao = match self.situacao {
             None | Some(PublicStatus::Published) => CampaignStatus::Published,

@@ -99,20 +99,20 @@ impl From<Campaign> for CampaignBody {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CampaignTag {
     /// The campaign's version.
-    pub campanha: i32,
+    pub campaign: i32,
     organizadora: i32,
 }
 
 impl CampaignTag {
     /// The tag of a campaign.
     pub fn of(row: &Campaign) -> Self {
-        Self { campanha: row.versao, organizadora: row.organizadora_versao }
+        Self { campaign: row.versao, organizadora: row.organizadora_versao }
     }
 }
 
 impl fmt::Display for CampaignTag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.campanha, self.organizadora)
+        write!(f, "{}-{}", self.campaign, self.organizadora)
     }
 }
 
@@ -120,8 +120,8 @@ impl FromStr for CampaignTag {
     type Err = ParseIntError;
 
     fn from_str(text: &str) -> Result<Self, ParseIntError> {
-        let (campanha, organizadora) = text.split_once('-').unwrap_or((text, ""));
-        Ok(Self { campanha: campanha.parse()?, organizadora: organizadora.parse()? })
+        let (campaign, organizadora) = text.split_once('-').unwrap_or((text, ""));
+        Ok(Self { campaign: campaign.parse()?, organizadora: organizadora.parse()? })
     }
 }
 

@@ -49,5 +49,5 @@ async fn step(
     SlugPath(slug): SlugPath,
     step: CampaignStep,
 ) -> Result<Tagged, Problem> {
-    Ok(tagged(campaigns::step(&state, slug.as_str(), step, member.pessoa).await?))
+    Ok(tagged(campaigns::step(&state, slug.as_str(), step, member.person).await?))
 }

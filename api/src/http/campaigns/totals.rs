@@ -26,7 +26,7 @@ use crate::store::{FailureClass, StoreError};
 pub async fn get(State(state): State<AppState>, SlugPath(slug): SlugPath, headers: HeaderMap) -> Result<Response, Problem> {
     let resource = CampaignTotals(slug);
     let mut response = caching::answer(&state, &headers, resource.clone()).await?;
-    // Another process told this reader more than this one has heard of.
+    // The reader has seen newer totals from another process than this one has.
     if known_versions(&headers).max() > seq_of(&response) && state.cache.catch_up(resource.0.as_str()).await {
         response = caching::answer(&state, &headers, resource).await?;
     }

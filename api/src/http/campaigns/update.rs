@@ -69,7 +69,7 @@ pub async fn update(
     ApiJson(body, _): ApiJson<CampaignChangesBody>,
 ) -> Result<Tagged, Problem> {
     let changes = body.parse()?;
-    Ok(tagged(campaigns::update(&state, slug.as_str(), read.campanha, &changes, member.pessoa).await?))
+    Ok(tagged(campaigns::update(&state, slug.as_str(), read.campaign, &changes, member.person).await?))
 }
 
 impl CampaignChangesBody {

@@ -18,7 +18,7 @@ use crate::store::charges;
     params(("id" = uuid::Uuid, Path, description = "A doação")),
     responses((status = 200, description = "A doação cancelada", body = DonationBody)))]
 pub async fn cancel(State(state): State<AppState>, donor: Donor, _: NoBody) -> Result<Json<DonationBody>, Problem> {
-    let cancelled = donations::cancel(&state, donor.doacao.id, donor.actor).await?;
+    let cancelled = donations::cancel(&state, donor.donation.id, donor.actor).await?;
     let mut db = state.db.connection().await?;
     let charges = charges::of_donations(&mut db, &[cancelled.id]).await?;
     Ok(Json(DonationBody::new(&cancelled, &charges)))

@@ -18,9 +18,9 @@ use crate::state::AppState;
     params(("id" = uuid::Uuid, Path, description = "A doação"), ("idempotency-key" = uuid::Uuid, Header, description = "UUID novo por cobrança")),
     responses((status = 201, description = "A cobrança", body = ChargeBody, headers(("location" = String)))))]
 pub async fn charge(State(state): State<AppState>, donor: Donor, key: IdempotencyKey, _: NoBody) -> Result<Response, Problem> {
-    let id = donor.doacao.id;
+    let id = donor.donation.id;
     let attempt = key.attempt(&id.to_string(), b"{}");
-    let work = donations::second_charge(state.clone(), donor.doacao, donor.actor, attempt);
+    let work = donations::second_charge(state.clone(), donor.donation, donor.actor, attempt);
     let payment = state.shutdown.complete(work).await??.into_result();
     created(id, ChargeBody::from(&payment), None)
 }

@@ -72,23 +72,23 @@ pub async fn confirm(
     ApiJson(body, bytes): ApiJson<ConfirmationBody>,
 ) -> Result<Response, Problem> {
     let mut proof = body.parse()?;
-    proof.registrado_por = Some(member.pessoa);
+    proof.registrado_por = Some(member.person);
     let attempt = key.attempt(&id.to_string(), &bytes);
-    let work = settle::by_member(state.clone(), DonationId(id), member.pessoa, proof, attempt);
+    let work = settle::by_member(state.clone(), DonationId(id), member.person, proof, attempt);
     let confirmed = state.shutdown.complete(work).await??.into_result();
     created(DonationId(id), ReceiptBody::from(confirmed), None)
 }
 
 impl From<Confirmed> for ReceiptBody {
     fn from(confirmed: Confirmed) -> Self {
-        let Confirmed { doacao, situacao, recebimento } = confirmed;
+        let Confirmed { doacao: donation_id, situacao, recebimento: receipt } = confirmed;
         Self {
-            doacao_id: doacao,
+            doacao_id: donation_id,
             situacao,
-            e2eid: recebimento.e2eid,
-            valor_centavos: recebimento.valor_centavos,
-            evidencia: recebimento.evidencia,
-            conciliacao: recebimento.conciliacao,
+            e2eid: receipt.e2eid,
+            valor_centavos: receipt.valor_centavos,
+            evidencia: receipt.evidencia,
+            conciliacao: receipt.conciliacao,
         }
     }
 }

@@ -18,6 +18,6 @@ use crate::store::charges;
     responses((status = 200, description = "A doação", body = DonationBody, headers(("etag" = String))), (status = 304, description = "Não mudou")))]
 pub async fn get(State(state): State<AppState>, donor: Donor, headers: HeaderMap) -> Result<Response, Problem> {
     let mut db = state.db.connection().await?;
-    let charges = charges::of_donations(&mut db, &[donor.doacao.id]).await?;
-    Ok(not_modified_or(&headers, etag(donor.doacao.versao), Json(DonationBody::new(&donor.doacao, &charges))))
+    let charges = charges::of_donations(&mut db, &[donor.donation.id]).await?;
+    Ok(not_modified_or(&headers, etag(donor.donation.versao), Json(DonationBody::new(&donor.donation, &charges))))
 }

@@ -33,7 +33,7 @@ pub async fn get(
     ChargePath(id): ChargePath,
 ) -> Result<([(HeaderName, &'static str); 1], String), Problem> {
     let mut db = state.db.connection().await?;
-    let charges = charges::of_donations(&mut db, &[donor.doacao.id]).await?;
+    let charges = charges::of_donations(&mut db, &[donor.donation.id]).await?;
     let charge = charges.into_iter().find(|charge| charge.id == id).ok_or_else(Problem::not_found)?;
     let image = qr::svg(&charge.br_code).map_err(Problem::internal)?;
     Ok(([(header::CONTENT_TYPE, "image/svg+xml")], image))

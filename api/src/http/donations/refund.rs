@@ -79,24 +79,24 @@ pub async fn refund(
 ) -> Result<Response, Problem> {
     let order = body.parse()?;
     let attempt = key.attempt(&id.to_string(), &bytes);
-    let work = refunds::refund(state.clone(), DonationId(id), member.pessoa, order, attempt);
+    let work = refunds::refund(state.clone(), DonationId(id), member.person, order, attempt);
     let refunded = state.shutdown.complete(work).await??.into_result();
     created(DonationId(id), RefundBody::from(refunded), None)
 }
 
 impl From<Refunded> for RefundBody {
     fn from(refunded: Refunded) -> Self {
-        let Refunded { devolucao, situacao, devolvido_centavos, excedente: _ } = refunded;
+        let Refunded { devolucao: refund, situacao, devolvido_centavos, excedente: _ } = refunded;
         Self {
-            id: devolucao.id,
-            doacao_id: devolucao.doacao_id,
+            id: refund.id,
+            doacao_id: refund.doacao_id,
             situacao,
-            e2eid: devolucao.e2eid,
-            id_devolucao: devolucao.id_devolucao,
-            valor_centavos: devolucao.valor_centavos,
+            e2eid: refund.e2eid,
+            id_devolucao: refund.id_devolucao,
+            valor_centavos: refund.valor_centavos,
             devolvido_centavos,
-            motivo: devolucao.motivo,
-            criada_em: devolucao.criada_em,
+            motivo: refund.motivo,
+            criada_em: refund.criada_em,
         }
     }
 }

@@ -54,7 +54,7 @@ pub async fn update(
         mensagem: body.mensagem.map(|text| wrong.check_optional("mensagem", text, |text| Message::parse(&text))),
     };
     wrong.finish()?;
-    let changed = donations::update(&state, &donor.doacao, version, &changes, donor.actor).await?;
+    let changed = donations::update(&state, &donor.donation, version, &changes, donor.actor).await?;
     let mut db = state.db.connection().await?;
     let charges = charges::of_donations(&mut db, &[changed.id]).await?;
     Ok(([(header::ETAG, etag(changed.versao))], Json(DonationBody::new(&changed, &charges))))

@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::domain::pasted;
 use crate::domain::text::is_blank;
 use crate::http::problem::{Code, Problem};
 use crate::state::AppState;
@@ -49,7 +50,7 @@ impl FromRequest<AppState> for NoBody {
         let object: serde_json::Map<String, serde_json::Value> = parse(&bytes)?;
         match object.keys().next() {
             None => Ok(Self),
-            Some(field) => Err(Problem::invalid(field, UNKNOWN)),
+            Some(field) => Err(Problem::invalid(field, UNKNOWN_FIELD)),
         }
     }
 }
@@ -185,7 +186,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     Ok(value)
 }
 
-const UNKNOWN: &str = "campo desconhecido";
+const UNKNOWN_FIELD: &str = "campo desconhecido";
 
 /// serde's words in the language of the API. Its kinds of error are told apart by nothing but their text; what is not
 /// recognised is still named by its path.
@@ -197,7 +198,7 @@ fn invalid(path: &str, message: &str) -> Problem {
         _ => format!("{path}.{name}"),
     };
     if message.starts_with("unknown field") {
-        return Problem::invalid(&beside(quoted), UNKNOWN);
+        return Problem::invalid(&beside(quoted), UNKNOWN_FIELD);
     }
     if message.starts_with("missing field") {
         return Problem::invalid(&beside(quoted), "campo obrigatório");
@@ -212,7 +213,7 @@ fn invalid(path: &str, message: &str) -> Problem {
             format!("use um destes valores: {}", expected.trim_start_matches("one of "))
         }
         Some("i64" | "u8" | "u32" | "i32") => "use um número inteiro, sem aspas e sem frações".to_owned(),
-        Some(TIMESTAMP) => "use data e hora com o fuso (RFC 3339), como 2026-12-31T23:59:59-03:00; só a data não basta".to_owned(),
+        Some(TIMESTAMP_NAME) => "use data e hora com o fuso (RFC 3339), como 2026-12-31T23:59:59-03:00; só a data não basta".to_owned(),
         Some("a string") => "use um texto entre aspas".to_owned(),
         Some("a boolean" | "bool") => "use true ou false".to_owned(),
         Some(expected) if expected.starts_with("struct") || expected.starts_with("a map") => "use um objeto".to_owned(),
@@ -228,7 +229,7 @@ fn invalid(path: &str, message: &str) -> Problem {
 }
 
 /// The name of a timestamp in the errors of serde, by which a refused one is recognised and told how to write it.
-const TIMESTAMP: &str = "an RFC 3339 timestamp";
+const TIMESTAMP_NAME: &str = "an RFC 3339 timestamp";
 
 /// Reads a time with its offset, in RFC 3339. A date alone is refused, since it names no instant.
 struct Timestamp;
@@ -237,7 +238,7 @@ impl Visitor<'_> for Timestamp {
     type Value = OffsetDateTime;
 
     fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(TIMESTAMP)
+        formatter.write_str(TIMESTAMP_NAME)
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<OffsetDateTime, E> {
@@ -294,6 +295,25 @@ pub fn present_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
 /// Deserialises a change of a text: null or a blank text removes it (`Some(None)`). The field's default stands for no change.
 pub fn clearable_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
     Option::<String>::deserialize(deserializer).map(|text| Some(text.filter(|text| !is_blank(text))))
+}
+
+/// Deserialises an id that people copy from a page or a letter: whatever was copied along with it is removed.
+pub fn pasted_id<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    struct Pasted<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Pasted<T> {
+        type Value = T;
+
+        fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            formatter.write_str("a formatted UUID string")
+        }
+
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+            T::deserialize(pasted::id(text).into_deserializer())
+        }
+    }
+
+    deserializer.deserialize_str(Pasted(PhantomData))
 }
 
 /// A field that may be absent but not null.
@@ -360,7 +380,7 @@ mod tests {
             assert_eq!((field.as_str(), reason.as_str()), ("valor_centavos", whole), "{value}");
         }
         assert_eq!(refusal("{}"), ("valor_centavos".into(), "campo obrigatório".into()));
-        assert_eq!(refusal("{\"valor_centavos\":1,\"x\":2}"), ("x".into(), UNKNOWN.into()));
+        assert_eq!(refusal("{\"valor_centavos\":1,\"x\":2}"), ("x".into(), UNKNOWN_FIELD.into()));
         assert_eq!(refusal("{\"valor_centavos\":1,\"valor_centavos\":2}"), ("valor_centavos".into(), "campo repetido".into()));
         assert_eq!(refusal("{\"valor_centavos\":1,\"nome\":null}").0, "nome");
         assert_eq!(refusal("[1]").0, "corpo");

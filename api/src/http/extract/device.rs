@@ -8,10 +8,10 @@ use uuid::Uuid;
 
 use super::client_ip::ClientIp;
 use super::cookies;
+use crate::config::keys::sha256;
 use crate::domain::ids::client_uuid;
 use crate::domain::network::customer_network;
 use crate::http::problem::{Code, Problem};
-use crate::keys::sha256;
 use crate::state::AppState;
 
 /// The header with a UUID that the front end makes once and keeps.
@@ -44,8 +44,9 @@ impl FromRequestParts<AppState> for Device {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
         let parse = |bytes: &[u8]| std::str::from_utf8(bytes).ok().and_then(client_uuid);
-        let id = match parts.headers.get(DEVICE_HEADER) {
-            Some(value) => Some(parse(value.as_bytes()).ok_or_else(|| {
+        let header = parts.headers.get(DEVICE_HEADER).filter(|value| !value.as_bytes().trim_ascii().is_empty());
+        let id = match header {
+            Some(value) => Some(parse(value.as_bytes().trim_ascii()).ok_or_else(|| {
                 Problem::new(Code::Malformed, "O cabeçalho Dispositivo é um UUID aleatório que o site cria uma vez por aparelho e guarda.")
             })?),
             // A form cannot send the header, so the page that shows it sets the cookie. A cookie that is no UUID is another site's.

@@ -20,7 +20,7 @@ pub const TOKEN_HEADER: &str = "doacao-token";
 #[derive(Clone, Debug)]
 pub struct Donor {
     /// The donation.
-    pub doacao: Donation,
+    pub donation: Donation,
     /// Who asks.
     pub actor: Actor,
 }
@@ -38,18 +38,18 @@ impl FromRequestParts<AppState> for Donor {
             Err(problem) if problem.code == Code::Unauthenticated && token.is_some() => (None, Some(problem)),
             session => (session?, None),
         };
-        let doacao = {
+        let donation = {
             let mut db = state.db.connection().await?;
             donations::get(&mut db, id).await?.ok_or_else(Problem::not_found)?
         };
         let holds_token = || guest_token_matches(&state.keys.token, token.as_deref().unwrap_or_default(), id.0);
-        let actor = match (doacao.pessoa_id, session) {
+        let actor = match (donation.pessoa_id, session) {
             (Some(owner), Some(session)) if session.person() == owner => Actor::Person(owner),
             // A claimed donation is its person's alone: the token has done its work. Whoever has it may be that person, logged out.
             (Some(_), _) => return Err(ended.filter(|_| holds_token()).unwrap_or_else(Problem::not_found)),
             (None, _) if holds_token() => Actor::Guest,
             (None, _) => return Err(Problem::not_found()),
         };
-        Ok(Self { doacao, actor })
+        Ok(Self { donation, actor })
     }
 }

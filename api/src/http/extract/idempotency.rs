@@ -4,9 +4,9 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use uuid::Uuid;
 
+use crate::config::keys::sha256;
 use crate::domain::ids::client_uuid;
 use crate::http::problem::{Code, Problem};
-use crate::keys::sha256;
 use crate::service::idempotency::Attempt;
 use crate::state::AppState;
 

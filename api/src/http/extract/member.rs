@@ -15,7 +15,7 @@ use crate::http::problem::{Code, Problem};
 use crate::service::sessions::is_recent;
 use crate::state::{AppState, Core};
 use crate::store::members;
-use crate::store::sessions::{self, Session, SessionStanding};
+use crate::store::sessions::{self, Session, SessionWithRole};
 
 /// Which roles a route is for.
 pub trait Allowed: Send + Sync {
@@ -117,9 +117,9 @@ async fn slug(parts: &mut Parts, state: &AppState) -> Result<Slug, Problem> {
 /// role, or if the organisation is suspended.
 #[derive(Debug)]
 pub struct Member<N, A> {
-    /// Who.
-    pub pessoa: PersonId,
-    /// For which organisation.
+    /// The person who is logged in.
+    pub person: PersonId,
+    /// The organisation that the path names.
     pub organizadora: OrganizadoraId,
     /// The session, for the audit.
     pub session: Session,
@@ -135,22 +135,23 @@ impl<N: Named, A: Allowed> FromRequestParts<AppState> for Member<N, A> {
             return Err(unauthenticated());
         }
         let named = N::named(parts, state).await?;
-        let standing = find(state, &hashes, &named).await?.ok_or_else(unauthenticated)?;
-        let organizadora = standing.organizadora_id.ok_or_else(Problem::not_found)?;
-        if !(A::ADMIN && standing.session.papel == PlatformRole::Admin) {
-            let role = standing.papel_na_organizadora.ok_or_else(Problem::not_found)?;
+        let SessionWithRole { session, organizadora_id, organizadora_situacao, papel_na_organizadora } =
+            find(state, &hashes, &named).await?.ok_or_else(unauthenticated)?;
+        let organizadora = organizadora_id.ok_or_else(Problem::not_found)?;
+        if !(A::ADMIN && session.papel == PlatformRole::Admin) {
+            let role = papel_na_organizadora.ok_or_else(Problem::not_found)?;
             if !A::ROLES.contains(&role) {
                 return Err(forbidden(A::ROLES));
             }
         }
-        check_suspension::<A>(standing.organizadora_situacao)?;
-        if A::RECENT && !is_recent(&standing.session, state.clock.now()) {
+        check_suspension::<A>(organizadora_situacao)?;
+        if A::RECENT && !is_recent(&session, state.clock.now()) {
             return Err(Problem::new(
                 Code::ReauthenticationRequired,
                 "Envie a senha para POST /api/v1/eu/reautenticacao e repita em até 10 minutos.",
             ));
         }
-        Ok(Self { pessoa: standing.session.pessoa_id, organizadora, session: standing.session, marker: PhantomData })
+        Ok(Self { person: session.pessoa_id, organizadora, session, marker: PhantomData })
     }
 }
 
@@ -176,13 +177,13 @@ fn check_suspension<A: Allowed>(status: Option<OrganizadoraStatus>) -> Result<()
     Ok(())
 }
 
-async fn find(core: &Core, hashes: &[[u8; 32]], organizadora: &OrganizadoraRef) -> Result<Option<SessionStanding>, Problem> {
+async fn find(core: &Core, hashes: &[[u8; 32]], organizadora: &OrganizadoraRef) -> Result<Option<SessionWithRole>, Problem> {
     let now = core.clock.now();
     let mut db = core.db.connection().await?;
     for hash in hashes {
-        if let Some(standing) = sessions::find_standing(&mut db, hash, organizadora, now).await? {
-            sessions::touch(&mut db, &standing.session, now).await?;
-            return Ok(Some(standing));
+        if let Some(found) = sessions::find_with_role(&mut db, hash, organizadora, now).await? {
+            sessions::touch(&mut db, &found.session, now).await?;
+            return Ok(Some(found));
         }
     }
     Ok(None)

@@ -5,10 +5,10 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 
 use super::cookies;
-use crate::cache::{Known, Stored, Subject};
+use crate::cache::{LookupResult, Stored, Subject};
+use crate::config::keys::sha256;
 use crate::domain::ids::PersonId;
 use crate::http::problem::{Code, Problem};
-use crate::keys::sha256;
 use crate::service::sessions::Opened;
 use crate::state::{AppState, Core};
 use crate::store::sessions::{self, Session};
@@ -56,15 +56,15 @@ impl FromRequestParts<AppState> for Viewer {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
         for hash in token_hashes(&parts.headers, state) {
             let subject = Subject::session(&hash);
-            let mut looked = state.cache.look_up(&subject).await;
-            if let Known::Answer(stored) = looked.take()
-                && let Ok(pessoa) = serde_json::from_str(stored.body.get())
+            let mut lookup = state.cache.look_up(&subject).await;
+            if let LookupResult::Hit(stored) = lookup.take()
+                && let Ok(person_id) = serde_json::from_str(stored.body.get())
             {
-                return Ok(Self(pessoa));
+                return Ok(Self(person_id));
             }
             if let Some(session) = find_one(state, &hash).await? {
                 if let Ok(stored) = Stored::new(None, &session.pessoa_id) {
-                    state.cache.fill(subject, looked, Some(stored));
+                    state.cache.fill(subject, lookup, Some(stored));
                 }
                 return Ok(Self(session.pessoa_id));
             }

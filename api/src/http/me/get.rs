@@ -5,7 +5,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 
 use super::PersonBody;
-use crate::cache::{Found, Known, Stored, Subject};
+use crate::cache::{Found, LookupResult, Stored, Subject};
 use crate::http::caching;
 use crate::http::extract::session::Viewer;
 use crate::http::problem::Problem;
@@ -17,15 +17,15 @@ use crate::store::people;
     responses((status = 200, description = "A conta", body = PersonBody, headers(("etag" = String))), (status = 304, description = "Não mudou")))]
 pub async fn get(State(state): State<AppState>, Viewer(id): Viewer, headers: HeaderMap) -> Result<Response, Problem> {
     let subject = Subject::person(id);
-    let mut looked = state.cache.look_up(&subject).await;
-    if let Known::Answer(stored) = looked.take() {
+    let mut lookup = state.cache.look_up(&subject).await;
+    if let LookupResult::Hit(stored) = lookup.take() {
         return Ok(caching::respond(&headers, &Found::new(stored)));
     }
-    let pessoa = {
+    let person = {
         let mut db = state.db.connection().await?;
         people::get(&mut db, id).await?.ok_or_else(Problem::not_found)?
     };
-    let stored = Stored::new(Some(pessoa.versao.to_string()), &PersonBody::from(pessoa)).map_err(Problem::internal)?;
-    state.cache.fill(subject, looked, Some(stored.clone()));
+    let stored = Stored::new(Some(person.versao.to_string()), &PersonBody::from(person)).map_err(Problem::internal)?;
+    state.cache.fill(subject, lookup, Some(stored.clone()));
     Ok(caching::respond(&headers, &Found::new(stored)))
 }

@@ -39,6 +39,6 @@ pub async fn update(
     let mut wrong = Violations::default();
     let nome = wrong.check_optional("nome", body.nome, |nome| Name::parse(&nome));
     wrong.finish()?;
-    let pessoa = accounts::update_profile(&state, who.person(), version, nome.as_ref()).await?;
-    Ok(([(header::ETAG, etag(pessoa.versao))], Json(pessoa.into())))
+    let person = accounts::update_profile(&state, who.person(), version, nome.as_ref()).await?;
+    Ok(([(header::ETAG, etag(person.versao))], Json(person.into())))
 }

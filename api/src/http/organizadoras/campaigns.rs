@@ -21,7 +21,7 @@ pub async fn list(
     ApiQuery(query): ApiQuery<PageQuery>,
     uri: axum::extract::OriginalUri,
 ) -> Result<Linked<CampaignItem>, Problem> {
-    let list = List::new(uri.path(), "", &member.pessoa.to_string());
+    let list = List::new(uri.path(), "", &member.person.to_string());
     let (before, limit) = list.start::<Uuid>(&state, &query)?;
     let mut db = state.db.connection().await?;
     let found = campaigns::list_of(&mut db, member.organizadora, before, rows(limit)).await?;

@@ -60,7 +60,7 @@ impl NewOrganizadoraBody {
         let mut wrong = Violations::default();
         let nome = wrong.check("nome", Name::parse(&self.nome));
         let cnpj = wrong.check("cnpj", Cnpj::parse(&self.cnpj));
-        let slug = wrong.check_optional("slug", self.slug, |slug| Slug::parse(&slug));
+        let slug = wrong.check_optional("slug", self.slug, |slug| Slug::parse(slug.trim()));
         let pix_key = self.chave_pix.and_then(|key| key.parse(&mut wrong, "chave_pix."));
         wrong.finish()?;
         let (Some(nome), Some(cnpj)) = (nome, cnpj) else { return Err(wrong.problem()) };

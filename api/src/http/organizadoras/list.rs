@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::OrganizadoraBody;
 use crate::cache::{LoadError, Resource, Stored, Subject};
 use crate::http::caching;
-use crate::http::cursor::{DEFAULT_LIMIT, List, Page, PageQuery, rows};
+use crate::http::cursor::{DEFAULT_PAGE_SIZE, List, Page, PageQuery, rows};
 use crate::http::extract::body::ApiQuery;
 use crate::http::problem::Problem;
 use crate::state::AppState;
@@ -39,7 +39,7 @@ impl Resource for OrganizadorasPage {
     }
 
     fn is_common(&self) -> bool {
-        self.limit == DEFAULT_LIMIT
+        self.limit == DEFAULT_PAGE_SIZE
     }
 
     async fn load(&self, state: &AppState) -> Result<Option<Stored>, LoadError> {

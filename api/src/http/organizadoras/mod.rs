@@ -14,6 +14,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 
 use crate::domain::ids::OrganizadoraId;
+use crate::domain::organizadora::OrganizadoraStatus;
 use crate::store::organizadoras::Organizadora;
 
 /// An organisation as everyone sees it.
@@ -26,7 +27,7 @@ pub struct OrganizadoraBody {
     /// 14 characters, without punctuation.
     cnpj: String,
     /// `pendente` or `verificada`; `suspensa` in a member's own list only.
-    situacao: String,
+    situacao: OrganizadoraStatus,
     versao: i32,
     #[serde(with = "time::serde::rfc3339")]
     #[schema(value_type = String, format = DateTime)]
@@ -40,7 +41,7 @@ impl From<Organizadora> for OrganizadoraBody {
             slug: row.slug,
             nome: row.nome,
             cnpj: row.cnpj,
-            situacao: row.situacao.as_str().to_owned(),
+            situacao: row.situacao,
             versao: row.versao,
             criada_em: row.criada_em,
         }

@@ -81,7 +81,7 @@ pub async fn list(
 ) -> Result<Linked<Item>, Problem> {
     let expired = query.vencidos.unwrap_or_default();
     let filter = if expired { "vencidos=true" } else { "" };
-    let list = List::new(uri.path(), filter, &member.pessoa.to_string());
+    let list = List::new(uri.path(), filter, &member.person.to_string());
     let page = PageQuery { cursor: query.cursor, limite: query.limite };
     let (before, limit) = list.start::<Uuid>(&state, &page)?;
     let mut db = state.db.connection().await?;

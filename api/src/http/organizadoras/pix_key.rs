@@ -124,8 +124,8 @@ pub async fn put(
 ) -> Result<Json<PixKeysBody>, Problem> {
     let mut wrong = Violations::default();
     let Some(key) = body.chave_pix.parse(&mut wrong, "chave_pix.") else { return Err(wrong.problem()) };
-    let uses = [Use::of(Rule::Password, member.pessoa)];
-    let work = service::set_pix_key(&state, member.organizadora, member.pessoa, body.senha, &key);
+    let uses = [Use::of(Rule::Password, member.person)];
+    let work = service::set_pix_key(&state, member.organizadora, member.person, body.senha, &key);
     let (_, change) = state.limits.count_failures(&uses, work, |error| matches!(error, SetPixKeyError::WrongPassword)).await?;
     Ok(Json(change?.into()))
 }

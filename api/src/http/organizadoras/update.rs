@@ -40,6 +40,6 @@ pub async fn update(
     let mut wrong = Violations::default();
     let nome = wrong.check_optional("nome", body.nome, |nome| Name::parse(&nome));
     wrong.finish()?;
-    let changed = organizadoras::update(&state, member.organizadora, version, nome.as_ref(), member.pessoa).await?;
+    let changed = organizadoras::update(&state, member.organizadora, version, nome.as_ref(), member.person).await?;
     Ok(([(header::ETAG, etag(changed.versao))], Json(changed.into())))
 }

@@ -77,9 +77,9 @@ pub async fn pay(
     let settled = state.shutdown.complete(work).await??;
     Ok(Json(PaidBody {
         txid: txid.as_str().to_owned(),
-        e2eid: settled.recebimento.e2eid,
-        valor_centavos: settled.recebimento.valor_centavos,
-        situacao: settled.doacao.situacao,
-        conciliacao: settled.recebimento.conciliacao,
+        e2eid: settled.receipt.e2eid,
+        valor_centavos: settled.receipt.valor_centavos,
+        situacao: settled.donation.situacao,
+        conciliacao: settled.receipt.conciliacao,
     }))
 }

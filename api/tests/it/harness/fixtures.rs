@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use doacoes_api::config::keys::{random_hex, sha256};
 use doacoes_api::domain::cnpj::Cnpj;
-use doacoes_api::keys::{random_hex, sha256};
 use serde_json::{Value, json};
 
 use super::{Answer, TestApp};
@@ -160,9 +160,9 @@ impl TestApp {
         answer
     }
 
-    /// The totals after everything was folded.
+    /// The totals after every delta was rolled up.
     pub async fn totals(&self, campaign: &Campaign) -> Value {
-        self.fold().await;
+        self.roll_up().await;
         self.get(&format!("campanhas/{}/totais", campaign.slug)).send().await.expect(200)
     }
 }

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-use doacoes_api::keys::Keys;
+use doacoes_api::config::keys::Keys;
 use tempfile::TempDir;
 
 use super::Servers;

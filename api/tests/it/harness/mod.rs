@@ -26,12 +26,12 @@ use std::time::{Duration, Instant};
 
 use doacoes_api::app::App;
 use doacoes_api::background::{Background, SingleTurn, Task, Turn};
-use doacoes_api::budget;
-use doacoes_api::clock::{Clock, FixedClock};
+use doacoes_api::config::keys::Keys;
 use doacoes_api::config::{Config, DatabaseArgs, MailTarget, Pooler, Profile};
 use doacoes_api::domain::provider::Provider;
-use doacoes_api::keys::Keys;
 use doacoes_api::mail::Letter;
+use doacoes_api::process::clock::{Clock, FixedClock};
+use doacoes_api::redis_client::budget;
 use doacoes_api::service::administration;
 use doacoes_api::service::change::CommandLine;
 use doacoes_api::state::AppState;
@@ -200,8 +200,8 @@ impl TestApp {
         assert!(matches!(turn, SingleTurn::Ran(_)), "{turn:?}");
     }
 
-    /// Folds every delta.
-    pub async fn fold(&self) {
+    /// Rolls every delta up.
+    pub async fn roll_up(&self) {
         while self.background.run_once(Task::TotalsRollup).await.unwrap() == SingleTurn::Ran(Turn::More) {}
     }
 
@@ -303,9 +303,12 @@ async fn replicas_waiting(servers: &Servers, count: usize, redis_budget: Duratio
     apps
 }
 
-/// Waits until the process hears what others drop and push.
+/// Waits until the process receives what others invalidate and push.
 pub async fn hears_others(app: &TestApp) {
-    until(Duration::from_secs(5), "the process hears others", async || metric(app, "doacoes_cache_connected", &[]).await == 1).await;
+    until(Duration::from_secs(5), "the process is connected to the others", async || {
+        metric(app, "doacoes_cache_connected", &[]).await == 1
+    })
+    .await;
 }
 
 /// Keeps tests that need much of the machine from running beside each other.

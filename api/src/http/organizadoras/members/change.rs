@@ -32,9 +32,9 @@ pub struct RoleChangeBody {
 pub async fn change(
     State(state): State<AppState>,
     member: Member<OfOrganizadora, RecentOwner>,
-    PersonPath(pessoa): PersonPath,
+    PersonPath(person_id): PersonPath,
     ApiJson(body, _): ApiJson<RoleChangeBody>,
 ) -> Result<Json<MemberBody>, Problem> {
-    let changed = organizadoras::change_member(&state, member.organizadora, member.pessoa, PersonId(pessoa), body.papel).await?;
+    let changed = organizadoras::change_member(&state, member.organizadora, member.person, PersonId(person_id), body.papel).await?;
     Ok(Json(changed.into()))
 }

@@ -21,7 +21,7 @@ pub async fn list(
     ApiQuery(query): ApiQuery<PageQuery>,
     uri: OriginalUri,
 ) -> Result<Linked<MemberBody>, Problem> {
-    let list = List::new(uri.path(), "", &member.pessoa.to_string());
+    let list = List::new(uri.path(), "", &member.person.to_string());
     let (after, limit) = list.start::<Uuid>(&state, &query)?;
     let mut db = state.db.connection().await?;
     let found = members::list(&mut db, member.organizadora, after, rows(limit)).await?;

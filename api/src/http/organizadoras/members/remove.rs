@@ -18,8 +18,8 @@ use crate::state::AppState;
 pub async fn remove(
     State(state): State<AppState>,
     member: Member<OfOrganizadora, RecentOwner>,
-    PersonPath(pessoa): PersonPath,
+    PersonPath(person_id): PersonPath,
 ) -> Result<StatusCode, Problem> {
-    organizadoras::remove_member(&state, member.organizadora, member.pessoa, PersonId(pessoa)).await?;
+    organizadoras::remove_member(&state, member.organizadora, member.person, PersonId(person_id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
