@@ -10,14 +10,15 @@ pub struct EndToEndId(String);
 pub struct EndToEndIdError;
 
 impl EndToEndId {
-    /// Checks `input`, which is taken as it is.
+    /// Checks `input`. A small first letter becomes the `E` that it stands for; the case of the others is part of the id.
     pub fn parse(input: &str) -> Result<Self, EndToEndIdError> {
+        let input = input.strip_prefix('e').map_or_else(|| input.to_owned(), |rest| format!("E{rest}"));
         let bytes = input.as_bytes();
         let legal = bytes.len() == 32
             && bytes.first() == Some(&b'E')
             && bytes.iter().skip(1).take(20).all(u8::is_ascii_digit)
             && bytes.iter().skip(21).all(u8::is_ascii_alphanumeric);
-        if legal { Ok(Self(input.to_owned())) } else { Err(EndToEndIdError) }
+        if legal { Ok(Self(input)) } else { Err(EndToEndIdError) }
     }
 
     /// Checks the name of a stored receipt: the bank's id, or one that [`EndToEndId::manual`] made.
@@ -45,7 +46,10 @@ mod tests {
 
     #[test]
     fn only_the_bank_format_is_taken() {
-        assert!(EndToEndId::parse("E12345678202611241030abcdefghijk").is_ok());
+        for typed in ["E12345678202611241030abcdefghijK", "e12345678202611241030abcdefghijK"] {
+            let parsed = EndToEndId::parse(typed).map(|id| id.as_str().to_owned());
+            assert_eq!(parsed.as_deref(), Ok("E12345678202611241030abcdefghijK"));
+        }
         for bad in [
             "",
             "E1",

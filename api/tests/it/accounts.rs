@@ -286,7 +286,7 @@ async fn a_code_is_taken_as_it_is_pasted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_donations_token_and_a_receipts_id_are_taken_as_they_are_pasted() {
+async fn the_ids_of_a_donation_are_taken_as_they_are_pasted() {
     let app = TestApp::start().await;
     let campaign = app.campaign().await;
     let owner = &campaign.org.owner;
@@ -302,13 +302,37 @@ async fn a_donations_token_and_a_receipts_id_are_taken_as_they_are_pasted() {
         assert_eq!(paid["e2eid"], id.as_str());
         let refund = json!({"valor_centavos": 100, "e2eid": format!("{before}{id}{after}")});
         app.post(&format!("{path}/devolucoes"), refund).new_key().by(owner).send().await.expect(201);
-        let claim = json!({"doacao_id": donation["id"], "token": format!("{before}{token}{after}")});
+        // Of the receipts of one donation, the case of letters decides only between two that are alike.
+        let refund = json!({"valor_centavos": 100, "e2eid": id.to_lowercase()});
+        app.post(&format!("{path}/devolucoes"), refund).new_key().by(owner).send().await.expect(201);
+        let donation_id = format!("{before}{}{after}", donation["id"].as_str().unwrap());
+        let claim = json!({"doacao_id": donation_id, "token": format!("{before}{token}{after}")});
         app.post("eu/doacoes/reivindicacoes", claim).by(owner).send().await.expect(200);
         // A token's case is part of it.
         let other = app.donate(&campaign, json!({})).await;
         let claim = json!({"doacao_id": other.json()["id"], "token": other.header("doacao-token").to_uppercase()});
         app.post("eu/doacoes/reivindicacoes", claim).by(owner).send().await.expect_problem(404, "nao-encontrado");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_names_of_people_and_organizadoras_are_taken_as_they_are_pasted() {
+    let app = TestApp::start().await;
+    let org = app.org().await;
+    for (number, (before, after)) in (0..).zip([("", "\n"), (" \u{a0}", " "), ("\t", "\r\n")]) {
+        let pasted = |text: &str| format!("{before}{text}{after}");
+        let member = app.person().await;
+        let body = json!({"pessoa_id": pasted(&member.id), "papel": "leitura"});
+        app.post(&format!("organizadoras/{}/membros", org.slug), body).by(&org.owner).send().await.expect(201);
+        let body = json!({"organizadora": pasted(&org.slug), "titulo": "Natal", "descricao": "Cestas.", "categoria": "social",
+            "slug": pasted(&format!("natal-{number}"))});
+        let made = app.post("campanhas", body).by(&org.owner).send().await.expect(201);
+        assert_eq!(made["slug"], format!("natal-{number}"));
+    }
+    // A front end that has no id of its device yet sends an empty one.
+    let campaign = app.campaign().await;
+    let body = app.donation(json!({}));
+    app.post(&format!("campanhas/{}/doacoes", campaign.slug), body).header("dispositivo", " ").new_key().send().await.expect(201);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use crate::domain::ids::DonationId;
 use crate::domain::pasted;
 use crate::http::donations::DonationBody;
-use crate::http::extract::body::{ApiJson, present_text};
+use crate::http::extract::body::{ApiJson, pasted_id, present_text};
 use crate::http::extract::client_ip::ClientIp;
 use crate::http::extract::session::SignedIn;
 use crate::http::problem::Problem;
@@ -23,6 +23,7 @@ use crate::store::charges;
 #[schema(as = Reivindicacao)]
 pub struct ClaimBody {
     /// The donation.
+    #[serde(deserialize_with = "pasted_id")]
     doacao_id: DonationId,
     /// Its `Doacao-Token`. Without it the donation's e-mail must be the account's proven one.
     #[serde(default, deserialize_with = "present_text")]

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::MemberBody;
 use crate::domain::ids::PersonId;
 use crate::domain::role::Role;
-use crate::http::extract::body::ApiJson;
+use crate::http::extract::body::{ApiJson, pasted_id};
 use crate::http::extract::member::{Member, OfOrganizadora, RecentOwner};
 use crate::http::problem::Problem;
 use crate::service::organizadoras;
@@ -21,6 +21,7 @@ use crate::state::AppState;
 #[schema(as = NovoMembro)]
 pub struct NewMemberBody {
     /// The person's `id`, which they see at `GET /eu`. An e-mail would tell whether it has an account.
+    #[serde(deserialize_with = "pasted_id")]
     pessoa_id: PersonId,
     /// The role.
     papel: Role,
@@ -35,6 +36,6 @@ pub async fn add(
     member: Member<OfOrganizadora, RecentOwner>,
     ApiJson(body, _): ApiJson<NewMemberBody>,
 ) -> Result<(StatusCode, Json<MemberBody>), Problem> {
-    let added = organizadoras::add_member(&state, member.organizadora, member.pessoa, body.pessoa_id, body.papel).await?;
+    let added = organizadoras::add_member(&state, member.organizadora, member.person, body.pessoa_id, body.papel).await?;
     Ok((StatusCode::CREATED, Json(added.into())))
 }
