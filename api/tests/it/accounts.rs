@@ -329,10 +329,6 @@ async fn the_names_of_people_and_organizadoras_are_taken_as_they_are_pasted() {
         let made = app.post("campanhas", body).by(&org.owner).send().await.expect(201);
         assert_eq!(made["slug"], format!("natal-{number}"));
     }
-    // A front end that has no id of its device yet sends an empty one.
-    let campaign = app.campaign().await;
-    let body = app.donation(json!({}));
-    app.post(&format!("campanhas/{}/doacoes", campaign.slug), body).header("dispositivo", " ").new_key().send().await.expect(201);
 }
 
 #[tokio::test(flavor = "multi_thread")]

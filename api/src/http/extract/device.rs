@@ -44,9 +44,8 @@ impl FromRequestParts<AppState> for Device {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
         let parse = |bytes: &[u8]| std::str::from_utf8(bytes).ok().and_then(client_uuid);
-        let header = parts.headers.get(DEVICE_HEADER).filter(|value| !value.as_bytes().trim_ascii().is_empty());
-        let id = match header {
-            Some(value) => Some(parse(value.as_bytes().trim_ascii()).ok_or_else(|| {
+        let id = match parts.headers.get(DEVICE_HEADER) {
+            Some(value) => Some(parse(value.as_bytes()).ok_or_else(|| {
                 Problem::new(Code::Malformed, "O cabeçalho Dispositivo é um UUID aleatório que o site cria uma vez por aparelho e guarda.")
             })?),
             // A form cannot send the header, so the page that shows it sets the cookie. A cookie that is no UUID is another site's.
