@@ -9,6 +9,7 @@ use flate2::write::GzEncoder;
 use http::HeaderValue;
 
 use super::remote::Stored;
+use crate::config::keys::sha256;
 
 /// The shortest body that is compressed, in bytes. Compressing a shorter one saves nothing worth the work.
 const MIN_COMPRESSED_BYTES: usize = 512;
@@ -23,12 +24,35 @@ pub struct Entry {
     /// The answer; nothing where the subject is not there for the public.
     pub found: Option<Found>,
     pub(super) life: Duration,
+    /// Whether it was made of an old answer, because the stores could not be asked.
+    pub(super) stale: bool,
+}
+
+/// What the bytes of an answer are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Media {
+    /// An answer of the API.
+    Json,
+    /// A page for people.
+    Html,
+}
+
+impl Media {
+    /// The value of `Content-Type`.
+    pub const fn content_type(self) -> HeaderValue {
+        match self {
+            Self::Json => HeaderValue::from_static("application/json"),
+            Self::Html => HeaderValue::from_static("text/html; charset=utf-8"),
+        }
+    }
 }
 
 /// An answer of 200.
 #[derive(Clone, Debug)]
 pub struct Found {
-    /// JSON.
+    /// What the bytes of `body` are.
+    pub media: Media,
+    /// The answer itself.
     pub body: Bytes,
     /// The same by gzip, where that is shorter.
     pub gzip: Option<Bytes>,
@@ -49,6 +73,7 @@ impl Found {
         let header = |text: Option<String>| text.and_then(|text| HeaderValue::try_from(text).ok());
         let gzip_etag = stored.etag.as_ref().and_then(|etag| Some(format!("{}{GZIP_MARK}\"", etag.strip_suffix('"')?)));
         Self {
+            media: Media::Json,
             gzip: compress(&body),
             body,
             etag: header(stored.etag),
@@ -57,12 +82,20 @@ impl Found {
             seq: stored.seq,
         }
     }
+
+    /// Makes the answer of a page. Its tag is the hash of its bytes.
+    pub fn page(html: String) -> Self {
+        let body = Bytes::from(html);
+        let hash = hex::encode(sha256(&body).get(..16).unwrap_or_default());
+        let tag = |mark: &str| HeaderValue::try_from(format!("\"{hash}{mark}\"")).ok();
+        Self { media: Media::Html, gzip: compress(&body), etag: tag(""), gzip_etag: tag(GZIP_MARK), body, link: None, seq: 0 }
+    }
 }
 
 impl Entry {
     /// Makes the answer of what was stored.
     pub(super) fn new(stored: Option<Stored>, life: Duration) -> Self {
-        Self { found: stored.map(Found::new), life }
+        Self { found: stored.map(Found::new), life, stale: false }
     }
 
     /// The number of what has an order of its own, else 0.

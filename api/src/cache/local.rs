@@ -12,7 +12,6 @@ use moka::Expiry;
 use moka::ops::compute::{CompResult, Op};
 use tokio::time::Instant;
 
-use super::LoadError;
 use super::entry::Entry;
 use super::subject::{Subject, Tag};
 
@@ -74,12 +73,13 @@ impl LocalCache {
         }
     }
 
-    fn version(&self, tag: &Tag) -> u64 {
-        self.versions.get(tag).unwrap_or(0).max(self.floor.load(Ordering::SeqCst))
+    /// The number of the last invalidation of any of its tags; each has a higher number than all before it.
+    fn last_invalidation(&self, subject: &Subject) -> u64 {
+        subject.tags().filter_map(|tag| self.versions.get(tag)).max().unwrap_or(0)
     }
 
     fn key(&self, subject: &Subject) -> CacheKey {
-        (subject.clone(), self.version(subject.tag()))
+        (subject.clone(), self.last_invalidation(subject).max(self.floor.load(Ordering::SeqCst)))
     }
 
     fn tick(&self) -> u64 {
@@ -92,12 +92,12 @@ impl LocalCache {
     }
 
     /// Loads, or waits for whoever is loading already. What is `common` is also kept for the time without stores.
-    pub(super) async fn load(
+    pub(super) async fn load<E: Send + Sync + 'static>(
         &self,
         subject: &Subject,
         common: bool,
-        load: impl Future<Output = Result<Entry, LoadError>>,
-    ) -> Result<Arc<Entry>, Arc<LoadError>> {
+        load: impl Future<Output = Result<Entry, E>>,
+    ) -> Result<Arc<Entry>, Arc<E>> {
         let key = self.key(subject);
         let version = key.1;
         let entry = self.fresh.try_get_with(key, async { load.await.map(Arc::new) }).await?;
@@ -124,7 +124,7 @@ impl LocalCache {
     /// The last answer, for the time that there is no better one; `None` if it was invalidated since.
     pub(super) fn kept(&self, subject: &Subject) -> Option<Arc<Entry>> {
         let (version, entry) = self.kept.get(subject)?;
-        (version >= self.versions.get(subject.tag()).unwrap_or(0)).then_some(entry)
+        (version >= self.last_invalidation(subject)).then_some(entry)
     }
 
     /// Invalidates what `tags` name: later readers see nothing that was loaded before.
@@ -170,6 +170,7 @@ impl LocalCache {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::super::LoadError;
     use super::super::remote::Stored;
     use super::*;
     use std::sync::atomic::AtomicU32;
@@ -190,7 +191,7 @@ mod tests {
                         .load(&Subject::campaign("a"), true, async {
                             loads.fetch_add(1, Ordering::SeqCst);
                             tokio::time::sleep(Duration::from_millis(20)).await;
-                            Ok(entry())
+                            Ok::<_, LoadError>(entry())
                         })
                         .await
                         .unwrap()
@@ -210,13 +211,13 @@ mod tests {
         local
             .load(&subject, true, async {
                 local.invalidate(&[Tag::campaign("a")]);
-                Ok(entry())
+                Ok::<_, LoadError>(entry())
             })
             .await
             .unwrap();
         assert!(local.fresh(&subject).await.is_none());
         assert!(local.kept(&subject).is_none(), "also not while the stores are away");
-        local.load(&subject, true, async { Ok(entry()) }).await.unwrap();
+        local.load(&subject, true, async { Ok::<_, LoadError>(entry()) }).await.unwrap();
         assert!(local.fresh(&subject).await.is_some());
         local.invalidate(&[Tag::campaign("b")]);
         assert!(local.fresh(&subject).await.is_some(), "another's invalidation changes nothing");
@@ -224,8 +225,20 @@ mod tests {
         assert!(local.fresh(&subject).await.is_none());
         assert!(local.kept(&subject).is_some(), "for the time without stores it is better than nothing");
         let rare = Subject::feed("a", 7);
-        local.load(&rare, false, async { Ok(entry()) }).await.unwrap();
+        local.load(&rare, false, async { Ok::<_, LoadError>(entry()) }).await.unwrap();
         assert!(local.fresh(&rare).await.is_some() && local.kept(&rare).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_page_goes_with_each_of_its_tags_and_with_no_other() {
+        let local = LocalCache::new();
+        let page = Subject::page("a", Tag::organizadora("a"), &[Tag::campaigns()]);
+        for (tag, goes) in [(Tag::campaigns(), true), (Tag::campaign("a"), false), (Tag::organizadora("a"), true)] {
+            local.load(&page, false, async { Ok::<_, LoadError>(entry()) }).await.unwrap();
+            local.invalidate(std::slice::from_ref(&tag));
+            assert_eq!(local.fresh(&page).await.is_none(), goes, "{tag:?}");
+        }
+        assert_ne!(Subject::page("a", Tag::campaigns(), &[]), Subject::page("b", Tag::campaigns(), &[]));
     }
 
     #[tokio::test]

@@ -13,7 +13,7 @@ mod remote;
 mod subject;
 mod watch;
 
-pub use entry::{Entry, Found, GZIP_MARK};
+pub use entry::{Entry, Found, GZIP_MARK, Media};
 pub use events::listen;
 pub use metrics::{CacheLayer, CacheMetrics, CacheOutcome, Fill};
 pub use remote::{Lookup, LookupResult, Stored};
@@ -113,6 +113,15 @@ pub struct Answer {
     pub stale: bool,
 }
 
+/// A page that was made of other answers.
+#[derive(Clone, Debug)]
+pub struct Composed {
+    /// The page.
+    pub page: Found,
+    /// Whether one of those answers was old.
+    pub stale: bool,
+}
+
 /// The two caches in front of the database.
 pub struct Cache {
     local: LocalCache,
@@ -185,6 +194,25 @@ impl Cache {
             }
             (Err(error), _) => Err(error),
         }
+    }
+
+    /// The page `subject`, which `compose` makes of other answers. Only this process keeps it, for a second. Readers who ask at the same
+    /// time share one; what they share if it fails is the error.
+    pub async fn compose<E: Send + Sync + 'static, F: Future<Output = Result<Composed, E>>>(
+        &self,
+        subject: &Subject,
+        compose: impl FnOnce() -> F,
+    ) -> Result<Answer, Arc<E>> {
+        let shown = |entry: Arc<Entry>| Answer { stale: entry.stale, entry };
+        if let Some(entry) = self.local.fresh(subject).await {
+            self.metrics.request(CacheLayer::Local, subject.class(), CacheOutcome::Hit);
+            return Ok(shown(entry));
+        }
+        self.metrics.request(CacheLayer::Local, subject.class(), CacheOutcome::Miss);
+        let life = self.life(subject.class());
+        // On the heap and only for the one who makes it: all who wait hold a copy of what is in line.
+        let entry = async { Box::pin(compose()).await.map(|Composed { page, stale }| Entry { found: Some(page), life, stale }) };
+        self.local.load(subject, false, entry).await.map(shown)
     }
 
     /// What Redis has of something that is one person's, and so never kept in this process.

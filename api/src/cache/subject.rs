@@ -29,6 +29,8 @@ pub enum CacheClass {
     Person,
     /// A session.
     Session,
+    /// A page for people, made of the answers above; only processes keep it.
+    Page,
 }
 
 texts!(CacheClass {
@@ -41,6 +43,7 @@ texts!(CacheClass {
     Organizadoras = "organizadoras",
     Person = "pessoa",
     Session = "sessao",
+    Page = "pagina",
 });
 
 impl CacheClass {
@@ -48,6 +51,8 @@ impl CacheClass {
     pub(super) const fn redis_life(self) -> Duration {
         match self {
             Self::Campaign | Self::Campaigns | Self::Organizadora | Self::Organizadoras => Duration::from_hours(1),
+            // No page is there: it is made of what is.
+            Self::Page => Duration::ZERO,
             // The order moves with every donation.
             Self::CampaignsByMoney => Duration::from_secs(10),
             // After this long without word from PostgreSQL a session is checked there again.
@@ -60,8 +65,8 @@ impl CacheClass {
     /// How long a process keeps it at most.
     pub(super) const fn local_life(self) -> Duration {
         match self {
-            // Pages show totals, which are pushed one by one and not into pages.
-            Self::Campaigns | Self::CampaignsByMoney => Duration::from_secs(1),
+            // Lists and pages show totals, which are pushed one by one and not into them.
+            Self::Campaigns | Self::CampaignsByMoney | Self::Page => Duration::from_secs(1),
             _ => Duration::from_secs(4),
         }
     }
@@ -148,6 +153,8 @@ impl Tag {
 pub struct Subject {
     class: CacheClass,
     tag: Tag,
+    /// What else it changes with; only a page changes with several things.
+    further: Option<Arc<[Tag]>>,
     /// Which of the answers of a shared tag.
     variant: Option<Arc<str>>,
 }
@@ -155,43 +162,49 @@ pub struct Subject {
 impl Subject {
     /// The campaign `slug`.
     pub fn campaign(slug: &str) -> Self {
-        Self { class: CacheClass::Campaign, tag: Tag::campaign(slug), variant: None }
+        Self { class: CacheClass::Campaign, tag: Tag::campaign(slug), further: None, variant: None }
     }
 
     /// Its totals.
     pub fn totals(slug: &str) -> Self {
-        Self { class: CacheClass::Totals, tag: Tag::totals(slug), variant: None }
+        Self { class: CacheClass::Totals, tag: Tag::totals(slug), further: None, variant: None }
     }
 
     /// The first page of its donations.
     pub fn feed(slug: &str, limit: u8) -> Self {
-        Self { class: CacheClass::Feed, tag: Tag::feed(slug), variant: Some(limit.to_string().into()) }
+        Self { class: CacheClass::Feed, tag: Tag::feed(slug), further: None, variant: Some(limit.to_string().into()) }
     }
 
     /// The first page of campaigns for a query string with sorted names.
     pub fn campaigns(query: &str, limit: u8, by_money: bool) -> Self {
         let class = if by_money { CacheClass::CampaignsByMoney } else { CacheClass::Campaigns };
-        Self { class, tag: Tag::campaigns(), variant: Some(format!("{limit}:{query}").into()) }
+        Self { class, tag: Tag::campaigns(), further: None, variant: Some(format!("{limit}:{query}").into()) }
     }
 
     /// The organizadora `slug`.
     pub fn organizadora(slug: &str) -> Self {
-        Self { class: CacheClass::Organizadora, tag: Tag::organizadora(slug), variant: None }
+        Self { class: CacheClass::Organizadora, tag: Tag::organizadora(slug), further: None, variant: None }
     }
 
     /// The first page of organizadoras.
     pub fn organizadoras(limit: u8) -> Self {
-        Self { class: CacheClass::Organizadoras, tag: Tag::organizadoras(), variant: Some(limit.to_string().into()) }
+        Self { class: CacheClass::Organizadoras, tag: Tag::organizadoras(), further: None, variant: Some(limit.to_string().into()) }
     }
 
     /// A person.
     pub fn person(id: PersonId) -> Self {
-        Self { class: CacheClass::Person, tag: Tag::person(id), variant: None }
+        Self { class: CacheClass::Person, tag: Tag::person(id), further: None, variant: None }
     }
 
     /// The session whose token has this SHA-256.
     pub fn session(hash: &[u8]) -> Self {
-        Self { class: CacheClass::Session, tag: Tag::session(hash), variant: None }
+        Self { class: CacheClass::Session, tag: Tag::session(hash), further: None, variant: None }
+    }
+
+    /// The page that has the name `name` among all pages, and changes with `tag` and with each of `further`.
+    pub fn page(name: &str, tag: Tag, further: &[Tag]) -> Self {
+        let further = if further.is_empty() { None } else { Some(further.into()) };
+        Self { class: CacheClass::Page, tag, further, variant: Some(name.into()) }
     }
 
     /// Its kind.
@@ -199,9 +212,14 @@ impl Subject {
         self.class
     }
 
-    /// What it changes with.
+    /// What it changes with. A page has [`Subject::tags`] instead, and is asked of nothing but the process's own cache.
     pub(super) const fn tag(&self) -> &Tag {
         &self.tag
+    }
+
+    /// All that it changes with.
+    pub(super) fn tags(&self) -> impl Iterator<Item = &Tag> {
+        std::iter::once(&self.tag).chain(self.further.iter().flat_map(|further| further.iter()))
     }
 
     pub(super) fn variant(&self) -> Option<&str> {

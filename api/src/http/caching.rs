@@ -10,7 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use super::extract::conditional::is_known;
 use super::extract::donor::TOKEN_HEADER;
 use super::problem::Problem;
-use crate::cache::{Found, LoadError, Resource};
+use crate::cache::{Answer, Found, LoadError, Resource};
 use crate::state::AppState;
 
 /// `Cache-Control` of an answer that is the same for everyone: caches may use it for a second, and for another while they renew it.
@@ -23,8 +23,14 @@ const CACHE_CONTROL_REVALIDATED: HeaderValue = HeaderValue::from_static("public,
 pub fn public(request: &HeaderMap, answer: &mut HeaderMap) {
     let personal = [header::COOKIE.as_str(), header::AUTHORIZATION.as_str(), TOKEN_HEADER];
     if !personal.iter().any(|name| request.contains_key(*name)) {
-        answer.insert(header::CACHE_CONTROL, CACHE_CONTROL_SHARED);
+        public_for_all(answer);
     }
+}
+
+/// Lets shared caches keep an answer for a second, whoever asked: for a page that has nothing of a person on it, also for those who are
+/// logged in.
+pub fn public_for_all(answer: &mut HeaderMap) {
+    answer.insert(header::CACHE_CONTROL, CACHE_CONTROL_SHARED);
 }
 
 /// Makes shared caches ask before each use of a [`public`] answer. Otherwise a reader who is served by several of them could see an
@@ -36,16 +42,21 @@ pub fn ask_each_time(answer: &mut HeaderMap) {
 }
 
 /// The public answer for `resource`, from the nearest place that has it.
+pub async fn answer<R: Resource<Source = AppState>>(state: &AppState, request: &HeaderMap, resource: R) -> Result<Response, Problem> {
+    let mut response = show(request, &state.cache.get(state, resource).await?)?;
+    public(request, response.headers_mut());
+    Ok(response)
+}
+
+/// What the cache gave, private unless [`public`] says otherwise.
 ///
 /// An answer that is old because neither store can be asked says so in `Cache-Status` (RFC 9211).
-pub async fn answer<R: Resource<Source = AppState>>(state: &AppState, request: &HeaderMap, resource: R) -> Result<Response, Problem> {
-    let answer = state.cache.get(state, resource).await?;
+pub fn show(request: &HeaderMap, answer: &Answer) -> Result<Response, Problem> {
     let found = answer.entry.found.as_ref().ok_or_else(Problem::not_found)?;
     let mut response = respond(request, found);
     if answer.stale {
         response.headers_mut().insert("cache-status", HeaderValue::from_static("doacoes; hit; fwd=stale; detail=stores-away"));
     }
-    public(request, response.headers_mut());
     Ok(response)
 }
 
@@ -73,7 +84,7 @@ pub fn respond(request: &HeaderMap, found: &Found) -> Response {
         Some(tag) if is_known(request, tag) => StatusCode::NOT_MODIFIED.into_response(),
         _ => {
             let mut response = Response::new(Body::from(gzip.unwrap_or(&found.body).clone()));
-            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            response.headers_mut().insert(header::CONTENT_TYPE, found.media.content_type());
             if gzip.is_some() {
                 response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
             }
