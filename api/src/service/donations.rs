@@ -166,16 +166,24 @@ pub async fn create(
 pub async fn kept_donation(core: &Core, slug: &str, giver: Giver, attempt: &Attempt) -> Result<Option<Donated>, DonationError> {
     let mut db = core.db.connection().await?;
     let Some(target) = public_target(&mut db, slug).await? else { return Ok(None) };
-    match idempotency::kept(core, &mut db, &creation(giver, target.id, attempt), attempt).await {
+    match idempotency::kept(core, &mut db, &creation(giver, target.id, attempt.key), attempt).await {
         // Another body is no repetition.
         Err(IdempotencyError::Reused) => Ok(None),
         kept => Ok(kept?),
     }
 }
 
+/// The donation that was made with this key, whatever its order was; `None` where there is none, or no such public campaign. Whoever has
+/// the key made it.
+pub async fn earlier_donation(core: &Core, slug: &str, giver: Giver, key: Uuid) -> Result<Option<Donated>, DonationError> {
+    let mut db = core.db.connection().await?;
+    let Some(target) = public_target(&mut db, slug).await? else { return Ok(None) };
+    Ok(idempotency::earlier(core, &mut db, &creation(giver, target.id, key)).await?)
+}
+
 /// The scope in which the result of making a donation is kept.
-fn creation(giver: Giver, campaign_id: CampaignId, attempt: &Attempt) -> Scope {
-    Scope { owner: giver.key_owner(campaign_id), route: "POST /campanhas/{slug}/doacoes", key: attempt.key }
+fn creation(giver: Giver, campaign_id: CampaignId, key: Uuid) -> Scope {
+    Scope { owner: giver.key_owner(campaign_id), route: "POST /campanhas/{slug}/doacoes", key }
 }
 
 async fn public_target(db: &mut PgConnection, slug: &str) -> Result<Option<DonationTarget>, StoreError> {
@@ -191,7 +199,7 @@ pub(super) async fn create_within(
     attempt: &Attempt,
 ) -> Result<Outcome<Donated>, DonationError> {
     let target = public_target(change.db(), slug).await?.ok_or(DonationError::NotFound)?;
-    let scope = creation(sender.giver, target.id, attempt);
+    let scope = creation(sender.giver, target.id, attempt.key);
     idempotency::run_within(change, &scope, attempt, |change| Box::pin(donate(change, target, sender, order))).await
 }
 

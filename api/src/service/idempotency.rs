@@ -128,8 +128,18 @@ pub async fn kept<T: DeserializeOwned>(
     if kept.impressao != attempt.fingerprint {
         return Err(IdempotencyError::Reused);
     }
-    let plain = core.keys.body.open(&kept.resposta, &context(scope)).ok_or(IdempotencyError::Sealed)?;
-    serde_json::from_slice(&plain).map(Some).map_err(|_| IdempotencyError::Sealed)
+    unseal(core, scope, &kept.resposta).map(Some)
+}
+
+/// The kept result of a key, whatever body it was sent with: for a sender who shows the key and is told what became of it.
+pub async fn earlier<T: DeserializeOwned>(core: &Core, db: &mut PgConnection, scope: &Scope) -> Result<Option<T>, IdempotencyError> {
+    let Some(kept) = store::find(db, scope).await? else { return Ok(None) };
+    unseal(core, scope, &kept.resposta).map(Some)
+}
+
+fn unseal<T: DeserializeOwned>(core: &Core, scope: &Scope, sealed: &[u8]) -> Result<T, IdempotencyError> {
+    let plain = core.keys.body.open(sealed, &context(scope)).ok_or(IdempotencyError::Sealed)?;
+    serde_json::from_slice(&plain).map_err(|_| IdempotencyError::Sealed)
 }
 
 /// Stores the sealed result in the transaction of its effect.

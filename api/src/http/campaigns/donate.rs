@@ -7,11 +7,13 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::domain::donation::Visibility;
 use crate::domain::email::Email;
 use crate::domain::money::Centavos;
 use crate::domain::provider::Provider;
+use crate::domain::slug::Slug;
 use crate::domain::text::{DisplayName, Message};
 use crate::http::donations::{DonationBody, created};
 use crate::http::extract::body::{ApiJson, present, present_text};
@@ -23,9 +25,9 @@ use crate::http::extract::path::SlugPath;
 use crate::http::extract::session::SignedIn;
 use crate::http::notice;
 use crate::http::problem::{Code, Problem, Violations};
-use crate::limits::{Rule, Use};
+use crate::limits::{Allowance, Rule, Use};
 use crate::service::donations::{self, Donated, DonationOrder, Giver, Sender, guest_token};
-use crate::service::idempotency::Outcome;
+use crate::service::idempotency::{Attempt, Outcome};
 use crate::state::AppState;
 
 /// A new donation.
@@ -68,12 +70,19 @@ pub struct NewDonationBody {
     consentimento: bool,
 }
 
-/// What a request for a donation has beside its path and body: sender, subject of the limit, and idempotency key.
+/// Who sends a request for a donation.
+#[derive(Clone, Debug)]
 pub struct Donating {
     sender: Sender,
     /// The subject of the limit of donations: the person, or the device.
     limited_by: String,
-    key: IdempotencyKey,
+}
+
+impl Donating {
+    /// Whether the sender is logged in.
+    pub const fn has_account(&self) -> bool {
+        self.sender.giver.person().is_some()
+    }
 }
 
 impl FromRequestParts<AppState> for Donating {
@@ -83,12 +92,11 @@ impl FromRequestParts<AppState> for Donating {
         let who = <SignedIn as OptionalFromRequestParts<AppState>>::from_request_parts(parts, state).await?;
         let Ok(ClientIp(ip)) = ClientIp::from_request_parts(parts, state).await;
         let device = Device::from_request_parts(parts, state).await?;
-        let key = IdempotencyKey::from_request_parts(parts, state).await?;
         let (giver, limited_by) = match who.map(|who| who.person()) {
             Some(person_id) => (Giver::Person(person_id), format!("pessoa:{person_id}")),
             None => (Giver::Guest { device: device.hash }, device.limited_by),
         };
-        Ok(Self { sender: Sender { giver, ip }, limited_by, key })
+        Ok(Self { sender: Sender { giver, ip }, limited_by })
     }
 }
 
@@ -106,12 +114,35 @@ pub async fn donate(
     State(state): State<AppState>,
     _: QueueHasRoom,
     SlugPath(slug): SlugPath,
-    Donating { sender, limited_by, key }: Donating,
+    (from, key): (Donating, IdempotencyKey),
     ApiJson(body, bytes): ApiJson<NewDonationBody>,
 ) -> Result<Response, Problem> {
-    let Sender { giver, ip } = sender;
-    let order = body.parse(giver.person().is_some())?;
+    let order = body.parse(from.has_account())?;
     let attempt = key.attempt(slug.as_str(), &bytes);
+    let (allowance, made) = make(&state, &slug, from, order, attempt).await?;
+    let id = made.donated.doacao.id;
+    Ok((allowance, created(id, DonationBody::new(&made.donated.doacao, &[made.donated.cobranca]), made.token)?).into_response())
+}
+
+/// A donation that was made, now or by an earlier request with the same key and body.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// The donation with its first charge.
+    pub donated: Donated,
+    /// The capability token of a guest's donation.
+    pub token: Option<String>,
+}
+
+/// Makes a donation within the limits, once per key; what the JSON endpoint and the form do.
+pub async fn make(
+    state: &AppState,
+    slug: &Slug,
+    from: Donating,
+    order: DonationOrder,
+    attempt: Attempt,
+) -> Result<(Allowance, Made), Problem> {
+    let Donating { sender, limited_by } = from;
+    let Sender { giver, ip } = sender;
     let uses = [Use::of(Rule::DonationDevice, limited_by), Use::from_address(Rule::DonationIp, ip)];
     let work = {
         let (state, slug) = (state.clone(), slug.as_str().to_owned());
@@ -126,15 +157,27 @@ pub async fn donate(
     let (allowance, donated) = match state.shutdown.complete(work).await? {
         Ok((allowance, made)) => (allowance, made?.into_result()),
         // A donor who got no answer must not be told to wait for the one that there is.
-        Err(exceeded) if may_look_up(&state, ip) => match donations::kept_donation(&state, slug.as_str(), giver, &attempt).await? {
+        Err(exceeded) if may_look_up(state, ip) => match donations::kept_donation(state, slug.as_str(), giver, &attempt).await? {
             Some(donated) => (exceeded.waived(), donated),
             None => return Err(exceeded.into()),
         },
         Err(exceeded) => return Err(exceeded.into()),
     };
-    let id = donated.doacao.id;
-    let token = giver.person().is_none().then(|| guest_token(&state.keys.token, id.0));
-    Ok((allowance, created(id, DonationBody::new(&donated.doacao, &[donated.cobranca]), token)?).into_response())
+    Ok((allowance, Made::of(state, giver, donated)))
+}
+
+/// The donation that the sender made before with this key, from whatever order.
+pub async fn earlier(state: &AppState, slug: &Slug, from: &Donating, key: Uuid) -> Result<Option<Made>, Problem> {
+    let giver = from.sender.giver;
+    let donated = donations::earlier_donation(state, slug.as_str(), giver, key).await?;
+    Ok(donated.map(|donated| Made::of(state, giver, donated)))
+}
+
+impl Made {
+    fn of(state: &AppState, giver: Giver, donated: Donated) -> Self {
+        let token = giver.person().is_none().then(|| guest_token(&state.keys.token, donated.doacao.id.0));
+        Self { donated, token }
+    }
 }
 
 /// Whether what came of a request uses up some of the donor's limit.

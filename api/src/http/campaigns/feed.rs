@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
@@ -15,26 +15,26 @@ use crate::http::cursor::{DEFAULT_PAGE_SIZE, List, Page, PageQuery, rows};
 use crate::http::extract::body::ApiQuery;
 use crate::http::extract::path::SlugPath;
 use crate::http::problem::Problem;
-use crate::state::AppState;
+use crate::state::{AppState, Core};
 use crate::store::campaigns::Position;
 use crate::store::donations::{self, FeedRow};
 
 /// A confirmed donation. Anonymous ones carry neither id nor name, and their time is cut to the minute; secret ones are
 /// not here at all.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = DoacaoNoMural)]
 pub struct FeedItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    id: Option<DonationId>,
-    nome_exibicao: Option<String>,
-    anonima: bool,
+    pub(crate) id: Option<DonationId>,
+    pub(crate) nome_exibicao: Option<String>,
+    pub(crate) anonima: bool,
     /// Hidden where the donor or the campaign does not show it.
-    valor_centavos: Option<i64>,
-    mensagem: Option<String>,
+    pub(crate) valor_centavos: Option<i64>,
+    pub(crate) mensagem: Option<String>,
     #[serde(with = "time::serde::rfc3339")]
     #[schema(value_type = String, format = DateTime)]
-    confirmada_em: OffsetDateTime,
+    pub(crate) confirmada_em: OffsetDateTime,
 }
 
 impl From<FeedRow> for FeedItem {
@@ -60,19 +60,38 @@ pub async fn list(
     request: HeaderMap,
     ApiQuery(query): ApiQuery<PageQuery>,
 ) -> Result<Response, Problem> {
-    let (after, limit) = pages(&slug).start::<Position>(&state, &query)?;
-    let page = FeedPage { slug, after, limit };
-    caching::page(&state, &request, page, after.is_none()).await
+    let page = FeedPage::at(&state, slug, &query)?;
+    let is_first = page.is_first();
+    caching::page(&state, &request, page, is_first).await
 }
 
 fn pages(slug: &Slug) -> List {
     List::new(&format!("/api/v1/campanhas/{}/doacoes", slug.as_str()), "", "")
 }
 
-struct FeedPage {
+/// A page of a campaign's confirmed donations.
+pub struct FeedPage {
     slug: Slug,
     after: Option<Position>,
     limit: u8,
+}
+
+impl FeedPage {
+    /// The first page, of the size that is kept in Redis.
+    pub const fn first(slug: Slug) -> Self {
+        Self { slug, after: None, limit: DEFAULT_PAGE_SIZE }
+    }
+
+    /// The page that `query` asks for.
+    pub fn at(core: &Core, slug: Slug, query: &PageQuery) -> Result<Self, Problem> {
+        let (after, limit) = pages(&slug).start::<Position>(core, query)?;
+        Ok(Self { slug, after, limit })
+    }
+
+    /// Whether it is where everyone begins.
+    pub const fn is_first(&self) -> bool {
+        self.after.is_none()
+    }
 }
 
 impl Resource for FeedPage {

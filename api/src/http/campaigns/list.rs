@@ -17,35 +17,35 @@ use crate::http::caching;
 use crate::http::cursor::{DEFAULT_PAGE_SIZE, List, Page, PageQuery, rows};
 use crate::http::extract::body::ApiQuery;
 use crate::http::problem::{Problem, Violations};
-use crate::state::AppState;
+use crate::state::{AppState, Core};
 use crate::store::campaigns::{self, Filter, ListedCampaign, Position, SortOrder};
 
 /// What is listed.
-#[derive(Deserialize, IntoParams)]
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct CampaignsQuery {
     /// Words of title and text, or a part of the title; accents do not matter.
     #[param(format = "linha", max_length = 100)]
-    q: Option<String>,
+    pub(crate) q: Option<String>,
     /// One category.
     #[param(inline)]
-    categoria: Option<Category>,
+    pub(crate) categoria: Option<Category>,
     /// `publicada` (the default), `pausada` or `encerrada`.
     #[param(inline)]
-    situacao: Option<PublicStatus>,
+    pub(crate) situacao: Option<PublicStatus>,
     /// The campaigns of one organizadora.
     #[param(min_length = 3, max_length = 80, pattern = "^[a-z0-9]+(-[a-z0-9]+)*$")]
-    organizadora: Option<String>,
+    pub(crate) organizadora: Option<String>,
     /// The order, `recentes` where it is not given; `encerrando` leaves out campaigns without an end.
     #[param(inline)]
-    ordem: Option<SortOrder>,
+    pub(crate) ordem: Option<SortOrder>,
     /// `proximo_cursor` of the page before.
     #[param(max_length = 1024)]
-    cursor: Option<String>,
+    pub(crate) cursor: Option<String>,
     /// Items of a page.
     #[param(minimum = 1, maximum = 100, default = 20)]
-    limite: Option<u8>,
+    pub(crate) limite: Option<u8>,
 }
 
 /// The states that everyone sees.
@@ -66,28 +66,28 @@ pub enum PublicStatus {
 #[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = CampanhaNaLista)]
 pub struct CampaignItem {
-    id: CampaignId,
-    slug: String,
-    organizadora: CampaignOwner,
-    titulo: String,
-    categoria: Category,
-    meta_centavos: Option<i64>,
+    pub(crate) id: CampaignId,
+    pub(crate) slug: String,
+    pub(crate) organizadora: CampaignOwner,
+    pub(crate) titulo: String,
+    pub(crate) categoria: Category,
+    pub(crate) meta_centavos: Option<i64>,
     #[serde(with = "time::serde::rfc3339::option")]
     #[schema(value_type = Option<String>, format = DateTime)]
-    fim_em: Option<OffsetDateTime>,
-    situacao: CampaignStatus,
+    pub(crate) fim_em: Option<OffsetDateTime>,
+    pub(crate) situacao: CampaignStatus,
     #[serde(with = "time::serde::rfc3339::option")]
     #[schema(value_type = Option<String>, format = DateTime)]
     publicada_em: Option<OffsetDateTime>,
     /// All that was confirmed, as of a few seconds ago; `/totais` is newer. What went back is not taken off.
-    arrecadado_centavos: i64,
+    pub(crate) arrecadado_centavos: i64,
     /// What went back to donors.
-    devolvido_centavos: i64,
+    pub(crate) devolvido_centavos: i64,
     /// Of what did not go back, the part that rests on the organizadora's word alone.
-    declarado_centavos: i64,
+    pub(crate) declarado_centavos: i64,
     /// What `ordem=arrecadado` goes by: `arrecadado_centavos` less `devolvido_centavos` less `declarado_centavos`.
-    comprovado_centavos: i64,
-    doadores_qtd: i64,
+    pub(crate) comprovado_centavos: i64,
+    pub(crate) doadores_qtd: i64,
 }
 
 impl From<ListedCampaign> for CampaignItem {
@@ -119,21 +119,41 @@ pub async fn list(
     request: HeaderMap,
     ApiQuery(query): ApiQuery<CampaignsQuery>,
 ) -> Result<Response, Problem> {
-    let (filter, query_string) = query.filter()?;
-    let page = PageQuery { cursor: query.cursor, limite: query.limite };
-    let (after, limit) = pages(&query_string).start::<Position>(&state, &page)?;
-    caching::page(&state, &request, CampaignsPage { filter, query_string, after, limit }, after.is_none()).await
+    let page = CampaignsPage::at(&state, query)?;
+    let is_first = page.is_first();
+    caching::page(&state, &request, page, is_first).await
 }
 
 fn pages(query_string: &str) -> List {
     List::new("/api/v1/campanhas", query_string, "")
 }
 
-struct CampaignsPage {
+/// A page of public campaigns.
+pub struct CampaignsPage {
     filter: Filter,
     query_string: String,
     after: Option<Position>,
     limit: u8,
+}
+
+impl CampaignsPage {
+    /// The page that `query` asks for.
+    pub fn at(core: &Core, query: CampaignsQuery) -> Result<Self, Problem> {
+        let (filter, query_string) = query.filter()?;
+        let page = PageQuery { cursor: query.cursor, limite: query.limite };
+        let (after, limit) = pages(&query_string).start::<Position>(core, &page)?;
+        Ok(Self { filter, query_string, after, limit })
+    }
+
+    /// Whether it is where everyone begins.
+    pub const fn is_first(&self) -> bool {
+        self.after.is_none()
+    }
+
+    /// What is listed, as a query string with sorted names, without cursor and limit.
+    pub fn query_string(&self) -> &str {
+        &self.query_string
+    }
 }
 
 impl Resource for CampaignsPage {

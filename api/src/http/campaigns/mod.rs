@@ -29,45 +29,45 @@ use crate::store::campaigns::Campaign;
 #[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = OrganizadoraDaCampanha)]
 pub struct CampaignOwner {
-    slug: String,
-    nome: String,
+    pub(crate) slug: String,
+    pub(crate) nome: String,
 }
 
 /// A campaign. Its totals are at `/campanhas/{slug}/totais`, since they move while the campaign stands still.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = Campanha)]
 pub struct CampaignBody {
-    id: CampaignId,
-    slug: String,
-    organizadora: CampaignOwner,
-    titulo: String,
-    descricao: String,
-    categoria: Category,
+    pub(crate) id: CampaignId,
+    pub(crate) slug: String,
+    pub(crate) organizadora: CampaignOwner,
+    pub(crate) titulo: String,
+    pub(crate) descricao: String,
+    pub(crate) categoria: Category,
     /// The goal, where there is one.
-    meta_centavos: Option<i64>,
-    minimo_centavos: i64,
-    maximo_centavos: i64,
+    pub(crate) meta_centavos: Option<i64>,
+    pub(crate) minimo_centavos: i64,
+    pub(crate) maximo_centavos: i64,
     /// Donations are taken from here on.
     #[serde(with = "time::serde::rfc3339::option")]
     #[schema(value_type = Option<String>, format = DateTime)]
-    inicio_em: Option<OffsetDateTime>,
+    pub(crate) inicio_em: Option<OffsetDateTime>,
     /// Donations are taken until here.
     #[serde(with = "time::serde::rfc3339::option")]
     #[schema(value_type = Option<String>, format = DateTime)]
-    fim_em: Option<OffsetDateTime>,
+    pub(crate) fim_em: Option<OffsetDateTime>,
     /// Whether the feed shows amounts.
-    mostra_valores: bool,
-    situacao: CampaignStatus,
+    pub(crate) mostra_valores: bool,
+    pub(crate) situacao: CampaignStatus,
     #[serde(with = "time::serde::rfc3339::option")]
     #[schema(value_type = Option<String>, format = DateTime)]
     publicada_em: Option<OffsetDateTime>,
     #[serde(with = "time::serde::rfc3339::option")]
     #[schema(value_type = Option<String>, format = DateTime)]
-    encerrada_em: Option<OffsetDateTime>,
-    versao: i32,
+    pub(crate) encerrada_em: Option<OffsetDateTime>,
+    pub(crate) versao: i32,
     #[serde(with = "time::serde::rfc3339")]
     #[schema(value_type = String, format = DateTime)]
-    criada_em: OffsetDateTime,
+    pub(crate) criada_em: OffsetDateTime,
 }
 
 impl From<Campaign> for CampaignBody {

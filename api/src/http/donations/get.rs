@@ -9,7 +9,7 @@ use super::DonationBody;
 use crate::http::extract::conditional::{etag, not_modified_or};
 use crate::http::extract::donor::Donor;
 use crate::http::problem::Problem;
-use crate::state::AppState;
+use crate::state::{AppState, Core};
 use crate::store::charges;
 
 /// A donation, for its donor
@@ -17,7 +17,13 @@ use crate::store::charges;
     params(("id" = uuid::Uuid, Path, description = "A doação")),
     responses((status = 200, description = "A doação", body = DonationBody, headers(("etag" = String))), (status = 304, description = "Não mudou")))]
 pub async fn get(State(state): State<AppState>, donor: Donor, headers: HeaderMap) -> Result<Response, Problem> {
-    let mut db = state.db.connection().await?;
+    let body = view(&state, &donor).await?;
+    Ok(not_modified_or(&headers, etag(donor.donation.versao), Json(body)))
+}
+
+/// The donation with its newest charge, as its donor sees it.
+pub async fn view(core: &Core, donor: &Donor) -> Result<DonationBody, Problem> {
+    let mut db = core.db.connection().await?;
     let charges = charges::of_donations(&mut db, &[donor.donation.id]).await?;
-    Ok(not_modified_or(&headers, etag(donor.donation.versao), Json(DonationBody::new(&donor.donation, &charges))))
+    Ok(DonationBody::new(&donor.donation, &charges))
 }

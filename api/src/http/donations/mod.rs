@@ -27,58 +27,58 @@ use crate::store::donations::Donation;
 #[derive(Serialize, ToSchema)]
 #[schema(as = Doacao)]
 pub struct DonationBody {
-    id: DonationId,
-    campanha: CampaignRef,
-    nome_exibicao: Option<String>,
-    email: Option<String>,
+    pub(crate) id: DonationId,
+    pub(crate) campanha: CampaignRef,
+    pub(crate) nome_exibicao: Option<String>,
+    pub(crate) email: Option<String>,
     /// What was promised.
-    valor_centavos: i64,
+    pub(crate) valor_centavos: i64,
     /// What was received and credited.
-    recebido_centavos: i64,
+    pub(crate) recebido_centavos: i64,
     /// What went back.
-    devolvido_centavos: i64,
-    visibilidade: Visibility,
-    oculta_valor: bool,
-    mensagem: Option<String>,
-    situacao: DonationStatus,
+    pub(crate) devolvido_centavos: i64,
+    pub(crate) visibilidade: Visibility,
+    pub(crate) oculta_valor: bool,
+    pub(crate) mensagem: Option<String>,
+    pub(crate) situacao: DonationStatus,
     #[serde(with = "time::serde::rfc3339")]
     #[schema(value_type = String, format = DateTime)]
-    expira_em: OffsetDateTime,
+    pub(crate) expira_em: OffsetDateTime,
     #[serde(with = "time::serde::rfc3339::option")]
     #[schema(value_type = Option<String>, format = DateTime)]
-    confirmada_em: Option<OffsetDateTime>,
+    pub(crate) confirmada_em: Option<OffsetDateTime>,
     #[serde(with = "time::serde::rfc3339")]
     #[schema(value_type = String, format = DateTime)]
-    criada_em: OffsetDateTime,
-    versao: i32,
+    pub(crate) criada_em: OffsetDateTime,
+    pub(crate) versao: i32,
     /// The newest charge.
-    pagamento: Option<ChargeBody>,
+    pub(crate) pagamento: Option<ChargeBody>,
 }
 
 /// Which campaign.
 #[derive(Serialize, ToSchema)]
 #[schema(as = CampanhaDaDoacao)]
 pub struct CampaignRef {
-    slug: String,
-    titulo: String,
+    pub(crate) slug: String,
+    pub(crate) titulo: String,
 }
 
 /// A charge.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Pagamento)]
 pub struct ChargeBody {
-    id: ChargeId,
-    provedor: Provider,
-    txid: String,
-    valor_centavos: i64,
-    situacao: PaymentStatus,
+    pub(crate) id: ChargeId,
+    pub(crate) provedor: Provider,
+    pub(crate) txid: String,
+    pub(crate) valor_centavos: i64,
+    pub(crate) situacao: PaymentStatus,
     /// The text behind the QR code, to copy into a bank's app.
-    pix_copia_e_cola: String,
+    pub(crate) pix_copia_e_cola: String,
     /// The QR code as an image, for whoever may see the donation.
-    qr_svg_url: String,
+    pub(crate) qr_svg_url: String,
     #[serde(with = "time::serde::rfc3339")]
     #[schema(value_type = String, format = DateTime)]
-    expira_em: OffsetDateTime,
+    pub(crate) expira_em: OffsetDateTime,
 }
 
 impl From<&Charge> for ChargeBody {

@@ -4,7 +4,30 @@
 //! RFC 6265 §4.2.1: `cookie-string = cookie-pair *( ";" SP cookie-pair )`, `cookie-pair = cookie-name "=" cookie-value`. §5.4 lets a
 //! browser send a name several times, of several paths and domains, and servers must not rely on their order (§4.2.2).
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
+
+use crate::state::Core;
+
+/// A cookie to set, which scripts cannot read.
+#[derive(Clone, Copy, Debug)]
+pub struct Cookie<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its value, of characters that need no quotes.
+    pub value: &'a str,
+    /// The paths that it is sent to begin with this one.
+    pub path: &'a str,
+    /// How long it is kept, in seconds; 0 takes it away.
+    pub max_age: i64,
+}
+
+/// The `Set-Cookie` of `cookie`, which goes over https only where the site does.
+pub fn set(core: &Core, cookie: &Cookie<'_>) -> HeaderValue {
+    let Cookie { name, value, path, max_age } = cookie;
+    let secure = if core.public_url.is_secure() { "; Secure" } else { "" };
+    let text = format!("{name}={value}; Path={path}; Max-Age={max_age}; HttpOnly; SameSite=Lax{secure}");
+    HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
 
 /// Every value of the cookie `name`, in the order sent, without the double quotes that §4.1.1 allows around it.
 pub fn values<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
@@ -22,8 +45,6 @@ fn unquoted(value: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-    use axum::http::HeaderValue;
-
     use super::*;
 
     fn found(lines: &[&[u8]]) -> Vec<String> {

@@ -1,18 +1,18 @@
 //! Which device sends a request. It says so itself, since addresses are shared by thousands of phones.
 
 use axum::extract::FromRequestParts;
-use axum::http::header;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, header};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::client_ip::ClientIp;
-use super::cookies;
+use super::cookies::{self, Cookie};
 use crate::config::keys::sha256;
 use crate::domain::ids::client_uuid;
 use crate::domain::network::customer_network;
 use crate::http::problem::{Code, Problem};
-use crate::state::AppState;
+use crate::state::{AppState, Core};
 
 /// The header with a UUID that the front end makes once and keeps.
 pub const DEVICE_HEADER: &str = "dispositivo";
@@ -39,18 +39,38 @@ pub struct Device {
     pub hash: Option<[u8; 32]>,
 }
 
+/// How long a browser keeps the cookie, in seconds.
+const COOKIE_LIFE: i64 = 365 * 24 * 60 * 60;
+
+/// The `Set-Cookie` that names a browser's device to the pages below `path`; `None` where the request brought one along.
+pub fn new_cookie(core: &Core, request: &HeaderMap, path: &str) -> Option<HeaderValue> {
+    if in_cookie(request).is_some() {
+        return None;
+    }
+    let id = Uuid::new_v4().to_string();
+    Some(cookies::set(core, &Cookie { name: DEVICE_COOKIE, value: &id, path, max_age: COOKIE_LIFE }))
+}
+
+/// The device that a page's cookie names. A cookie that is no UUID is another site's.
+fn in_cookie(headers: &HeaderMap) -> Option<Uuid> {
+    cookies::values(headers, DEVICE_COOKIE).find_map(parse)
+}
+
+fn parse(bytes: &[u8]) -> Option<Uuid> {
+    std::str::from_utf8(bytes).ok().and_then(client_uuid)
+}
+
 impl FromRequestParts<AppState> for Device {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let parse = |bytes: &[u8]| std::str::from_utf8(bytes).ok().and_then(client_uuid);
         let header = parts.headers.get(DEVICE_HEADER).filter(|value| !value.as_bytes().trim_ascii().is_empty());
         let id = match header {
             Some(value) => Some(parse(value.as_bytes().trim_ascii()).ok_or_else(|| {
                 Problem::new(Code::Malformed, "O cabeçalho Dispositivo é um UUID aleatório que o site cria uma vez por aparelho e guarda.")
             })?),
-            // A form cannot send the header, so the page that shows it sets the cookie. A cookie that is no UUID is another site's.
-            None => cookies::values(&parts.headers, DEVICE_COOKIE).find_map(parse),
+            // A form cannot send the header, so the page that shows it sets the cookie.
+            None => in_cookie(&parts.headers),
         };
         if let Some(id) = id {
             return Ok(Self { limited_by: format!("dispositivo:{id}"), hash: Some(sha256(id.as_bytes())) });

@@ -4,7 +4,7 @@ use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 
-use super::cookies;
+use super::cookies::{self, Cookie};
 use crate::cache::{LookupResult, Stored, Subject};
 use crate::config::keys::sha256;
 use crate::domain::ids::PersonId;
@@ -125,9 +125,7 @@ pub fn clear_cookie(core: &Core) -> HeaderValue {
 }
 
 fn session_cookie(core: &Core, token: &str, max_age: i64) -> HeaderValue {
-    let secure = if core.public_url.is_secure() { "; Secure" } else { "" };
-    let text = format!("{}={token}; Path=/; Max-Age={max_age}; HttpOnly; SameSite=Lax{secure}", cookie_name(core));
-    HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
+    cookies::set(core, &Cookie { name: cookie_name(core), value: token, path: "/", max_age })
 }
 
 /// The problem of a request that needs a log-in.

@@ -21,7 +21,8 @@ pub async fn get(State(state): State<AppState>, SlugPath(slug): SlugPath, header
     caching::answer(&state, &headers, PublicOrganizadora(slug)).await
 }
 
-struct PublicOrganizadora(Slug);
+/// An organizadora that is not suspended.
+pub struct PublicOrganizadora(pub Slug);
 
 impl Resource for PublicOrganizadora {
     type Source = AppState;

@@ -9,7 +9,7 @@ pub mod pending_payments;
 pub mod pix_key;
 pub mod update;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
@@ -18,20 +18,20 @@ use crate::domain::organizadora::OrganizadoraStatus;
 use crate::store::organizadoras::Organizadora;
 
 /// An organisation as everyone sees it.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = Organizadora)]
 pub struct OrganizadoraBody {
-    id: OrganizadoraId,
-    slug: String,
-    nome: String,
+    pub(crate) id: OrganizadoraId,
+    pub(crate) slug: String,
+    pub(crate) nome: String,
     /// 14 characters, without punctuation.
-    cnpj: String,
+    pub(crate) cnpj: String,
     /// `pendente` or `verificada`; `suspensa` in a member's own list only.
-    situacao: OrganizadoraStatus,
-    versao: i32,
+    pub(crate) situacao: OrganizadoraStatus,
+    pub(crate) versao: i32,
     #[serde(with = "time::serde::rfc3339")]
     #[schema(value_type = String, format = DateTime)]
-    criada_em: OffsetDateTime,
+    pub(crate) criada_em: OffsetDateTime,
 }
 
 impl From<Organizadora> for OrganizadoraBody {

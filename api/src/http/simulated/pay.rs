@@ -14,7 +14,7 @@ use crate::domain::txid::Txid;
 use crate::http::extract::body::ApiJson;
 use crate::http::extract::path::parameter;
 use crate::http::problem::{Problem, Violations};
-use crate::service::settle::{self, Proof};
+use crate::service::settle::{self, Proof, Settled};
 use crate::state::AppState;
 
 /// The path's parameter `txid`.
@@ -65,6 +65,18 @@ pub async fn pay(
     let valor = wrong.check("valor_centavos", Centavos::try_from(body.valor_centavos));
     let e2eid = wrong.check("e2eid", EndToEndId::parse(&pasted::id(&body.e2eid)));
     let (Some(valor), Some(e2eid)) = (valor, e2eid) else { return Err(wrong.problem()) };
+    let settled = receive(&state, txid.clone(), valor, e2eid).await?;
+    Ok(Json(PaidBody {
+        txid: txid.as_str().to_owned(),
+        e2eid: settled.receipt.e2eid,
+        valor_centavos: settled.receipt.valor_centavos,
+        situacao: settled.donation.situacao,
+        conciliacao: settled.receipt.conciliacao,
+    }))
+}
+
+/// Lets `valor` arrive for the charge of `txid`, as the simulated bank tells it.
+pub async fn receive(state: &AppState, txid: Txid, valor: Centavos, e2eid: EndToEndId) -> Result<Settled, Problem> {
     let proof = Proof {
         valor,
         horario: state.clock.now(),
@@ -73,13 +85,6 @@ pub async fn pay(
         justificativa: None,
         registrado_por: None,
     };
-    let work = settle::by_provider(state.clone(), txid.clone(), proof);
-    let settled = state.shutdown.complete(work).await??;
-    Ok(Json(PaidBody {
-        txid: txid.as_str().to_owned(),
-        e2eid: settled.receipt.e2eid,
-        valor_centavos: settled.receipt.valor_centavos,
-        situacao: settled.donation.situacao,
-        conciliacao: settled.receipt.conciliacao,
-    }))
+    let work = settle::by_provider(state.clone(), txid, proof);
+    Ok(state.shutdown.complete(work).await??)
 }
