@@ -14,6 +14,7 @@ use crate::cache;
 use crate::config::keys::{Keys, KeysError};
 use crate::config::{Config, DatabaseArgs, Pooler};
 use crate::health::{pooler_check, self_test, stores};
+use crate::http::layers::{self, Surroundings};
 use crate::http::metrics::HttpMetrics;
 use crate::http::{self, admin};
 use crate::limits::load_shed::QueueMetrics;
@@ -30,6 +31,7 @@ use crate::store::database::DatabaseMetrics;
 use crate::store::schema::{self, SchemaState, Unsuitable};
 use crate::store::{Database, StoreError};
 use crate::telemetry::metrics::{self, Family};
+use crate::web;
 
 /// When requests have ended, whatever else was begun has this long to end. A statement has one second and a mail server ten, so only a
 /// database that hangs takes longer.
@@ -157,7 +159,8 @@ impl BoundApp {
     pub async fn run(self, background: bool) {
         let Self { app, public, admin, .. } = self;
         let state = app.state;
-        let router = http::router(Arc::clone(&state), &app.config.allowed_origins, app.metrics);
+        let surroundings = Surroundings { allowed_origins: &app.config.allowed_origins, metrics: app.metrics, pages: web::PAGES };
+        let router = layers::around(http::routes(state.profile).merge(web::routes(state.profile)), Arc::clone(&state), surroundings);
         let work = background.then_some(BackgroundWork { tasks: app.background, mailer: app.mailer });
         state.shutdown.spawn(cache::listen(Arc::clone(&state.cache), state.shutdown.clone()));
         state.shutdown.spawn(get_ready(Arc::clone(&state), app.config.database.pooler, work));

@@ -12,11 +12,12 @@ use sources::{Reference, Sources, module, references, types, words};
 
 /// The parts of `api/src`, the highest layer first. A file imports from its own part and from the layers below it, and from nothing
 /// else: not from a higher layer, and not from another part of its own layer. docs/ARCHITECTURE.md shows the same list.
-const LAYERS: [&[&str]; 15] = [
+const LAYERS: [&[&str]; 16] = [
     &["main"],
     &["commands"],
     &["app"],
     &["background", "health", "seed", "server"],
+    &["web"],
     &["http"],
     &["service"],
     &["state"],
@@ -31,7 +32,7 @@ const LAYERS: [&[&str]; 15] = [
 ];
 
 /// Crates that only some parts know, so that the rest stays free of what they are for.
-const CRATES: [(&str, &[&str]); 1] = [("axum", &["app", "http", "server"])];
+const CRATES: [(&str, &[&str]); 2] = [("axum", &["app", "http", "server", "web"]), ("askama", &["web"])];
 
 const DOCUMENT: &str = "docs/ARCHITECTURE.md";
 /// The heading above the picture, and what the picture's block begins with.
@@ -172,12 +173,62 @@ fn no_files_import_each_other_in_a_circle() {
 #[test]
 fn a_crate_of_some_parts_is_known_to_no_other() {
     let strange = made_up(&[("cache/entry.rs", "use axum::http::HeaderValue;"), ("http/mod.rs", "use axum::Router;")]);
-    assert_eq!(strangers(&strange), ["api/src/cache/entry.rs names the crate axum, which is for app, http, server only"]);
+    assert_eq!(strangers(&strange), ["api/src/cache/entry.rs names the crate axum, which is for app, http, server, web only"]);
     assert_eq!(strangers(&api_sources()), [""; 0]);
     for (krate, parts) in CRATES {
         let known = made_up(&[("attic.rs", &format!("{krate}::f();"))]);
         assert_eq!(strangers(&known).len(), 1, "{parts:?}");
     }
+}
+
+/// A page takes what the JSON endpoints take, from services and cached answers, so that both say the same.
+#[test]
+fn pages_ask_no_store_by_themselves() {
+    let wrong: Vec<String> = arrows(&api_sources())
+        .into_iter()
+        .filter(|arrow| part(&arrow.from) == "web" && part(&arrow.to) == "store")
+        .map(|arrow| format!("api/src/{}:{} names `{}`", arrow.from, arrow.line, arrow.path))
+        .collect();
+    assert_eq!(wrong, [""; 0]);
+    for (name, text) in api_sources().iter().filter(|(name, _)| part(name) == "web") {
+        assert!(!words(text).iter().any(|word| word.text == "sqlx" || word.text == "safe"), "{name} names sqlx, or the filter `safe`");
+    }
+}
+
+/// Whether what `text` begins with is an inline style, script or handler.
+fn is_attribute(text: &str) -> bool {
+    let word: String = text.trim_start().chars().take_while(char::is_ascii_alphanumeric).collect();
+    match text.trim_start() {
+        rest if rest.starts_with("<style") || rest.starts_with("javascript:") => true,
+        rest => rest[word.len()..].starts_with('=') && (word == "style" || word.starts_with("on")),
+    }
+}
+
+/// What a template prints is escaped, but for the types that are HTML by themselves.
+#[test]
+fn no_template_prints_a_text_unescaped() {
+    let mut templates = 0;
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("templates")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            let dense: String = text.split_whitespace().collect();
+            for way in ["|safe", "|escape(", "|e(", "{%filter", "{%-filter"] {
+                assert!(!dense.contains(way), "{} has {way}", path.display());
+            }
+            // The pages' policy lets none of these work.
+            for way in [" style=", " on", "<style", "javascript:"] {
+                assert!(!text.match_indices(way).any(|(at, _)| is_attribute(&text[at..])), "{} has {way}", path.display());
+            }
+            templates += 1;
+        }
+    }
+    assert!(templates > 10, "{templates}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use flate2::write::GzEncoder;
 use super::CommandError;
 use crate::config::keys::{random_hex, sha256};
 use crate::http::openapi;
+use crate::web::{assets, failure};
 
 /// What text compresses; images are compressed already.
 const COMPRESSIBLE: [&str; 6] = ["css", "html", "js", "json", "svg", "txt"];
@@ -39,8 +40,8 @@ pub fn run(dir: &Path) -> Result<(), CommandError> {
 /// files. Each appears whole. Files of other releases stay, for pages that are still open.
 fn export(dir: &Path) -> Result<usize, ExportError> {
     let mut count = 0;
-    for (name, bytes) in openapi::page_files() {
-        let path = dir.join("docs").join(name);
+    for (name, bytes) in served() {
+        let path = dir.join(name);
         let time = time_of(&bytes);
         put(&path, &bytes, time)?;
         count += 1;
@@ -51,6 +52,15 @@ fn export(dir: &Path) -> Result<usize, ExportError> {
         }
     }
     Ok(count)
+}
+
+/// Every file by its path in a URL, without the leading slash: the documentation's page, what the site's pages name, and the pages of a
+/// web server's own errors.
+fn served() -> impl Iterator<Item = (String, Vec<u8>)> {
+    let docs = openapi::page_files().map(|(name, bytes)| (format!("docs/{name}"), bytes));
+    let assets = assets::files().map(|(url, bytes)| (url.trim_start_matches('/').to_owned(), bytes.to_vec()));
+    let errors = failure::files().map(|(name, html)| (name, html.into_bytes()));
+    docs.chain(assets).chain(errors)
 }
 
 /// A time that depends on nothing but the content. A server makes its `ETag` of time and size, which so is the same in every pod, and
@@ -103,7 +113,7 @@ mod tests {
 
     /// Name, content and time of each file below `dir`.
     fn files(dir: &Path) -> BTreeMap<String, (Vec<u8>, SystemTime)> {
-        let entries = fs::read_dir(dir).unwrap().map(Result::unwrap);
+        let entries = fs::read_dir(dir).unwrap().map(Result::unwrap).filter(|entry| entry.path().is_file());
         let file = |entry: fs::DirEntry| {
             let metadata = entry.metadata().unwrap();
             assert_eq!(metadata.permissions().mode() & 0o777, 0o644, "{entry:?}");
@@ -121,7 +131,8 @@ mod tests {
         put(&docs.join("index.html"), b"of an older release", SystemTime::UNIX_EPOCH).unwrap();
         let count = export(&dir.path().join("a/b")).unwrap();
         let exported = files(&docs);
-        assert_eq!(exported.len(), count + 1, "no draft is left: {:?}", exported.keys());
+        let others: usize = ["estatico", "erros", "erros/en"].iter().map(|name| files(&dir.path().join("a/b").join(name)).len()).sum();
+        assert_eq!(exported.len() + others, count + 1, "no draft is left: {:?}", exported.keys());
         assert!(exported.contains_key("of-an-older-release.js"));
         // Whatever the page names is there.
         let (page, _) = &exported["index.html"];

@@ -41,15 +41,43 @@ const ANSWER_TIMEOUT: Duration = Duration::from_millis(1_800);
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// What is for programs; every other address is a page for people.
+const FOR_PROGRAMS: [&str; 4] = ["/api", "/docs", "/estatico", "/openapi.json"];
+
+/// How pages for people answer; the part that makes them says so.
+#[derive(Clone, Copy, Debug)]
+pub struct Pages {
+    /// The page that tells a problem, for the path that was asked and the id of the request.
+    pub problem: fn(&Problem, &str, &str) -> Response,
+    /// Gives any answer to a page's address the headers that it has not set by itself.
+    pub headers: fn(&mut HeaderMap),
+}
+
+/// In an answer's extensions: the answer is a page that tells this problem already, and is only to be logged as such.
+#[derive(Clone, Debug)]
+pub struct ToldOnPage(pub Problem);
+
+/// What the layers need to know beside the state.
+#[derive(Clone)]
+pub struct Surroundings<'a> {
+    /// Origins of other sites that may call the API from a browser.
+    pub allowed_origins: &'a [HeaderValue],
+    /// The metrics of requests.
+    pub metrics: Arc<HttpMetrics>,
+    /// How pages answer.
+    pub pages: Pages,
+}
+
 /// Puts the layers around `router`. All at once, and few of them: axum boxes the service at each call of `layer`, and each
 /// `from_fn` copies all that it surrounds for every request.
-pub fn around(router: Router<AppState>, state: AppState, allowed_origins: &[HeaderValue], metrics: Arc<HttpMetrics>) -> Router {
+pub fn around(router: Router<AppState>, state: AppState, surroundings: Surroundings<'_>) -> Router {
+    let Surroundings { allowed_origins, metrics, pages } = surroundings;
     let cross_site = Arc::new(CrossSite { own: state.public_url.origin().to_owned(), others: allowed_origins.to_vec() });
     router
         .fallback(|| async { Problem::new(Code::NotFound, "Não há nada neste endereço; veja /docs.") })
         .method_not_allowed_fallback(|| async { Problem::new(Code::MethodNotAllowed, "Veja os métodos em /docs.") })
         .layer((
-            from_fn_with_state((state.clone(), metrics), observe),
+            from_fn_with_state((state.clone(), metrics, pages), observe),
             CatchPanicLayer::custom(panicked),
             cors(allowed_origins),
             from_fn_with_state((state.clone(), cross_site), admit),
@@ -211,8 +239,16 @@ fn turn_away(state: &AppState, rule: &CrossSite, request: &Request) -> Result<()
     ))
 }
 
-async fn observe(State((state, metrics)): State<(AppState, Arc<HttpMetrics>)>, request: Request, next: Next) -> Response {
+/// The path of a page; `None` for what is for programs. A property of the address, and not of what a client says it takes: caches keep
+/// one answer for one address.
+fn page_path(path: &str) -> Option<String> {
+    let below = |prefix: &&str| path.strip_prefix(*prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    if FOR_PROGRAMS.iter().any(below) { None } else { Some(path.to_owned()) }
+}
+
+async fn observe(State((state, metrics, pages)): State<(AppState, Arc<HttpMetrics>, Pages)>, request: Request, next: Next) -> Response {
     let started = Instant::now();
+    let page = page_path(request.uri().path());
     let _in_flight = metrics.in_flight();
     let method = request.method().clone();
     // Never the path as sent: it holds ids, and nobody bounds it.
@@ -221,11 +257,23 @@ async fn observe(State((state, metrics)): State<(AppState, Arc<HttpMetrics>)>, r
     let id = request_id(request.headers()).unwrap_or_else(|| state.clock.new_id().to_string());
     let span = tracing::info_span!("request", id, method = method.as_str(), route);
     let mut response = budgeted(state.redis.budget(), next.run(request)).instrument(span.clone()).await;
-    let problem = response.extensions_mut().remove::<Problem>().or_else(|| foreign_error(&response));
-    if let Some(problem) = &problem {
+    let told = response.extensions_mut().remove::<ToldOnPage>().map(|ToldOnPage(problem)| problem);
+    let untold = if told.is_some() { None } else { response.extensions_mut().remove::<Problem>().or_else(|| foreign_error(&response)) };
+    if let Some(problem) = &untold {
         let kept = keep_headers(&response);
-        response = problem.render(&id);
+        response = match &page {
+            Some(path) => {
+                let mut response = (pages.problem)(problem, path, &id);
+                problem.add_headers(response.headers_mut());
+                response
+            }
+            None => problem.render(&id),
+        };
         response.headers_mut().extend(kept);
+    }
+    let problem = told.or(untold);
+    if page.is_some() {
+        (pages.headers)(response.headers_mut());
     }
     finish_headers(response.headers_mut(), &id, state.public_url.is_secure());
     // After a body that never came there is no next request; and a process that stops should see no further ones.

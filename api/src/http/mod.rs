@@ -22,14 +22,10 @@ mod rate_limit;
 pub mod sessions;
 pub mod simulated;
 
-use std::sync::Arc;
-
 use axum::Router;
-use axum::http::HeaderValue;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use self::metrics::HttpMetrics;
 use crate::config::Profile;
 use crate::state::AppState;
 
@@ -82,10 +78,9 @@ fn api(profile: Profile) -> OpenApiRouter<AppState> {
     }
 }
 
-/// The whole public router.
-pub fn router(state: AppState, allowed_origins: &[HeaderValue], metrics: Arc<HttpMetrics>) -> Router {
-    let (api, mut document) = described(state.profile).split_for_parts();
+/// The routes of the API and of its documentation, still without the layers that surround them.
+pub fn routes(profile: Profile) -> Router<AppState> {
+    let (api, mut document) = described(profile).split_for_parts();
     openapi::finish(&mut document);
-    let router = api.merge(openapi::routes(document));
-    layers::around(router, state, allowed_origins, metrics)
+    api.merge(openapi::routes(document))
 }

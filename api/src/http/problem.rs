@@ -242,18 +242,27 @@ impl Problem {
         // A struct of strings always serialises.
         let body = serde_json::to_vec(&self.body(request_id)).unwrap_or_default();
         let mut response = (self.code.status(), [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
-        // Whoever is turned away is told when to come back, also where nobody thought of it.
-        let retry_after = self.retry_after.or((self.code == Code::Unavailable).then_some(1));
-        if let Some(seconds) = retry_after {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        self.add_headers(response.headers_mut());
+        response
+    }
+
+    /// Seconds after which trying again makes sense, where the client is told any. Whoever is turned away is told when to come back,
+    /// also where nobody thought of it.
+    pub fn wait(&self) -> Option<u32> {
+        self.retry_after.or((self.code == Code::Unavailable).then_some(1))
+    }
+
+    /// Gives an answer the headers that belong to the problem, whatever its body is.
+    pub fn add_headers(&self, to: &mut HeaderMap) {
+        if let Some(seconds) = self.wait() {
+            to.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if let Some(headers) = &self.headers {
-            response.headers_mut().extend((**headers).clone());
+            to.extend((**headers).clone());
         }
         if self.code.status() == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Cookie realm=\"doacoes\""));
+            to.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Cookie realm=\"doacoes\""));
         }
-        response
     }
 }
 
