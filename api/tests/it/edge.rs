@@ -323,3 +323,145 @@ async fn a_reader_who_was_shown_more_elsewhere_is_not_shown_less() {
     // What nobody has is not waited for.
     assert_eq!(app.get(&path).header("if-none-match", "\"99999\"").send().await.expect(200)["seq"], seq + 1);
 }
+
+/// The pages for everyone, those of one person, and what is for programs.
+const PUBLIC_PAGES: [&str; 8] = [
+    "/",
+    "/en/",
+    "/campanhas",
+    "/campanhas?q=natal&cursor=x",
+    "/campanhas/sopa",
+    "/en/campanhas/sopa/doacoes",
+    "/organizadoras/casa",
+    "/en/organizadoras/casa",
+];
+const PERSONAL_PAGES: [&str; 5] = ["/doar/sopa", "/en/doar/sopa", "/doacoes/1/pix", "/campanhas/sopa/editar", "/api/v1/campanhas/sopa"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_for_everyone_is_asked_for_without_cookies_and_kept_for_those_who_have_some() {
+    async fn answer(State(asked): State<Arc<AtomicU32>>, request: Request) -> impl IntoResponse {
+        asked.fetch_add(1, Ordering::SeqCst);
+        let cookie = request.headers().get("cookie").map_or("none", |value| value.to_str().unwrap()).to_owned();
+        ([("cache-control", "public, max-age=60".to_owned()), ("x-cookie", cookie)], "")
+    }
+    let asked = Arc::new(AtomicU32::new(0));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let upstream = format!("http://{}", listener.local_addr().unwrap());
+    let router = Router::new().fallback(answer).with_state(Arc::clone(&asked));
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let edge = Edge::start(&[&upstream]).await;
+    let http = visitor();
+    let cookies = ["sessao=a", "__Host-sessao=b; dispositivo=c", "doacao=d"];
+    for path in PUBLIC_PAGES {
+        let before = asked.load(Ordering::SeqCst);
+        for cookie in cookies {
+            let seen = get(&http, &format!("{}{path}", edge.base), &[("cookie", cookie)]).await;
+            assert_eq!((seen.status, seen.header("x-cookie")), (200, "none"), "{path}");
+        }
+        assert_eq!(asked.load(Ordering::SeqCst) - before, 1, "{path} is asked for once");
+        get(&http, &format!("{}{path}", edge.base), &[("authorization", "Bearer x")]).await;
+        assert_eq!(asked.load(Ordering::SeqCst) - before, 2, "{path}: who says so in another way passes the cache by");
+    }
+    for path in PERSONAL_PAGES {
+        for cookie in cookies {
+            let seen = get(&http, &format!("{}{path}", edge.base), &[("cookie", cookie)]).await;
+            assert_eq!((seen.status, seen.header("x-cookie")), (200, cookie), "{path}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_donation_by_pages_goes_through_the_edge() {
+    let app = TestApp::start().await;
+    let edge = Edge::start(&[&app.base]).await;
+    let http = visitor();
+    let campaign = app.campaign().await;
+    let page = get(&http, &format!("{}/campanhas/{}", edge.base, campaign.slug), &[]).await;
+    let text = String::from_utf8(page.body.clone()).unwrap();
+    assert!(page.status == 200 && text.contains(&format!("/doar/{}", campaign.slug)), "{text}");
+    // What it names comes from the edge's own files, and what another release named from the API.
+    for attribute in ["rel=\"stylesheet\" href=\"", "<use href=\"", "type=\"module\" src=\""] {
+        let name = text.split(attribute).nth(1).unwrap().split(['"', '#']).next().unwrap();
+        let file = get(&http, &format!("{}{name}", edge.base), &[("accept-encoding", "gzip")]).await;
+        assert_eq!((file.status, file.header("content-encoding")), (200, "gzip"), "{name}");
+        assert_eq!(file.header("cache-control"), "public, max-age=31536000, immutable");
+        let (start, end) = (name.split('.').next().unwrap(), name.rsplit('.').next().unwrap());
+        let old = get(&http, &format!("{}{start}.0123456789abcdef.{end}", edge.base), &[]).await;
+        assert_eq!((old.status, old.header("cache-control")), (200, "public, max-age=60"), "{name}");
+    }
+    let fields =
+        [("chave", "018f3b1e-7d1c-4c5e-9a52-0c6f6d3f7a10"), ("valor", "5000"), ("consentimento", "sim"), ("aviso_privacidade", "2026-11")];
+    let body: String = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+    let made = http
+        .post(format!("{}/doar/{}", edge.base, campaign.slug))
+        .header("content-type", "application/x-www-form-urlencoded")
+        .header("sec-fetch-site", "same-origin")
+        .body(body)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(made.status(), 303);
+    let cookie = made.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap();
+    let pix = format!("{}{}", edge.base, made.headers()["location"].to_str().unwrap());
+    for _ in 0..2 {
+        let page = get(&http, &pix, &[("cookie", cookie)]).await;
+        assert_eq!((page.status, page.header("cache-control")), (200, "private, no-store"));
+        assert_eq!(get(&http, &pix, &[]).await.status, 404, "nobody gets another's page from a cache");
+    }
+}
+
+/// An error of the edge's own, as whoever asked can read it.
+#[track_caller]
+fn assert_own_error(seen: &Seen, status: u16, page: Option<&str>) {
+    assert_eq!((seen.status, seen.header("cache-control")), (status, "no-store"));
+    let Some(heading) = page else {
+        assert_eq!(seen.header("content-type"), "application/problem+json");
+        assert_eq!(seen.json()["status"], status);
+        return;
+    };
+    assert_eq!(seen.header("content-type"), "text/html; charset=utf-8");
+    assert!(seen.header("content-security-policy").contains("require-trusted-types-for 'script'"));
+    let text = String::from_utf8(seen.body.clone()).unwrap();
+    assert!(text.contains(heading) && text.contains(&status.to_string()), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_edges_own_errors_are_pages_for_people_and_json_for_programs() {
+    let (upstream, _) = echo().await;
+    let edge = Edge::start(&[&format!("http://{upstream}")]).await;
+    let http = visitor();
+    for (path, heading) in [
+        ("/doar/sopa", Some("O envio é grande demais")),
+        ("/en/doar/sopa", Some("What you sent is too large")),
+        ("/api/v1/campanhas/sopa/doacoes", None),
+    ] {
+        let answer = http.post(format!("{}{path}", edge.base)).body(vec![b'x'; 200 * 1024]).send().await.unwrap();
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        let seen = Seen { status, headers, body: answer.bytes().await.unwrap().to_vec() };
+        assert_own_error(&seen, 413, heading);
+        assert!(!seen.headers.contains_key("retry-after"));
+    }
+    let long = get(&http, &format!("{}/campanhas?q={}", edge.base, "x".repeat(40_000)), &[]).await;
+    assert_own_error(&long, 414, Some("O envio não chegou inteiro"));
+    assert_eq!(get(&http, &format!("{}/erros/413.html", edge.base), &[]).await.status, 404, "nobody asks for them by themselves");
+    let nobody = Edge::start(&["http://127.0.0.1:9"]).await;
+    let limited = Edge::with_rate(&[&format!("http://{upstream}")], 1).await;
+    for (path, away, many) in [
+        ("/", Some("Estamos fora do ar por um instante"), Some("Muitas tentativas seguidas")),
+        ("/en/campanhas/sopa", Some("We are away for a moment"), Some("Too many attempts in a row")),
+        ("/doacoes/1/pix", Some("Estamos fora do ar por um instante"), Some("Muitas tentativas seguidas")),
+        ("/api/v1/campanhas", None, None),
+        ("/api/v1/campanhas/sopa/totais", None, None),
+        ("/openapi.json", None, None),
+    ] {
+        let seen = get(&http, &format!("{}{path}", nobody.base), &[]).await;
+        assert_own_error(&seen, 503, away);
+        assert_eq!(seen.header("retry-after"), "2");
+        let mut seen = get(&http, &format!("{}{path}", limited.base), &[]).await;
+        while seen.status != 429 {
+            seen = get(&http, &format!("{}{path}", limited.base), &[]).await;
+        }
+        assert_own_error(&seen, 429, many);
+        assert_eq!(seen.header("retry-after"), "1");
+    }
+}

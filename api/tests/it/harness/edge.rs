@@ -23,9 +23,15 @@ pub struct Edge {
 impl Edge {
     /// Starts one in front of `upstreams`, with a cache of its own, and waits until it listens.
     pub async fn start(upstreams: &[&str]) -> Self {
+        Self::with_rate(upstreams, 100_000).await
+    }
+
+    /// The same with so many requests of an address in a second, and as many at once.
+    pub async fn with_rate(upstreams: &[&str], rate: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (public, admin) = (free_port(), free_port());
-        configure(folder.path(), public, admin, upstreams);
+        configure(folder.path(), (public, admin), upstreams, rate);
+        export_assets(&folder.path().join("assets"));
         let log = folder.path().join("error.log");
         let output = File::options().create(true).append(true).open(&log).unwrap();
         let mut nginx = Command::new(NGINX);
@@ -51,8 +57,14 @@ impl Drop for Edge {
     }
 }
 
+/// What the edge pod does before its nginx starts.
+fn export_assets(folder: &Path) {
+    let output = Command::new(env!("CARGO_BIN_EXE_api")).arg("export-assets").arg(folder).env_clear().output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
 /// Writes the shipped configuration with a test's folders and ports in the place of a pod's.
-fn configure(folder: &Path, public: SocketAddr, admin: SocketAddr, upstreams: &[&str]) {
+fn configure(folder: &Path, (public, admin): (SocketAddr, SocketAddr), upstreams: &[&str], rate: u32) {
     let at = folder.display().to_string();
     for name in ["cache", "assets"] {
         std::fs::create_dir(folder.join(name)).unwrap();
@@ -66,8 +78,8 @@ fn configure(folder: &Path, public: SocketAddr, admin: SocketAddr, upstreams: &[
         ("@LISTEN@", format!("listen {public} backlog=1024;").as_str()),
         ("@REDIRECT@", ""),
         ("@CLIENT_ADDRESS@", ""),
-        ("@RATE@", "100000"),
-        ("@BURST@", "100000"),
+        ("@RATE@", &rate.to_string()),
+        ("@BURST@", &rate.to_string()),
         ("listen 8081;", &format!("listen {admin};")),
         ("/tmp/nginx", &at),
         ("root /assets;", &format!("root {at}/assets;")),
