@@ -208,6 +208,46 @@ async fn the_feed_shows_anonymous_donations_without_their_donor_and_no_secret_on
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_page_for_people_shows_who_hides() {
+    let feed = Feed::new().await;
+    let (slug, org) = (&feed.campaign.slug, &feed.campaign.org.slug);
+    for prefix in ["", "/en"] {
+        for path in [
+            format!("{prefix}/"),
+            format!("{prefix}/campanhas"),
+            format!("{prefix}/campanhas/{slug}"),
+            format!("{prefix}/campanhas/{slug}/doacoes"),
+            format!("{prefix}/organizadoras/{org}"),
+            format!("{prefix}/doar/{slug}"),
+        ] {
+            let page = feed.app.get(&path).send().await;
+            assert_eq!(page.status, 200, "{path}");
+            feed.secrets.assert_absent(&page);
+        }
+        let page = feed.app.get(&format!("{prefix}/campanhas/{slug}/doacoes")).send().await.text;
+        let anonymous = if prefix.is_empty() { "<strong>Anônimo</strong>" } else { "<strong>Anonymous</strong>" };
+        assert_eq!(page.matches(anonymous).count(), 2, "{page}");
+        assert_eq!(page.matches("<li><div class=\"entre\">").count(), 4, "who is secret is not there at all: {page}");
+        assert!(page.contains("Bia") && page.contains("Caio") && !page.contains("765,43") && !page.contains("765.43"), "{page}");
+        for name in &feed.names {
+            let found = feed.app.get(&format!("{prefix}/campanhas?q={name}")).send().await.text;
+            assert!(!found.contains(&format!("/campanhas/{slug}\"")), "{name}");
+        }
+    }
+    for hidden in &feed.hidden {
+        for below in ["", "/pix", "/pix/situacao", "/pix/qr.svg"] {
+            let path = format!("/doacoes/{}{below}", hidden["id"].as_str().unwrap());
+            for request in [feed.app.get(&path), feed.app.get(&path).by(&feed.campaign.org.owner), feed.app.get(&path).by(&feed.financeiro)]
+            {
+                let refused = request.send().await;
+                assert_eq!(refused.status, 404, "{path}");
+                assert_eq!(feed.secrets.found_in(refused.text.replace(&path, "").as_bytes()), None, "{}", refused.text);
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn totals_lists_and_searches_know_nobody() {
     let feed = Feed::new().await;
     let totals = feed.app.get(&format!("campanhas/{}/totais", feed.campaign.slug)).send().await;

@@ -255,22 +255,13 @@ async fn the_docs_page_comes_from_the_binary_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_paths_are_problems() {
     let app = TestApp::start().await;
-    for path in [
-        "/",
-        "/nada",
-        "/api",
-        "/api/v1",
-        "/api/v1/",
-        "/api/v1/nada",
-        "/api/v2/campanhas",
-        "/api/v1/campanhas/",
-        "/metrics",
-        "/livez",
-        "/saude/vivo",
-    ] {
+    for path in ["/api", "/api/v1", "/api/v1/", "/api/v1/nada", "/api/v2/campanhas", "/api/v1/campanhas/", "/estatico"] {
         for method in ["GET", "POST", "DELETE", "PURGE"] {
             app.request(method, path).send().await.expect_problem(404, "nao-encontrado");
         }
+    }
+    for path in ["/docs/nada", "/estatico/nada"] {
+        app.get(path).send().await.expect_problem(404, "nao-encontrado");
     }
 }
 
@@ -352,7 +343,7 @@ async fn answers(sample: &Sample) -> Vec<(u16, Answer)> {
         (400, app.request("POST", "sessoes").raw(b"{".to_vec())),
         (401, app.get("eu")),
         (403, app.post("sessoes", json!({})).header("sec-fetch-site", "cross-site")),
-        (404, app.get("/nada")),
+        (404, app.get("/api/nada")),
         (404, app.get("campanhas/nada")),
         (404, app.get("campanhas/%ff")),
         (404, app.get("/docs/nada")),

@@ -31,6 +31,7 @@ mod migrate;
 mod outage;
 mod overload;
 mod owners;
+mod pages;
 mod pooler;
 mod qr_code;
 mod races;

@@ -392,3 +392,66 @@ async fn every_operation_takes_as_many_statements_as_its_budget_says() {
     let table: Vec<String> = spent.iter().map(|(id, statements)| format!("{id:30} {statements}")).collect();
     assert!(spent == budgets, "what was spent:\n{}", table.join("\n"));
 }
+
+/// Each page, what it costs when nothing is kept of what is on it, and whether it lists campaigns.
+const PAGES: [(&str, usize, bool); 7] = [
+    ("/", 1, true),
+    ("/campanhas?categoria=social", 1, true),
+    ("/campanhas?q=sopa", 1, true),
+    ("/campanhas/{slug}", 5, false),
+    ("/campanhas/{slug}/doacoes", 3, false),
+    ("/organizadoras/{org}", 2, true),
+    ("/doar/{slug}", 2, false),
+];
+
+#[tokio::test]
+async fn a_page_takes_as_many_statements_as_its_budget_says_and_none_while_it_is_warm() {
+    for (path, budget, is_list) in PAGES {
+        let app = TestApp::start().await;
+        let campaign = app.campaign().await;
+        let path = path.replace("{slug}", &campaign.slug).replace("{org}", &campaign.org.slug);
+        listen();
+        let answer = app.get(&path).send().await;
+        assert_eq!(answer.status, 200, "{path}");
+        assert_eq!(SENT.replace(0), budget, "{path}, cold");
+        // The same and the other language, while the page is kept and when it is made anew of what is kept.
+        for wait in [0, 1_100] {
+            tokio::time::sleep(Duration::from_millis(wait)).await;
+            for prefix in ["", "/en"] {
+                assert_eq!(app.get(&format!("{prefix}{path}")).send().await.status, 200);
+            }
+            // A list that is a second old shows the totals of now, and Redis has none of a campaign that does not move. What is searched
+            // for, and what one organizadora has, Redis does not keep.
+            let expected = usize::from(is_list && wait > 0);
+            assert_eq!(SENT.replace(0), expected, "{path}, warm, after {wait} ms");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_donor_does_on_pages_takes_as_many_statements_as_through_the_api() {
+    let app = TestApp::start().await;
+    let campaign = app.campaign().await;
+    let form = format!("/doar/{}", campaign.slug);
+    app.get(&form).send().await;
+    let fields =
+        [("chave", "018f3b1e-7d1c-4c5e-9a52-0c6f6d3f7a10"), ("valor", "5000"), ("consentimento", "sim"), ("aviso_privacidade", "2026-11")];
+    let mut refused = fields.to_vec();
+    refused.retain(|(name, _)| *name != "consentimento");
+    listen();
+    assert_eq!(app.request("POST", &form).form(&refused).send().await.status, 422);
+    assert_eq!(SENT.replace(0), 0, "a refused form asks nothing");
+    let made = app.request("POST", &form).form(&fields).send().await;
+    assert_eq!((made.status.as_u16(), SENT.replace(0)), (303, 7), "as much as `doar` of a guest");
+    let path = made.header("location").strip_suffix("/pix").unwrap();
+    let cookie = made.header("set-cookie").split(';').next().unwrap();
+    for (below, budget) in [("/pix", 2), ("/pix/situacao", 1), ("/pix/qr.svg", 2)] {
+        let answer = app.get(&format!("{path}{below}")).header("cookie", cookie).send().await;
+        assert_eq!((answer.status.as_u16(), SENT.replace(0)), (200, budget), "{below}");
+    }
+    app.request("POST", &format!("{path}/pix/simular")).form(&[]).header("cookie", cookie).send().await;
+    app.roll_up().await;
+    SENT.set(0);
+    let thanks = app.get(path).header("cookie", cookie).send().await;
+    assert_eq!((thanks.status.as_u16(), SENT.replace(0)), (200, 1), "thanks");
+}

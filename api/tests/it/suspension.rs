@@ -56,6 +56,16 @@ async fn on_both(fleet: &Fleet, path: &str, cookie: &str, holds: impl Fn(u16, &V
     }
 }
 
+/// Waits until both processes have, or have not, each of these pages; a second is what a replica has.
+async fn pages_on_both(fleet: &Fleet, pages: &[String], expected: u16) {
+    for process in 0..2 {
+        for page in pages {
+            let url = format!("{}{page}", fleet.public(process));
+            until(SECOND, page, async || reqwest::get(&url).await.unwrap().status() == expected).await;
+        }
+    }
+}
+
 fn lists(page: &Value, slug: &str) -> bool {
     page["itens"].as_array().into_iter().flatten().any(|item| item["slug"] == slug)
 }
@@ -89,6 +99,9 @@ async fn a_suspended_organizadora_is_gone_from_every_process_within_a_second_and
         on_both(&fleet, "organizadoras", "", |_, page| lists(page, org)).await;
     };
     shown().await;
+    let people =
+        [format!("/organizadoras/{org}"), format!("/en/campanhas/{slug}"), format!("/campanhas/{slug}/doacoes"), format!("/doar/{slug}")];
+    pages_on_both(&fleet, &people, 200).await;
     let mut stream = reqwest::get(format!("{}/api/v1/campanhas/{slug}/eventos", fleet.public(1))).await.unwrap();
     assert!(stream.chunk().await.unwrap().is_some());
 
@@ -97,6 +110,7 @@ async fn a_suspended_organizadora_is_gone_from_every_process_within_a_second_and
     for path in &alone {
         on_both(&fleet, path, "", |status, _| status == 404).await;
     }
+    pages_on_both(&fleet, &people, 404).await;
     for path in &pages {
         on_both(&fleet, path, "", |status, page| status == 200 && !lists(page, slug)).await;
     }
@@ -138,6 +152,7 @@ async fn a_suspended_organizadora_is_gone_from_every_process_within_a_second_and
     let done = said(admin(&app.database, &["reinstate", "organizadora", org]));
     assert!(done.contains("`suspensa` became `verificada`"), "{done}");
     shown().await;
+    pages_on_both(&fleet, &people, 200).await;
     on_both(&fleet, &format!("campanhas/{slug}/totais"), "", |_, totals| {
         (&totals["arrecadado_centavos"], &totals["devolvido_centavos"]) == (&json!(5000), &json!(1000))
     })

@@ -83,6 +83,12 @@ impl Request<'_> {
         self
     }
 
+    /// Without a header that was given before.
+    pub fn without(mut self, name: &str) -> Self {
+        self.headers.remove(name);
+        self
+    }
+
     /// One more value of a header, of any bytes.
     pub fn more(mut self, name: &'static str, value: &[u8]) -> Self {
         self.headers.append(name, HeaderValue::from_bytes(value).unwrap());
@@ -97,6 +103,12 @@ impl Request<'_> {
     pub fn raw(mut self, body: Vec<u8>) -> Self {
         self.body = Some(body);
         self.header("content-type", "application/json")
+    }
+
+    /// The fields of a form, as a browser sends them from a page of this site.
+    pub fn form(mut self, fields: &[(&str, &str)]) -> Self {
+        self.body = Some(form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish().into_bytes());
+        self.header("content-type", "application/x-www-form-urlencoded").header("sec-fetch-site", "same-origin")
     }
 
     /// With the cookie of a person.
