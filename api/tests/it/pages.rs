@@ -503,7 +503,7 @@ async fn what_cannot_be_done_now_keeps_the_form_and_says_when_to_come_back() {
 async fn a_guest_pays_on_the_pix_page_and_is_thanked() {
     let app = TestApp::start().await;
     let org = app.org().await;
-    let slug = app.draft(&org, json!({"meta_centavos": 10_000})).await["slug"].as_str().unwrap().to_owned();
+    let slug = app.draft(&org, json!({"meta_centavos": 10_000, "minimo_centavos": 50})).await["slug"].as_str().unwrap().to_owned();
     app.post(&format!("campanhas/{slug}/publicacao"), json!({})).by(&org.owner).send().await.expect(200);
     let campaign = Campaign { slug, org };
     let (path, cookie) = given(&app, &campaign, &[("valor", "2000")]).await;
@@ -551,6 +551,11 @@ async fn a_guest_pays_on_the_pix_page_and_is_thanked() {
             assert!(thanks.text.contains(part), "{part} is not in {}", thanks.text);
         }
     }
+    // A small part of a large goal is not called a move from 20% to 20%.
+    let (path, cookie) = given(&app, &campaign, &[("valor", "outro"), ("valor_livre", "0,99")]).await;
+    app.request("POST", &format!("{path}/pix/simular")).form(&[]).header("cookie", &cookie).send().await;
+    let thanks = app.get(&path).header("cookie", &cookie).send().await;
+    assert!(thanks.text.contains("Obrigado, Bia!") && !thanks.text.contains("Você levou"), "{}", thanks.text);
     app.assert_books_agree().await;
 }
 

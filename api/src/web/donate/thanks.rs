@@ -92,7 +92,7 @@ pub(crate) async fn get(State(state): State<AppState>, donor: Donor, here: Here)
     page::private(StatusCode::OK, &page)
 }
 
-/// How far the campaign was without the donation, and how far it is.
+/// How far the campaign was without the donation, and how far it is; nothing where that is the same whole percentage.
 async fn moved(state: &AppState, donor: &Donor, language: Language) -> Result<Option<Moved>, Problem> {
     let donation = &donor.donation;
     let slug = Slug::parse(&donation.campanha_slug).map_err(Problem::internal)?;
@@ -105,10 +105,14 @@ async fn moved(state: &AppState, donor: &Donor, language: Language) -> Result<Op
     let includes_own = donation.confirmada_em.is_none_or(|at| at <= totals.value.atualizado_em);
     let net = |net: i64| Raised { net: net.max(0), declared: 0 };
     let (before, after) = if includes_own { (net(shown.net - own), net(shown.net)) } else { (net(shown.net), net(shown.net + own)) };
+    let (from, to) = (before.percent(goal), after.percent(goal));
+    if from == to {
+        return Ok(None);
+    }
     let t = language.texts();
     Ok(Some(Moved {
         bar: Bar::own(before, after, goal, language),
-        text: (t.thanks.moved)(&before.percent(goal), &after.percent(goal)),
+        text: (t.thanks.moved)(&from, &to),
         goal: format!("{}.", (t.common.the_goal)(&format::reais(goal, language))),
     }))
 }
