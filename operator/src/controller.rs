@@ -42,9 +42,9 @@ type GuardedPlatform = DeserializeGuard<DonationPlatform>;
 /// The part of the cluster in which the operator keeps platforms.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Scope {
-    /// All namespaces.
+    /// The platforms of every namespace, which takes a `ClusterRole`.
     Cluster,
-    /// One namespace.
+    /// The platforms of the namespace of this name, which takes a `Role` in it.
     Namespace(String),
 }
 

@@ -121,7 +121,7 @@ pub struct Cache {
     name: String,
     /// Whether this process receives the messages of other processes, with their invalidations.
     connected: AtomicBool,
-    /// How often the connection to the other processes was lost.
+    /// Number of times that the connection to the other processes was lost since this process began.
     interruptions: AtomicU64,
     /// The `seq` of totals that Redis has taken from this process.
     published: moka::sync::Cache<String, i64>,
@@ -344,7 +344,7 @@ impl Cache {
         loaded
     }
 
-    /// How long an answer may be kept here: shorter while invalidations by other processes do not arrive.
+    /// Time for which this process keeps an answer of `class`; at most one second while it does not receive the invalidations of others.
     fn life(&self, class: CacheClass) -> Duration {
         let longest = if self.connected.load(Ordering::Relaxed) { MAX_LOCAL_LIFE } else { MAX_LOCAL_LIFE_DISCONNECTED };
         longest.min(class.local_life())

@@ -19,6 +19,7 @@ use crate::limits::load_shed::QueueMetrics;
 use crate::password::Passwords;
 use crate::process::clock::Clock;
 use crate::service::change::CommandLine;
+use crate::store;
 
 /// Why a command failed. Its text and those of its sources are what the person who ran the command reads.
 pub type CommandError = Box<dyn std::error::Error + Send + Sync>;
@@ -28,7 +29,7 @@ pub type CommandError = Box<dyn std::error::Error + Send + Sync>;
 pub struct DevelopmentArgs {
     #[command(flatten)]
     database: DatabaseArgs,
-    /// Must be `development`.
+    /// Profile of the platform. Every value but `development` is refused.
     #[arg(long, env, value_enum, default_value = "production")]
     profile: Profile,
     /// Folder of key files.
@@ -36,6 +37,12 @@ pub struct DevelopmentArgs {
     secrets_dir: PathBuf,
 }
 
+/// A pool on the database of a command, which runs one transaction after the other.
+fn pool(database: &DatabaseArgs) -> Result<PgPool, CommandError> {
+    Ok(store::pool(&database.url()?, 2)?)
+}
+
+/// What a change at the command line is made with, on the pool `db`.
 fn command_line(db: PgPool) -> CommandLine {
     CommandLine { db, clock: Clock::System }
 }

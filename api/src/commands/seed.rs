@@ -16,7 +16,7 @@ pub struct SeedArgs {
     /// Do nothing, successfully, where there is data already.
     #[arg(long)]
     if_empty: bool,
-    /// How many times as much of everything as usual, to see how the platform grows.
+    /// Multiplies the usual number of people, campaigns and donations, from 1 to 100.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
     times: u32,
 }

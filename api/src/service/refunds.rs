@@ -175,13 +175,9 @@ async fn take_back(
 }
 
 /// The receipt that was named, or the credited one: it is the first of the list. A receipt whose id differs from `e2eid` in letter
-/// case alone is meant if no other is so alike.
+/// case alone is meant if it is the only one.
 fn pick(receipts: Vec<Receipt>, e2eid: Option<&EndToEndId>) -> Option<Receipt> {
     let Some(wanted) = e2eid else { return receipts.into_iter().next() };
-    let (mut named, others): (Vec<_>, Vec<_>) = receipts.into_iter().partition(|receipt| receipt.is_named(wanted));
-    let mut alike = others.into_iter().filter(|receipt| receipt.is_named_in_any_case(wanted));
-    match (named.pop(), alike.next(), alike.next()) {
-        (Some(receipt), _, _) | (None, Some(receipt), None) => Some(receipt),
-        (None, _, _) => None,
-    }
+    let is_only_one = receipts.iter().filter(|receipt| receipt.is_named_in_any_case(wanted)).count() == 1;
+    receipts.into_iter().find(|receipt| receipt.is_named(wanted) || is_only_one && receipt.is_named_in_any_case(wanted))
 }

@@ -61,9 +61,9 @@ pub enum SuspensionError {
 /// What is done to a person or an organisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SuspensionAct {
-    /// Suspend it.
+    /// Suspends a person or an organisation that is not suspended.
     Suspend,
-    /// End its suspension.
+    /// Ends the suspension of one that is.
     Reinstate,
 }
 

@@ -238,7 +238,7 @@ mod tests {
     }
 
     label! {
-        /// A width.
+        /// A label with three values, for the tests.
         pub enum Width {
             /// Small.
             Small = "small",

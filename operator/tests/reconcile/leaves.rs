@@ -106,7 +106,7 @@ async fn changed_field(world: &World, target: &Target) -> Result<Option<String>>
     Ok(difference(&target.rendered, &live))
 }
 
-/// How a sweep went.
+/// Counts what became of the edits of a sweep.
 #[derive(Debug, Default)]
 struct Tally {
     changed: usize,

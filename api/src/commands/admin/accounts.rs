@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use sqlx::PgPool;
 
-use crate::commands::{CommandError, command_line, unmeasured_passwords};
+use crate::commands::{CommandError, command_line, pool, unmeasured_passwords};
 use crate::config::DatabaseArgs;
 use crate::config::credentials::read_secret;
 use crate::domain::email::{Email, Password};
 use crate::domain::text::Name;
 use crate::service::administration::{self, AdminAccount, CreatedAdmin};
-use crate::store;
 
 /// The rest of a sentence about an address that has an account already.
 pub(in crate::commands) const ADDRESS_TAKEN: &str =
@@ -22,7 +21,7 @@ pub(in crate::commands) const ADDRESS_TAKEN: &str =
 pub struct AdminAccountArgs {
     #[command(flatten)]
     database: DatabaseArgs,
-    /// Its e-mail.
+    /// The e-mail address with which the administrator will log in.
     email: String,
     /// File with its password.
     #[arg(long)]
@@ -31,7 +30,7 @@ pub struct AdminAccountArgs {
 
 /// Makes an administrator's account; fails if the address has an account already.
 pub(super) async fn create(args: &AdminAccountArgs) -> Result<(), CommandError> {
-    match create_admin(&store::pool(&args.database.url()?, 1)?, &args.email, &args.password_file).await? {
+    match create_admin(&pool(&args.database)?, &args.email, &args.password_file).await? {
         CreatedAdmin::Made => println!("done"),
         CreatedAdmin::AddressTaken => return Err(format!("this e-mail {ADDRESS_TAKEN}").into()),
     }
@@ -41,7 +40,7 @@ pub(super) async fn create(args: &AdminAccountArgs) -> Result<(), CommandError> 
 /// Makes the person with this e-mail address an administrator; fails if nobody has it.
 pub(super) async fn grant(database: &DatabaseArgs, email: &str) -> Result<(), CommandError> {
     let email = Email::parse(email)?;
-    let db = store::pool(&database.url()?, 2)?;
+    let db = pool(database)?;
     if !administration::grant_admin(&command_line(db), &email).await? {
         return Err("nobody has an account with this e-mail".into());
     }

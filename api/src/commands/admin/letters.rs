@@ -3,12 +3,11 @@
 use clap::Args;
 use time::format_description::well_known::Rfc3339;
 
-use crate::commands::{CommandError, DevelopmentArgs};
+use crate::commands::{CommandError, DevelopmentArgs, pool};
 use crate::config::Profile;
 use crate::config::keys::Keys;
 use crate::domain::email::Email;
 use crate::service::administration::{self, WaitingLetter};
-use crate::store;
 
 /// The arguments of `api admin mail`.
 #[derive(Args, Debug)]
@@ -28,7 +27,7 @@ pub(super) async fn print(args: LetterArgs) -> Result<(), CommandError> {
     }
     let to = args.to.as_deref().map(Email::parse).transpose()?;
     let keys = Keys::load(&secrets_dir)?;
-    let db = store::pool(&database.url()?, 2)?;
+    let db = pool(&database)?;
     let (letters, sealed) = administration::waiting_letters(&db, &keys.body, to.as_ref()).await?;
     for WaitingLetter { since, until, letter } in &letters {
         println!("To: {}\nSubject: {}\nDate: {}", letter.address, letter.subject, since.format(&Rfc3339)?);

@@ -12,14 +12,14 @@ use clap::Subcommand;
 use self::accounts::AdminAccountArgs;
 use self::letters::LetterArgs;
 use self::suspension::{MessageArgs, SuspensionTarget};
-use super::{CommandError, command_line};
+use super::{CommandError, command_line, pool};
 use crate::config::DatabaseArgs;
 use crate::config::keys::Keys;
 use crate::domain::donation::MessageStatus;
 use crate::domain::slug::Slug;
 use crate::service::administration;
 use crate::service::suspension::SuspensionAct;
-use crate::store::{self, consistency};
+use crate::store::consistency;
 
 /// The subcommands of `api admin`.
 #[derive(Subcommand, Debug)]
@@ -31,10 +31,10 @@ pub enum AdminCommand {
     },
     /// Mark an organizadora as verified, so that it may publish.
     VerifyOrganizadora {
-        /// How to reach the database.
+        /// The database that the API uses, as role `app`.
         #[command(flatten)]
         database: DatabaseArgs,
-        /// Its slug.
+        /// The organizadora's name in URLs.
         slug: String,
     },
     /// Stop a person or an organizadora. Each process that serves knows it within a second.
@@ -52,10 +52,10 @@ pub enum AdminCommand {
     /// Make a person an administrator; ends their sessions.
     #[command(name = "grant-admin")]
     Grant {
-        /// How to reach the database.
+        /// The database that the API uses, as role `app`.
         #[command(flatten)]
         database: DatabaseArgs,
-        /// Their e-mail.
+        /// The e-mail address of the person's account.
         email: String,
     },
     /// Print the letters that wait in the outbox, for a developer to find the codes in. Refused in production, whose codes are
@@ -63,7 +63,7 @@ pub enum AdminCommand {
     Mail(LetterArgs),
     /// Check that totals, ledger, receipts and refunds agree.
     CheckBooks {
-        /// How to reach the database.
+        /// The database that the API uses, as role `app`.
         #[command(flatten)]
         database: DatabaseArgs,
     },
@@ -92,7 +92,7 @@ pub async fn run(command: AdminCommand) -> Result<ExitCode, CommandError> {
 
 async fn verify_organizadora(database: &DatabaseArgs, slug: &str) -> Result<(), CommandError> {
     let slug = Slug::parse(slug)?;
-    let db = store::pool(&database.url()?, 2)?;
+    let db = pool(database)?;
     if !administration::verify_organizadora(&command_line(db), slug.as_str()).await? {
         return Err(format!("there is no organizadora {}", slug.as_str()).into());
     }
@@ -102,7 +102,7 @@ async fn verify_organizadora(database: &DatabaseArgs, slug: &str) -> Result<(), 
 
 /// Prints each rule that the books break, and fails if there is one.
 async fn check_books(database: &DatabaseArgs) -> Result<ExitCode, CommandError> {
-    let db = store::pool(&database.url()?, 2)?;
+    let db = pool(database)?;
     let findings = administration::check_books(&db).await?;
     if findings.is_empty() {
         println!("the books agree: {} rules", consistency::CHECKS.len());

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use uuid::Uuid;
 
-use crate::commands::{CommandError, command_line};
+use crate::commands::{CommandError, command_line, pool};
 use crate::config::DatabaseArgs;
 use crate::domain::donation::MessageStatus;
 use crate::domain::email::Email;
@@ -13,7 +13,6 @@ use crate::domain::role::PersonStatus;
 use crate::domain::slug::Slug;
 use crate::domain::text::Reason;
 use crate::service::suspension::{self, StatusChange, SuspensionAct};
-use crate::store;
 use crate::store::people::PersonRef;
 
 /// Whom or what to suspend or reinstate.
@@ -21,10 +20,10 @@ use crate::store::people::PersonRef;
 pub enum SuspensionTarget {
     /// A person. While suspended they have no session and cannot log in or reset the password; their donations stay.
     Person {
-        /// How to reach the database.
+        /// The database that the API uses, as role `app`.
         #[command(flatten)]
         database: DatabaseArgs,
-        /// Their e-mail or id.
+        /// The e-mail address of the person's account, or its id.
         who: String,
         #[command(flatten)]
         reason: ReasonArgs,
@@ -32,10 +31,10 @@ pub enum SuspensionTarget {
     /// An organizadora. While suspended its page and campaigns are not found and take no donations, and its members change
     /// nothing. Payments that arrive all the same are recorded, and can be refunded.
     Organizadora {
-        /// How to reach the database.
+        /// The database that the API uses, as role `app`.
         #[command(flatten)]
         database: DatabaseArgs,
-        /// Its slug.
+        /// The organizadora's name in URLs.
         slug: String,
         #[command(flatten)]
         reason: ReasonArgs,
@@ -45,7 +44,7 @@ pub enum SuspensionTarget {
 /// The arguments of `api admin hide-message` and `show-message`.
 #[derive(Args, Debug)]
 pub struct MessageArgs {
-    /// How to reach the database.
+    /// The database that the API uses, as role `app`.
     #[command(flatten)]
     database: DatabaseArgs,
     /// The donation's id.
@@ -66,11 +65,11 @@ pub struct ReasonArgs {
 pub(super) async fn apply(act: SuspensionAct, target: SuspensionTarget) -> Result<(), CommandError> {
     match target {
         SuspensionTarget::Person { database, who, reason } => {
-            let (who, reason, db) = (person(&who)?, Reason::parse(&reason.reason)?, store::pool(&database.url()?, 1)?);
+            let (who, reason, db) = (person(&who)?, Reason::parse(&reason.reason)?, pool(&database)?);
             print_change(suspension::set_person(&command_line(db), act, &who, &reason).await?.map(PersonStatus::as_str));
         }
         SuspensionTarget::Organizadora { database, slug, reason } => {
-            let (slug, reason, db) = (Slug::parse(&slug)?, Reason::parse(&reason.reason)?, store::pool(&database.url()?, 1)?);
+            let (slug, reason, db) = (Slug::parse(&slug)?, Reason::parse(&reason.reason)?, pool(&database)?);
             print_change(suspension::set_organizadora(&command_line(db), act, &slug, &reason).await?.map(OrganizadoraStatus::as_str));
         }
     }
@@ -80,7 +79,7 @@ pub(super) async fn apply(act: SuspensionAct, target: SuspensionTarget) -> Resul
 /// Hides or shows the message of a donation and prints what changed. Fails if there is no such donation, or no message to hide.
 pub(super) async fn set_message_status(args: MessageArgs, to: MessageStatus) -> Result<(), CommandError> {
     let MessageArgs { database, donation_id, reason } = args;
-    let (db, reason) = (store::pool(&database.url()?, 1)?, Reason::parse(&reason.reason)?);
+    let (db, reason) = (pool(&database)?, Reason::parse(&reason.reason)?);
     let change = suspension::set_message_status(&command_line(db), DonationId(donation_id), to, &reason).await?;
     print_change(change.map(MessageStatus::as_str));
     Ok(())

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::cases::bases;
 use crate::harness::{Result, World, world};
 
-/// How often the API server is asked while its definition may be exchanged for a moment.
+/// Times that a request is sent before its refusal counts, since the API server may be exchanging the definition.
 const EXCHANGE_ATTEMPTS: usize = 10;
 
 /// Pause between these attempts.

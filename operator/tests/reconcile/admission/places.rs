@@ -10,7 +10,7 @@ use crate::harness::Result;
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     pub(super) pointer: String,
-    /// How the API server may write it.
+    /// The two forms in which the API server names the field in its errors.
     pub(super) fields: [String; 2],
 }
 

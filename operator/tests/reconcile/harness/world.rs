@@ -137,7 +137,7 @@ impl World {
         Ok(found.filter(|_| is_current).map(|condition| condition.reason))
     }
 
-    /// Runs one pass.
+    /// Runs one pass at the present time. Fails as the pass does, or if there is no platform.
     pub(crate) async fn pass(&self) -> std::result::Result<Outcome, Error> {
         self.pass_at(Timestamp::now()).await
     }
